@@ -1,0 +1,62 @@
+/**
+ * The seam between what is offered and how it is reached: an embedded agent, a shared command, an SDK server instance and
+ * a remote URL all stand behind `HostedAgent`, and whoever serves a stream or a gateway sees only this.
+ *
+ * What may not be called is not decided here: `allow` is enforced by whoever serves (serve.ts), before `callTool`.
+ */
+import type { CallToolResult } from '@modelcontextprotocol/server'
+import type { Role } from '../access/grant.ts'
+import type { JsonObject } from '../base/json.ts'
+import type { Catalogue } from '../directory/catalogue.ts'
+
+export type { CallToolResult }
+
+/** What a peer offers under one name. */
+export interface HostedAgent {
+  readonly name: string
+  readonly role?: string
+  readonly pool?: string
+  readonly description?: string
+  readonly version?: string
+  /** What it offers now; a new object whenever that changes, so that identity tells of a change. */
+  readonly catalogue: Catalogue
+  readonly availability: Availability
+  /** Tells that the catalogue or the availability has changed. Returns the way to stop. */
+  onChange (listener: () => void): () => void
+  /**
+   * Runs a tool. A tool that ran and failed is a result with `isError`, not a rejection.
+   *
+   * @throws SwarmError UNKNOWN_TOOL, INVALID_ARGUMENTS, UNAVAILABLE and OVERLOADED (nothing ran),
+   *   ABORTED and TOOL_FAILED (it may have run)
+   */
+  callTool (call: ToolCall): Promise<CallToolResult>
+  /** Ends what it holds; calls in flight end with ABORTED. A second call does nothing. */
+  close (): Promise<void>
+}
+
+export type Availability = { readonly available: true } | { readonly available: false, readonly reason: string }
+
+export interface ToolCall {
+  readonly name: string
+  readonly arguments: JsonObject
+  readonly caller: Caller
+  /** Fires when the caller gives up or is gone: stop working, nobody reads the result. */
+  readonly signal: AbortSignal
+  /** Present when the caller listens. Calls after the result do nothing. */
+  readonly progress?: (progress: Progress) => void
+  /** The request's `_meta` as it came, for trace context and what a shared server may want to see. */
+  readonly meta?: JsonObject
+}
+
+/** How far a call is; `progress` must grow from one to the next. Source: MCP 2026-07-28, progress. */
+export interface Progress {
+  readonly progress: number
+  readonly total?: number
+  readonly message?: string
+}
+
+/** Who calls, as proven by the connection and its grant. */
+export interface Caller {
+  readonly peerId: string
+  readonly role: Role
+}
