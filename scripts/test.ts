@@ -1,0 +1,65 @@
+/**
+ * Runs every test/**\/*.test.ts, each in a child process of its own with a bound on its time: uvu has none.
+ *
+ *   npm test                 all files
+ *   npm test -- mesh line    files whose path holds one of the words
+ *   npm test -- --quick      leaves out files that ask for more time than the default bound
+ *
+ * A file passes only if uvu printed its totals, nothing failed, at least one test ran or was skipped by name, the process
+ * ended by itself, and nothing that it started still runs. A file may ask for more time in its first line: `// bound: 120 s`.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { runBounded } from './child.ts'
+import { readTotals, judge } from './verdict.ts'
+
+const BOUND_SECONDS = 60
+const AT_ONCE = 2
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const words = process.argv.slice(2).filter(word => !word.startsWith('--'))
+const quick = process.argv.includes('--quick')
+
+const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
+  .filter(path => path.endsWith('.test.ts') && !path.includes('node_modules') && !path.startsWith('interop'))
+  .map(path => join('test', path))
+  .filter(path => words.length === 0 || words.some(word => path.includes(word)))
+  .map(path => ({ path, boundSeconds: boundOf(path) }))
+  .filter(file => !quick || file.boundSeconds <= BOUND_SECONDS)
+  // The slowest first, so that none of them is left running alone at the end.
+  .sort((left, right) => right.boundSeconds - left.boundSeconds || (left.path < right.path ? -1 : 1))
+
+const totals = { passed: 0, failed: 0, skipped: 0 }
+const queue = [...files]
+const startedMs = performance.now()
+await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+  for (let file = queue.shift(); file !== undefined; file = queue.shift()) await runFile(file)
+}))
+
+if (files.length === 0) {
+  console.log(`no test file matches ${words.join(' ')}`)
+  totals.failed++
+}
+console.log(`${files.length} files in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
+console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`)
+process.exitCode = totals.failed === 0 ? 0 : 1
+
+async function runFile ({ path, boundSeconds }: typeof files[number]): Promise<void> {
+  const args = ['--import', 'tsx', '--conditions=mcp-swarm-source', path]
+  const end = await runBounded(process.execPath, args, { cwd: root, boundMs: boundSeconds * 1000, doneWhen: output => readTotals(output) !== undefined })
+  const verdict = judge(end, boundSeconds)
+  totals.passed += verdict.passed
+  totals.failed += verdict.failed
+  totals.skipped += verdict.skipped
+  const counts = `${verdict.passed} passed${verdict.failed > 0 ? `, ${verdict.failed} failed` : ''}${verdict.skipped > 0 ? `, ${verdict.skipped} skipped` : ''}`
+  console.log(`${verdict.failed === 0 ? 'ok  ' : 'FAIL'} ${relative('.', path)}  ${counts}  ${(end.durationMs / 1000).toFixed(1)} s`)
+  for (const reason of verdict.reasons) console.log(`     ${reason}`)
+  for (const note of end.output.match(/^(needs|note:) .*$/gm) ?? []) console.log(`     ${note}`)
+  if (verdict.failed > 0) console.log(end.output.trimEnd().replace(/^/gm, '     | '))
+}
+
+function boundOf (path: string): number {
+  const asked = /^\/\/ bound: (\d+) s\b/.exec(readFileSync(join(root, path), 'utf8'))
+  return asked === null ? BOUND_SECONDS : Number(asked[1])
+}

@@ -1,0 +1,45 @@
+/** Tests that need more than Node: they say so, and are counted as skipped where it is missing. */
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import type { Test } from 'uvu'
+
+const HELD = {
+  chromium: () => findProgram('chromium', 'chromium-browser', 'google-chrome'),
+  'nats-server': () => findProgram('nats-server'),
+  ip: () => findProgram('ip'),
+  unshare: () => findProgram('unshare'),
+  root: () => process.getuid?.() === 0 ? '/' : undefined,
+  linux: () => process.platform === 'linux' ? '/proc' : undefined
+}
+
+export type Need = keyof typeof HELD
+
+/**
+ * The suite itself where everything needed is there; otherwise its `skip`, after a line that the runner repeats.
+ * Use: `needs(test, 'chromium')('a page joins', async () => …)`.
+ */
+export function needs<Context> (test: Test<Context>, ...all: readonly Need[]): Test<Context> | Test<Context>['skip'] {
+  const missing = all.filter(need => HELD[need]() === undefined)
+  if (missing.length === 0) return test
+  console.log(`\nneeds ${missing.join(' and ')}: tests skipped`)
+  return test.skip
+}
+
+/** Where a program lies, or undefined. */
+export function findProgram (...names: readonly string[]): string | undefined {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    for (const name of names) {
+      if (isProgram(join(folder, name))) return join(folder, name)
+    }
+  }
+  return undefined
+}
+
+function isProgram (path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
