@@ -7,6 +7,7 @@ export const ERROR_CODES = [
   'ADDRESS_INVALID', // an address that is no multiaddr, or no transport speaks it
   'AGENT_EXISTS', // this peer already hosts an agent of that name
   'AGENT_NOT_RUNNING', // the agent is not started, or has stopped
+  'AGENT_STATUS', // start or stop, in a status that does not allow it
   'AMBIGUOUS', // several providers outside one pool: name the agent or the peer
   'CLOSED', // the swarm, connection or stream was closed
   'CONFIG_INVALID', // a config file with a syntax error, a wrong type or an unknown name
