@@ -1,0 +1,137 @@
+/** Which agent of which peer offers which tool: the index behind every look-up. */
+import type { ToolDefinition } from './catalogue.ts'
+import type { Volume } from './library.ts'
+import { reasonOf, type Offer, type Peer } from './peer.ts'
+import type { AgentEntry } from './record.ts'
+
+export interface Query {
+  readonly tool?: string
+  /** The name of an agent. */
+  readonly agent?: string
+  /** A peer id, or the name of a peer. */
+  readonly peer?: string
+  readonly pool?: string
+  /** Include those that cannot serve now, with the reason. Default false. */
+  readonly all?: boolean
+}
+
+/** A tool at one agent of one peer. */
+export interface Provider {
+  readonly peerId: string
+  readonly peerName: string
+  readonly agent: AgentEntry
+  readonly tool: ToolDefinition
+  /** The definition hash: inside a pool, tools that share it are interchangeable. */
+  readonly toolHash: string
+  readonly available: boolean
+  /** Why it is not available. */
+  readonly reason?: string
+}
+
+export class Offers {
+  readonly #all = new Set<Offer>()
+  readonly #byTool = new Map<string, Set<Offer>>()
+  readonly #byAgent = new Map<string, Set<Offer>>()
+  readonly #byHash = new Map<string, Set<Offer>>()
+
+  /** Every catalogue that an agent of such a peer names or shows. */
+  hashes (counts: (peer: Peer) => boolean): Set<string> {
+    const hashes = new Set<string>()
+    for (const { peer, entry, volume } of this.#all) {
+      if (!counts(peer)) continue
+      hashes.add(entry.catalogue)
+      if (volume !== undefined) hashes.add(volume.hash)
+    }
+    return hashes
+  }
+
+  /** The agents that name a catalogue in their record. */
+  naming (hash: string): Iterable<Offer> {
+    return [...this.#byHash.get(hash) ?? []]
+  }
+
+  add (offer: Offer): void {
+    this.#all.add(offer)
+    put(this.#byAgent, offer.entry.name, offer)
+    put(this.#byHash, offer.entry.catalogue, offer)
+    this.#indexTools(offer, put)
+  }
+
+  remove (offer: Offer): void {
+    this.#all.delete(offer)
+    take(this.#byAgent, offer.entry.name, offer)
+    take(this.#byHash, offer.entry.catalogue, offer)
+    this.#indexTools(offer, take)
+  }
+
+  /** Puts another entry of the same agent in place. */
+  setEntry (offer: Offer, entry: AgentEntry): void {
+    take(this.#byHash, offer.entry.catalogue, offer)
+    offer.entry = entry
+    put(this.#byHash, entry.catalogue, offer)
+  }
+
+  /** Shows no catalogue any more that is not among those named. */
+  hide (shown: ReadonlySet<string>): void {
+    for (const offer of this.#all) {
+      if (offer.volume !== undefined && !shown.has(offer.volume.hash)) this.setVolume(offer, undefined)
+    }
+  }
+
+  setVolume (offer: Offer, volume: Volume | undefined): void {
+    this.#indexTools(offer, take)
+    offer.volume = volume
+    this.#indexTools(offer, put)
+  }
+
+  /** Every provider that fits, in no particular order. With a tool in the query it takes microseconds in any swarm. */
+  find (query: Query): Provider[] {
+    const { tool, agent, peer, pool, all = false } = query
+    const candidates = tool !== undefined ? this.#byTool.get(tool) : agent !== undefined ? this.#byAgent.get(agent) : this.#all
+    const providers: Provider[] = []
+    for (const offer of candidates ?? []) {
+      const { peer: { record }, entry, volume } = offer
+      if (volume === undefined) continue
+      if (agent !== undefined && entry.name !== agent) continue
+      if (pool !== undefined && entry.pool !== pool) continue
+      if (peer !== undefined && record.peerId !== peer && record.name !== peer) continue
+      const reason = reasonOf(offer)
+      if (reason !== undefined && !all) continue
+      for (const definition of tool === undefined ? volume.tools.values() : [volume.tools.get(tool)]) {
+        if (definition === undefined) continue
+        const facts = { peerId: record.peerId, peerName: record.name, agent: entry, tool: definition, toolHash: volume.toolHash(definition) }
+        providers.push(reason === undefined ? { ...facts, available: true } : { ...facts, available: false, reason })
+      }
+    }
+    return providers
+  }
+
+  /** The names of all tools that can be called now, sorted. */
+  toolNames (): string[] {
+    const names: string[] = []
+    for (const [name, offers] of this.#byTool) {
+      for (const offer of offers) {
+        if (reasonOf(offer) !== undefined) continue
+        names.push(name)
+        break
+      }
+    }
+    return names.sort()
+  }
+
+  #indexTools (offer: Offer, change: typeof put): void {
+    for (const name of offer.volume?.tools.keys() ?? []) change(this.#byTool, name, offer)
+  }
+}
+
+function put (index: Map<string, Set<Offer>>, key: string, offer: Offer): void {
+  const offers = index.get(key)
+  if (offers === undefined) index.set(key, new Set([offer]))
+  else offers.add(offer)
+}
+
+function take (index: Map<string, Set<Offer>>, key: string, offer: Offer): void {
+  const offers = index.get(key)
+  offers?.delete(offer)
+  if (offers?.size === 0) index.delete(key)
+}
