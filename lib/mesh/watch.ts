@@ -1,0 +1,66 @@
+import { afterTurn, deadline } from '../base/clock.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Connection } from '../base/network.ts'
+import type { Random } from '../base/random.ts'
+import { Health, PROBE_MS } from './health.ts'
+
+/** A connection under watch: the driver of its Health. */
+export interface Watch {
+  heard (): void
+  /** Probes at once. */
+  doubt (): void
+  stop (): void
+}
+
+/**
+ * Probes a connection for as long as it is watched.
+ *
+ * @param intervalMs asked before each round: it depends on how many connections there are
+ * @param unreachable called at most once, after which the watch has stopped
+ */
+export function watch (connection: Connection, { clock, random, intervalMs, unreachable }: {
+  readonly clock: Clock
+  readonly random: Random
+  readonly intervalMs: () => number
+  readonly unreachable: () => void
+}): Watch {
+  const health = new Health(clock.nowMs(), random, intervalMs())
+  const stopping = new AbortController()
+  let cancel = (): void => {}
+
+  const arm = (): void => {
+    cancel()
+    // What has already arrived is read before anyone is judged by it: timers run before sockets.
+    cancel = clock.after(Math.max(0, health.dueMs - clock.nowMs()), () => { afterTurn(judge) })
+  }
+  const judge = (): void => {
+    if (stopping.signal.aborted) return
+    const effect = health.tick(clock.nowMs(), intervalMs())
+    if (effect === 'unreachable') {
+      stop()
+      return unreachable()
+    }
+    if (effect === 'probe') void probe()
+    arm()
+  }
+  const probe = async (): Promise<void> => {
+    const { signal, done } = deadline(clock, PROBE_MS, stopping.signal)
+    // A probe that fails is silence, whatever the error was: the core counts silence by its own clock.
+    await connection.probe(signal).then(() => { health.heard(clock.nowMs()) }, () => undefined)
+    done()
+  }
+  const stop = (): void => {
+    cancel()
+    stopping.abort()
+  }
+
+  arm()
+  return {
+    heard: () => { health.heard(clock.nowMs()) },
+    doubt: () => {
+      health.doubt(clock.nowMs())
+      if (!stopping.signal.aborted) arm()
+    },
+    stop
+  }
+}
