@@ -1,0 +1,49 @@
+/**
+ * Keeps a notification ahead of the answer that follows it in the same chunk: the SDKs, v1 and v2, hand notifications to
+ * their handler a microtask later and answers at once, so that the last progress of a call would be lost.
+ */
+import type { Transport } from '@modelcontextprotocol/client'
+
+/** Microtasks that a notification may take to reach its handler. */
+const MICROTASKS = 4
+
+/** Changes the transport itself: from now on messages that follow a notification wait until it has been handled. */
+export function inOrder<Kind extends Transport> (transport: Kind): Kind {
+  type Receive = NonNullable<Transport['onmessage']>
+  let receive: Receive | undefined
+  let waiting: Parameters<Receive>[] = []
+  let holding = false
+  const take = (...message: Parameters<Receive>): void => {
+    if (holding) {
+      waiting.push(message)
+      return
+    }
+    if ('method' in message[0] && !('id' in message[0])) {
+      holding = true
+      void afterMicrotasks().then(release)
+    }
+    receive?.(...message)
+  }
+  const release = (): void => {
+    holding = false
+    const held = waiting
+    waiting = []
+    for (const [index, message] of held.entries()) {
+      if (holding) {
+        waiting = [...held.slice(index), ...waiting]
+        return
+      }
+      take(...message)
+    }
+  }
+  Object.defineProperty(transport, 'onmessage', {
+    configurable: true,
+    get: () => receive === undefined ? undefined : take,
+    set: (next: Receive | undefined) => { receive = next === take ? receive : next }
+  })
+  return transport
+}
+
+async function afterMicrotasks (): Promise<void> {
+  for (let count = 0; count < MICROTASKS; count++) await undefined
+}
