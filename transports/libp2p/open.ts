@@ -1,0 +1,112 @@
+/**
+ * Composes a libp2p peer for our port, on whatever transports the platform has.
+ *
+ * Everything of libp2p that acts on its own is off: no bootstrap, no discovery, no redial, no connection monitor (it pings
+ * every connection every 10 s and cuts the slow ones, admitted or not; who is healthy is decided above, in lib/mesh, which
+ * knows its own lateness), no public resolver, no version in what identify tells.
+ */
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import { identify } from '@libp2p/identify'
+import type { Identify } from '@libp2p/identify'
+import type { MultiaddrConnection } from '@libp2p/interface'
+import type { Registrar, TransportManager } from '@libp2p/interface-internal'
+import { noise } from '@libp2p/noise'
+import { ping } from '@libp2p/ping'
+import { createLibp2p } from 'libp2p'
+import type { Libp2pOptions } from 'libp2p'
+import type { Clock } from '../../lib/base/clock.ts'
+import { SwarmError, assert, messageOf } from '../../lib/base/error.ts'
+import type { Network } from '../../lib/base/network.ts'
+import type { Random } from '../../lib/base/random.ts'
+import type { PrivateKey } from '../../lib/identity/key.ts'
+import { readAddress } from './address.ts'
+import { Guard } from './guard.ts'
+import { guardedYamux } from './muxer.ts'
+import { Libp2pNetwork } from './network.ts'
+import { HANDSHAKES_MAX, Waiting } from '../strangers.ts'
+
+/** Connections open at once, both directions; at the limit inbound ones are refused. */
+export const CONNECTIONS_MAX = 1_000
+
+/** Inbound connections of one host within a second: an office, or a laptop full of peers, starts at once. */
+const CONNECTIONS_PER_HOST_MAX = 1_000
+
+/** Longest an inbound socket may take to prove its key. */
+const HANDSHAKE_MS_MAX = 5_000
+
+/** Pings a connection may have in flight. */
+const PINGS_MAX = 16
+
+export interface NetworkOptions {
+  readonly key: PrivateKey
+  /** Multiaddrs to listen on. Default: a free TCP port on loopback; nothing in a page. */
+  readonly listen?: readonly string[]
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export type TransportFactory = NonNullable<Libp2pOptions['transports']>[number]
+
+/** @throws SwarmError ADDRESS_INVALID, PORT_IN_USE */
+export async function openOver (transports: readonly TransportFactory[], listen: readonly string[], options: NetworkOptions): Promise<Network> {
+  for (const address of listen) readAddress(address)
+  const guard = new Guard()
+  const handshakes = new Waiting(HANDSHAKES_MAX, 'shake hands')
+  let manager: TransportManager | undefined
+  const [first, ...rest] = transports
+  assert(first !== undefined, 'a network needs a transport')
+  const privateKey = await generateKeyPairFromSeed('Ed25519', options.key.seed)
+  const node = await createLibp2p({
+    privateKey,
+    start: false,
+    nodeInfo: { name: 'mcp-swarm', version: '', userAgent: 'mcp-swarm' },
+    addresses: { listen: [...listen] },
+    transports: [components => {
+      // The first factory to run after the registrar is made: whatever comes later meets the guard.
+      guard.install(components as { registrar: Registrar })
+      manager = components.transportManager
+      return first(components)
+    }, ...rest],
+    connectionEncrypters: [noise()],
+    streamMuxers: [guardedYamux(guard)],
+    connectionMonitor: { enabled: false },
+    connectionManager: {
+      maxConnections: CONNECTIONS_MAX,
+      inboundConnectionThreshold: CONNECTIONS_PER_HOST_MAX,
+      maxIncomingPendingConnections: Infinity, // HANDSHAKES_MAX bounds them, oldest out
+      inboundUpgradeTimeout: HANDSHAKE_MS_MAX,
+      reconnectRetries: 0,
+      resolvers: {}
+    },
+    connectionGater: {
+      denyDialMultiaddr: () => false,
+      denyInboundConnection: socket => {
+        handshakes.add(socket)
+        socket.addEventListener('close', () => { handshakes.delete(socket) }, { once: true })
+        return false
+      },
+      denyInboundUpgradedConnection: (_peerId: unknown, socket: MultiaddrConnection) => {
+        handshakes.delete(socket)
+        return false
+      }
+    },
+    services: {
+      identify: identify({ runOnConnectionOpen: false }),
+      ping: ping({ maxInboundStreams: PINGS_MAX, maxOutboundStreams: PINGS_MAX })
+    }
+  })
+  assert(manager !== undefined && node.peerId.toString() === options.key.peerId, 'the peer id belongs to the key')
+  const network = new Libp2pNetwork({ node, guard, transports: manager, identify: node.services.identify as Identify, clock: options.clock, random: options.random })
+  try {
+    await node.start()
+  } catch (cause) {
+    throw listenError(listen, cause)
+  }
+  return network
+}
+
+function listenError (listen: readonly string[], cause: unknown): SwarmError {
+  const text = messageOf(cause)
+  if (text.includes('EADDRINUSE')) return new SwarmError('PORT_IN_USE', `listen on ${listen.join(', ')}: another process has that port`, { cause })
+  return new SwarmError('ADDRESS_INVALID', `listen on ${listen.join(', ')}: ${text.replaceAll(/\s+/g, ' ').trim()}`, { cause })
+}

@@ -1,0 +1,16 @@
+/**
+ * What libp2p 3 takes for granted and Node 20 lacks; loaded before libp2p. Nothing happens on newer Nodes.
+ */
+import { WebSocket } from 'ws'
+
+interface Resolvers { promise: Promise<unknown>, resolve: (value: unknown) => void, reject: (reason: unknown) => void }
+
+const promises = Promise as unknown as { withResolvers?: () => Resolvers }
+promises.withResolvers ??= function withResolvers (): Resolvers {
+  const resolvers: Partial<Resolvers> = {}
+  resolvers.promise = new Promise((resolve, reject) => { Object.assign(resolvers, { resolve, reject }) })
+  return resolvers as Resolvers
+}
+
+const globals = globalThis as unknown as { WebSocket?: unknown }
+globals.WebSocket ??= WebSocket
