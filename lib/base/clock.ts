@@ -10,23 +10,35 @@ export interface Clock {
   after (delayMs: number, callback: () => void): () => void
 }
 
+/** Longest delay one platform timer can wait (24.8 days); a longer one would fire at once, so it is waited in steps. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   wallMs: () => Date.now(),
   after (delayMs, callback) {
-    const timer: unknown = setTimeout(callback, delayMs)
-    if (hasUnref(timer)) timer.unref()
+    let timer: unknown
+    const arm = (leftMs: number): void => {
+      const stepMs = Math.min(leftMs, TIMER_MS_MAX)
+      timer = setTimeout(() => {
+        if (leftMs > stepMs) arm(leftMs - stepMs)
+        else callback()
+      }, stepMs)
+      if (hasUnref(timer)) timer.unref()
+    }
+    arm(delayMs)
     return () => { clearTimeout(timer as ReturnType<typeof setTimeout>) }
   }
 }
 
 /** Resolves after `delayMs`; rejects with ABORTED as soon as the signal fires. */
 export async function sleep (clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
-  signal?.throwIfAborted()
+  const givenUp = (): SwarmError => new SwarmError('ABORTED', 'a wait was given up', { cause: signal?.reason })
+  if (signal?.aborted === true) throw givenUp()
   await new Promise<void>((resolve, reject) => {
     const onAbort = (): void => {
       cancel()
-      reject(new SwarmError('ABORTED', 'a wait was given up', { cause: signal?.reason }))
+      reject(givenUp())
     }
     const cancel = clock.after(delayMs, () => {
       signal?.removeEventListener('abort', onAbort)
@@ -69,8 +81,25 @@ export function deadline (clock: Clock, delayMs: number, ...signals: (AbortSigna
 /** Runs once everything already due in this turn of the event loop has run: the moment to flush what a turn has gathered. */
 export function afterTurn (callback: () => void): void {
   const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => unknown }
-  if (setImmediate === undefined) setTimeout(callback, 0)
-  else setImmediate(callback)
+  if (setImmediate !== undefined) setImmediate(callback)
+  else {
+    // A page's timers wait 4 ms when nested and a second in the background; messages do neither.
+    turns ??= openTurns()
+    turns.waiting.push(callback)
+    turns.port.postMessage(0)
+  }
+}
+
+interface Turns { readonly port: MessagePort, readonly waiting: (() => void)[] }
+
+let turns: Turns | undefined
+
+function openTurns (): Turns {
+  const channel = new MessageChannel()
+  const waiting: (() => void)[] = []
+  channel.port1.onmessage = () => { waiting.shift()?.() }
+  if (hasUnref(channel.port1)) channel.port1.unref()
+  return { port: channel.port2, waiting }
 }
 
 function hasUnref (timer: unknown): timer is { unref: () => void } {

@@ -27,8 +27,8 @@ export const ERROR_CODES = [
   'RECORD_INVALID', // a record with a wrong signature or over its limits
   'SERVER_FAILED', // a shared server's command does not exist, or dies at start
   'TIMEOUT', // nothing was sent in time: safe to try again
-  'TOO_LARGE', // over a named limit of bytes or entries
   'TOOL_FAILED', // the tool, or the server behind it, answered with a protocol error
+  'TOO_LARGE', // over a named limit of bytes or entries
   'UNAVAILABLE', // the provider is known but cannot serve now
   'UNKNOWN_AGENT', // no living agent of that name
   'UNKNOWN_PEER', // no living peer of that id or name

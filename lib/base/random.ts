@@ -2,7 +2,7 @@
 export interface Random {
   /** Uniform in [0, 1). */
   next (): number
-  /** Fresh unpredictable bytes; predictable from a seed only in tests. */
+  /** Fresh unpredictable bytes, at most 65,536 at once; predictable from a seed only in tests. */
   bytes (count: number): Uint8Array
 }
 

@@ -1,0 +1,16 @@
+import { createHash } from 'node:crypto'
+import fc from 'fast-check'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { toBase64Url } from '../../lib/base/bytes.ts'
+import { sha256 } from '../../lib/base/hash.ts'
+
+test('is the SHA-256 that Node computes', () => {
+  const seed = Math.floor(Math.random() * 2 ** 31)
+  console.log(`\nseed ${seed}`)
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), bytes => {
+    assert.is(toBase64Url(sha256(bytes)), createHash('sha256').update(bytes).digest('base64url'))
+  }), { seed })
+})
+
+test.run()
