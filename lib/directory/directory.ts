@@ -14,7 +14,7 @@
 import { assert, type ErrorCode } from '../base/error.ts'
 import { canonicalJson } from '../base/json.ts'
 import type { Catalogue } from './catalogue.ts'
-import { Library, LIBRARY_BYTES_MAX, Volume } from './library.ts'
+import { Library, LIBRARY_BYTES_MAX } from './library.ts'
 import { Offers, type Provider, type Query } from './offers.ts'
 import { viewAgent, viewPeer, type Absence, type AgentView, type Offer, type Peer, type PeerView } from './peer.ts'
 import { compareAge, type AgentEntry, type PeerRecord } from './record.ts'
@@ -69,7 +69,7 @@ export class Directory {
 
   /** This peer's own record, as last set. */
   get own (): { readonly record: PeerRecord, readonly wire: string } | undefined {
-    return this.#peers.get(this.peerId)
+    return this.record(this.peerId)
   }
 
   /** Puts this peer's own record in place. Its catalogues go in by `addCatalogue`, best before it. */
@@ -140,7 +140,7 @@ export class Directory {
     if (this.#library.get(hash) === undefined) {
       if (!this.#library.hasRoomFor(bytes)) this.#sweepAbsent()
       if (!this.#library.hasRoomFor(bytes)) return []
-      this.#library.add(new Volume(hash, catalogue, bytes))
+      this.#library.add(hash, catalogue, bytes)
     }
     return this.#show(hash)
   }
@@ -165,8 +165,10 @@ export class Directory {
     return this.#library.get(hash) !== undefined
   }
 
+  /** The newest record of a peer, with the text it came in. */
   record (peerId: string): { readonly record: PeerRecord, readonly wire: string } | undefined {
-    return this.#peers.get(peerId)
+    const peer = this.#peers.get(peerId)
+    return peer === undefined ? undefined : { record: peer.record, wire: peer.wire }
   }
 
   isLiving (peerId: string): boolean {

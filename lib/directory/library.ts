@@ -7,30 +7,27 @@ import { toolHash, type Catalogue, type ToolDefinition } from './catalogue.ts'
 /** Texts of all catalogues held at once, in bytes. */
 export const LIBRARY_BYTES_MAX = 64 * 2 ** 20
 
+/** A tool with its definition hash, which is worked out at the first question. */
+export class Item {
+  readonly tool: ToolDefinition
+  #hash: string | undefined
+
+  constructor (tool: ToolDefinition) {
+    this.tool = tool
+  }
+
+  get hash (): string {
+    this.#hash ??= toolHash(this.tool)
+    return this.#hash
+  }
+}
+
 /** A catalogue with its tools by name. */
-export class Volume {
+export interface Volume {
   readonly hash: string
   readonly catalogue: Catalogue
   readonly bytes: number
-  readonly tools: ReadonlyMap<string, ToolDefinition>
-  readonly #toolHashes = new Map<string, string>()
-
-  constructor (hash: string, catalogue: Catalogue, bytes: number) {
-    this.hash = hash
-    this.catalogue = catalogue
-    this.bytes = bytes
-    this.tools = new Map(catalogue.tools.map(tool => [tool.name, tool]))
-  }
-
-  /** The definition hash of one of its tools; worked out at the first question. */
-  toolHash (tool: ToolDefinition): string {
-    let hash = this.#toolHashes.get(tool.name)
-    if (hash === undefined) {
-      hash = toolHash(tool)
-      this.#toolHashes.set(tool.name, hash)
-    }
-    return hash
-  }
+  readonly items: ReadonlyMap<string, Item>
 }
 
 export class Library {
@@ -54,9 +51,10 @@ export class Library {
     return this.#bytes + bytes <= this.#bytesMax
   }
 
-  add (volume: Volume): void {
-    this.#volumes.set(volume.hash, volume)
-    this.#bytes += volume.bytes
+  add (hash: string, catalogue: Catalogue, bytes: number): void {
+    const items = new Map(catalogue.tools.map(tool => [tool.name, new Item(tool)]))
+    this.#volumes.set(hash, { hash, catalogue, bytes, items })
+    this.#bytes += bytes
   }
 
   /** Drops what `isNeeded` denies. */

@@ -1,6 +1,6 @@
 /** Which agent of which peer offers which tool: the index behind every look-up. */
 import type { ToolDefinition } from './catalogue.ts'
-import type { Volume } from './library.ts'
+import type { Item, Volume } from './library.ts'
 import { reasonOf, type Offer, type Peer } from './peer.ts'
 import type { AgentEntry } from './record.ts'
 
@@ -30,7 +30,7 @@ export interface Provider {
 
 export class Offers {
   readonly #all = new Set<Offer>()
-  readonly #byTool = new Map<string, Set<Offer>>()
+  readonly #byTool = new Map<string, Map<Offer, Item>>()
   readonly #byAgent = new Map<string, Set<Offer>>()
   readonly #byHash = new Map<string, Set<Offer>>()
 
@@ -54,14 +54,14 @@ export class Offers {
     this.#all.add(offer)
     put(this.#byAgent, offer.entry.name, offer)
     put(this.#byHash, offer.entry.catalogue, offer)
-    this.#indexTools(offer, put)
+    this.#indexTools(offer)
   }
 
   remove (offer: Offer): void {
     this.#all.delete(offer)
     take(this.#byAgent, offer.entry.name, offer)
     take(this.#byHash, offer.entry.catalogue, offer)
-    this.#indexTools(offer, take)
+    this.#unindexTools(offer)
   }
 
   /** Puts another entry of the same agent in place. */
@@ -79,29 +79,23 @@ export class Offers {
   }
 
   setVolume (offer: Offer, volume: Volume | undefined): void {
-    this.#indexTools(offer, take)
+    this.#unindexTools(offer)
     offer.volume = volume
-    this.#indexTools(offer, put)
+    this.#indexTools(offer)
   }
 
   /** Every provider that fits, in no particular order. With a tool in the query it takes microseconds in any swarm. */
   find (query: Query): Provider[] {
-    const { tool, agent, peer, pool, all = false } = query
-    const candidates = tool !== undefined ? this.#byTool.get(tool) : agent !== undefined ? this.#byAgent.get(agent) : this.#all
     const providers: Provider[] = []
-    for (const offer of candidates ?? []) {
-      const { peer: { record }, entry, volume } = offer
-      if (volume === undefined) continue
-      if (agent !== undefined && entry.name !== agent) continue
-      if (pool !== undefined && entry.pool !== pool) continue
-      if (peer !== undefined && record.peerId !== peer && record.name !== peer) continue
-      const reason = reasonOf(offer)
-      if (reason !== undefined && !all) continue
-      for (const definition of tool === undefined ? volume.tools.values() : [volume.tools.get(tool)]) {
-        if (definition === undefined) continue
-        const facts = { peerId: record.peerId, peerName: record.name, agent: entry, tool: definition, toolHash: volume.toolHash(definition) }
-        providers.push(reason === undefined ? { ...facts, available: true } : { ...facts, available: false, reason })
+    if (query.tool !== undefined) {
+      for (const [offer, item] of this.#byTool.get(query.tool) ?? []) {
+        if (fits(offer, query)) providers.push(provide(offer, item))
       }
+      return providers
+    }
+    for (const offer of query.agent === undefined ? this.#all : this.#byAgent.get(query.agent) ?? []) {
+      if (!fits(offer, query)) continue
+      for (const item of offer.volume?.items.values() ?? []) providers.push(provide(offer, item))
     }
     return providers
   }
@@ -110,7 +104,7 @@ export class Offers {
   toolNames (): string[] {
     const names: string[] = []
     for (const [name, offers] of this.#byTool) {
-      for (const offer of offers) {
+      for (const offer of offers.keys()) {
         if (reasonOf(offer) !== undefined) continue
         names.push(name)
         break
@@ -119,9 +113,33 @@ export class Offers {
     return names.sort()
   }
 
-  #indexTools (offer: Offer, change: typeof put): void {
-    for (const name of offer.volume?.tools.keys() ?? []) change(this.#byTool, name, offer)
+  #indexTools (offer: Offer): void {
+    for (const [name, item] of offer.volume?.items ?? []) {
+      const offers = this.#byTool.get(name)
+      if (offers === undefined) this.#byTool.set(name, new Map([[offer, item]]))
+      else offers.set(offer, item)
+    }
   }
+
+  #unindexTools (offer: Offer): void {
+    for (const name of offer.volume?.items.keys() ?? []) take(this.#byTool, name, offer)
+  }
+}
+
+function fits (offer: Offer, { agent, peer, pool, all = false }: Query): boolean {
+  const { peer: { record, absence }, entry, refusal } = offer
+  if (!all && (absence !== undefined || refusal !== undefined || !entry.available)) return false
+  if (agent !== undefined && entry.name !== agent) return false
+  if (pool !== undefined && entry.pool !== pool) return false
+  return peer === undefined || record.peerId === peer || record.name === peer
+}
+
+function provide (offer: Offer, item: Item): Provider {
+  const { peer: { record: { peerId, name: peerName } }, entry: agent } = offer
+  const { tool, hash: toolHash } = item
+  const reason = reasonOf(offer)
+  if (reason === undefined) return { peerId, peerName, agent, tool, toolHash, available: true }
+  return { peerId, peerName, agent, tool, toolHash, available: false, reason }
 }
 
 function put (index: Map<string, Set<Offer>>, key: string, offer: Offer): void {
@@ -130,7 +148,7 @@ function put (index: Map<string, Set<Offer>>, key: string, offer: Offer): void {
   else offers.add(offer)
 }
 
-function take (index: Map<string, Set<Offer>>, key: string, offer: Offer): void {
+function take (index: Map<string, Set<Offer> | Map<Offer, Item>>, key: string, offer: Offer): void {
   const offers = index.get(key)
   offers?.delete(offer)
   if (offers?.size === 0) index.delete(key)

@@ -84,7 +84,7 @@ export function viewAgent (offer: Offer): AgentView {
     ...facts,
     available: reason === undefined && available,
     ...reason === undefined ? {} : { reason },
-    tools: volume?.tools.size ?? null
+    tools: volume?.items.size ?? null
   }
 }
 

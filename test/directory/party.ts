@@ -1,0 +1,89 @@
+/** A peer with its directory, and what it heard, for the tests of the exchange. */
+import type { Clock } from '../../lib/base/clock.ts'
+import { seededRandom } from '../../lib/base/random.ts'
+import type { Catalogue } from '../../lib/directory/catalogue.ts'
+import { sealCatalogue } from '../../lib/directory/catalogue.ts'
+import { Directory, type Change } from '../../lib/directory/directory.ts'
+import { Exchange } from '../../lib/directory/exchange.ts'
+import type { AgentEntry, PeerRecord } from '../../lib/directory/record.ts'
+import type { PrivateKey } from '../../lib/identity/key.ts'
+import { linkedStreams, type PairedStream } from '../support/pair.ts'
+import { SWARM, agent, keyOf, signed } from './sample.ts'
+
+export class Party {
+  readonly name: string
+  readonly key: PrivateKey
+  readonly directory: Directory
+  readonly texts = new Map<string, string>()
+  /** Peer ids that may read no catalogue of this one. */
+  readonly denied = new Set<string>()
+  readonly changes: Change[] = []
+  readonly kept: string[] = []
+  readonly outdated: PeerRecord[] = []
+  readonly exchanges: Exchange[] = []
+  incarnation = 1
+  sequence = 0
+  readonly #clock: Clock
+
+  constructor (seed: number, name: string, clock: Clock, limits: { peersMax?: number } = {}) {
+    this.name = name
+    this.key = keyOf(seed)
+    this.directory = new Directory(this.key.peerId, limits)
+    this.#clock = clock
+  }
+
+  /** Offers these catalogues, by the names of their agents, and tells everybody. */
+  offer (catalogues: Record<string, Catalogue>, more: Partial<PeerRecord> = {}): void {
+    const agents: AgentEntry[] = Object.entries(catalogues).map(([name, catalogue]) => {
+      const { hash, text } = sealCatalogue(catalogue)
+      this.texts.set(hash, text)
+      this.directory.addCatalogue(hash, catalogue, text.length)
+      return agent(name, hash)
+    })
+    this.directory.setOwn(...this.sign({ agents, ...more }))
+    for (const exchange of this.exchanges) exchange.announce()
+  }
+
+  sign (more: Partial<PeerRecord> = {}): [PeerRecord, string] {
+    return signed(this.key, { name: this.name, incarnation: this.incarnation, sequence: ++this.sequence, ...more })
+  }
+
+  exchangeWith (peerId: string): Exchange {
+    const exchange = new Exchange({
+      swarmId: SWARM,
+      peerId,
+      directory: this.directory,
+      catalogueText: hash => this.texts.get(hash),
+      mayRead: () => !this.denied.has(peerId),
+      clock: this.#clock,
+      random: seededRandom(this.exchanges.length),
+      events: {
+        changed: changes => { this.changes.push(...changes) },
+        recordTaken: peer => { this.kept.push(peer) },
+        catalogueTaken: hash => { this.kept.push(hash) },
+        outdated: record => { this.outdated.push(record) }
+      }
+    })
+    this.exchanges.push(exchange)
+    return exchange
+  }
+
+  /** Names of living agents' tools at other peers. */
+  get tools (): string[] {
+    return this.directory.find({}).filter(({ peerId }) => peerId !== this.key.peerId).map(({ peerName, tool }) => `${peerName} ${tool.name}`).sort()
+  }
+}
+
+/** Runs the protocol between two; each end's stream shows what that end sent. */
+export function connect (left: Party, right: Party): { exchanges: [Exchange, Exchange], streams: [PairedStream, PairedStream] } {
+  const streams = linkedStreams('/directory')
+  const exchanges: [Exchange, Exchange] = [left.exchangeWith(right.key.peerId), right.exchangeWith(left.key.peerId)]
+  exchanges[0].run(streams[0])
+  exchanges[1].run(streams[1])
+  return { exchanges, streams }
+}
+
+/** The lines an end has sent, by the member that tells them apart. */
+export function linesOf (stream: { readonly text: string }): string[] {
+  return stream.text.split('\n').filter(line => line !== '').map(line => Object.keys(JSON.parse(line) as object)[0] ?? '')
+}
