@@ -38,9 +38,10 @@ const NOT_RUN: ReadonlySet<ErrorCode> = new Set([
 ])
 
 /** Codes that mean so unless the details say that it was not sent, or did not run. Every other code is an answer. */
-const UNKNOWN: ReadonlySet<ErrorCode> = new Set(['ABORTED', 'CLOSED', 'INDETERMINATE', 'MALFORMED'])
+const UNKNOWN: ReadonlySet<ErrorCode> = new Set(['ABORTED', 'CLOSED', 'MALFORMED'])
 
 export function fateOf ({ code, details: { executed, sent } }: SwarmError): Fate {
+  if (code === 'INDETERMINATE') return 'unknown'
   const isRefused = sent === false || executed === false
   if (NOT_RUN.has(code)) return isRefused || sent !== true ? 'not run' : 'unknown'
   if (UNKNOWN.has(code)) return isRefused ? 'not run' : 'unknown'
