@@ -22,31 +22,18 @@ import { SwarmError, assert } from '../base/error.ts'
 import { LineStream } from '../base/line.ts'
 import type { ByteStream } from '../base/network.ts'
 import type { Random } from '../base/random.ts'
+import { Agenda, type AgendaOptions } from './agenda.ts'
 import { readCatalogue } from './catalogue.ts'
-import type { Change, Directory } from './directory.ts'
+import type { Change } from './directory.ts'
 import { compareAge, readRecord, type PeerRecord } from './record.ts'
 import { Requests } from './requests.ts'
 import { DIRECTORY_LINE_BYTES_MAX, readMessage, writeMessage, type Message } from './wire.ts'
 
-/** Questions of the other end that may wait for their answers at once; a record has room for 22 catalogues. */
-export const WANTS_MAX = 64
-
-/** Longest catalogue that is sent unasked, in characters. */
-export const PUSH_CHARS_MAX = 16_384
-
 /** How long a leaving peer waits for its last record to be read. */
 export const LEAVE_MS_MAX = 1_000
 
-export interface ExchangeOptions {
+export interface ExchangeOptions extends AgendaOptions {
   readonly swarmId: string
-  /** The other end, as its connection has proven it. */
-  readonly peerId: string
-  /** Where records are merged; its `own` is what this end says of itself. */
-  readonly directory: Directory
-  /** The text of one of this peer's own catalogues. */
-  readonly catalogueText: (hash: string) => string | undefined
-  /** Whether the other end may see it. */
-  readonly mayRead: (hash: string) => boolean
   readonly clock: Clock
   readonly random: Random
   readonly events: ExchangeEvents
@@ -55,7 +42,7 @@ export interface ExchangeOptions {
 export interface ExchangeEvents {
   changed (changes: readonly Change[]): void
   /** A record that is newer, or whose peer lives again: worth keeping on disk. */
-  recordTaken (peerId: string, wire: string): void
+  recordTaken (record: PeerRecord, wire: string): void
   catalogueTaken (hash: string, text: string): void
   /** The other end holds this later record of our own: go on with an incarnation above it, or nobody listens. */
   outdated (record: PeerRecord): void
@@ -68,11 +55,7 @@ export class Exchange {
   readonly #requests: Requests
   #resolveClosed: (error: Error | undefined) => void = () => undefined
   #line: LineStream | undefined
-  /** The last of our records on this stream. */
-  #told: { readonly record: PeerRecord, readonly wire: string } | undefined
-  #due = { record: false, alive: false, newer: false, wantRecord: false }
-  /** Their questions, and our unasked answers; whether they hold the text. */
-  readonly #answers = new Map<string, boolean>()
+  readonly #agenda: Agenda
   #announcing = false
   #pumping = false
   #leaving = false
@@ -82,6 +65,7 @@ export class Exchange {
   constructor (options: ExchangeOptions) {
     this.#options = options
     this.#requests = new Requests(options.clock, () => { void this.#pump() })
+    this.#agenda = new Agenda(options, this.#requests)
     this.closed = new Promise(resolve => { this.#resolveClosed = resolve })
   }
 
@@ -98,7 +82,7 @@ export class Exchange {
         this.#resolveClosed(error)
       }
     })
-    this.#due.record = true
+    this.#agenda.record = true
     void this.#pump()
   }
 
@@ -108,7 +92,7 @@ export class Exchange {
     this.#announcing = true
     afterTurn(() => {
       this.#announcing = false
-      this.#due.record = true
+      this.#agenda.record = true
       void this.#pump()
     })
   }
@@ -120,7 +104,7 @@ export class Exchange {
   async leave (): Promise<void> {
     if (this.#line === undefined || this.#line.isClosed) return
     this.#leaving = true
-    this.#due.record = true
+    this.#agenda.record = true
     void this.#pump()
     const cancel = this.#options.clock.after(LEAVE_MS_MAX, () => {
       this.#line?.abort(new SwarmError('TIMEOUT', `peer ${this.#options.peerId} did not read our leave in ${LEAVE_MS_MAX} ms`))
@@ -136,8 +120,9 @@ export class Exchange {
     this.#pumping = true
     try {
       while (!line.isClosed && !this.#ended) {
-        const message = this.#next()
+        const message = this.#leaving ? this.#agenda.nextRecord() : this.#agenda.next()
         if (message === undefined) break
+        if (message.kind === 'record') this.#renewLater(this.#agenda.leaseMs)
         if (!line.send(writeMessage(message))) await line.drained()
       }
       if (this.#leaving) await this.#end()
@@ -158,70 +143,11 @@ export class Exchange {
     }
   }
 
-  #next (): Exclude<Message, { kind: 'unknown' }> | undefined {
-    const record = this.#nextRecord()
-    if (record !== undefined || this.#leaving) return record
-    if (this.#due.alive && this.#told !== undefined) {
-      this.#due.alive = false
-      const { incarnation, sequence } = this.#told.record
-      return { kind: 'alive', incarnation, sequence }
-    }
-    const { directory, peerId } = this.#options
-    const held = directory.record(peerId)
-    if (this.#due.newer && held !== undefined) {
-      this.#due.newer = false
-      return { kind: 'newer', wire: held.wire }
-    }
-    if (this.#due.wantRecord) {
-      this.#due.wantRecord = false
-      return { kind: 'want-record' }
-    }
-    const hash = this.#requests.next()
-    if (hash !== undefined) return { kind: 'want', hash, held: directory.hasCatalogue(hash) }
-    for (const [wanted, isHeld] of this.#answers) {
-      this.#answers.delete(wanted)
-      return this.#answer(wanted, isHeld)
-    }
-    return undefined
-  }
-
-  #nextRecord (): Message & { kind: 'record' } | undefined {
-    const own = this.#options.directory.own
-    if (!this.#due.record || own === undefined) return undefined
-    this.#due.record = false
-    if (own.wire === this.#told?.wire) return undefined
-    const follows = this.#told === undefined ? [] : this.#newCatalogues(this.#told.record, own.record)
-    for (const hash of follows) this.#answers.set(hash, false)
-    this.#told = own
-    this.#due.alive = false
-    this.#renewLater(own.record.leaseMs)
-    return { kind: 'record', wire: own.wire, follows }
-  }
-
-  /** What the other end cannot know yet, may see, and is small. */
-  #newCatalogues (before: PeerRecord, now: PeerRecord): string[] {
-    const { catalogueText, mayRead } = this.#options
-    const known = new Set(before.agents.map(agent => agent.catalogue))
-    const hashes = new Set(now.agents.map(agent => agent.catalogue))
-    return [...hashes].filter(hash => {
-      if (known.has(hash) || this.#answers.size >= WANTS_MAX) return false
-      const text = catalogueText(hash)
-      return text !== undefined && text.length <= PUSH_CHARS_MAX && mayRead(hash)
-    })
-  }
-
-  #answer (hash: string, isHeld: boolean): Exclude<Message, { kind: 'unknown' }> {
-    const text = this.#options.catalogueText(hash)
-    if (text === undefined) return { kind: 'refused', hash, code: 'UNAVAILABLE' }
-    if (!this.#options.mayRead(hash)) return { kind: 'refused', hash, code: 'FORBIDDEN' }
-    return isHeld ? { kind: 'readable', hash } : { kind: 'catalogue', hash, text }
-  }
-
   /** Jitter keeps a thousand leases from being renewed at one moment. */
   #renewLater (leaseMs: number): void {
     this.#cancelRenewal()
     this.#cancelRenewal = this.#options.clock.after(leaseMs / 3 * (0.8 + 0.2 * this.#options.random.next()), () => {
-      this.#due.alive = true
+      this.#agenda.alive = true
       this.#renewLater(leaseMs)
       void this.#pump()
     })
@@ -247,16 +173,8 @@ export class Exchange {
       case 'record': return this.#takeRecord(message.wire, message.follows)
       case 'alive': return this.#takeAlive(message)
       case 'newer': return this.#takeNewer(message.wire)
-      case 'want-record':
-        this.#told = undefined
-        this.#due.record = true
-        return
-      case 'want':
-        if (this.#answers.size >= WANTS_MAX && !this.#answers.has(message.hash)) {
-          throw new SwarmError('OVERLOADED', `peer ${this.#options.peerId} wants more than ${WANTS_MAX} catalogues at once`)
-        }
-        this.#answers.set(message.hash, message.held)
-        return
+      case 'want-record': return this.#agenda.tellAnew()
+      case 'want': return this.#agenda.want(message.hash, message.held)
       case 'catalogue': return this.#takeCatalogue(message.hash, message.text)
       case 'readable': return this.#takeAnswer(message.hash)
       case 'refused': return this.#takeRefusal(message)
@@ -277,15 +195,15 @@ export class Exchange {
   #takeAlive ({ incarnation, sequence }: Message & { kind: 'alive' }): void {
     const held = this.#options.directory.record(this.#options.peerId)
     if (held?.record.incarnation === incarnation && held.record.sequence === sequence) this.#merge(held.record, held.wire, [])
-    else this.#due.wantRecord = true
+    else this.#agenda.wantRecord = true
   }
 
   #merge (record: PeerRecord, wire: string, follows: readonly string[]): void {
     const { directory, peerId, clock, events } = this.#options
     const { outcome, changes } = directory.merge(record, wire, clock.nowMs(), { direct: true })
     if (outcome === 'full') throw new SwarmError('OVERLOADED', `the directory has no room for peer ${peerId}`)
-    if (outcome === 'outdated') this.#due.newer = true
-    if (outcome === 'taken' || outcome === 'revived') events.recordTaken(peerId, wire)
+    if (outcome === 'outdated') this.#agenda.newer = true
+    if (outcome === 'taken' || outcome === 'revived') events.recordTaken(record, wire)
     if (changes.length > 0) events.changed(changes)
     if (outcome === 'outdated' || outcome === 'own') return
     const hashes = new Set(record.left === true ? [] : record.agents.map(agent => agent.catalogue))

@@ -33,12 +33,15 @@ export type Message =
   | { readonly kind: 'refused', readonly hash: string, readonly code: ErrorCode }
   | { readonly kind: 'unknown' }
 
+/** What this version says. */
+export type Said = Exclude<Message, { kind: 'unknown' }>
+
 /** The protocol id of a swarm's directory. */
 export function directoryProtocol (swarmId: string): string {
   return `/mcp-swarm/${swarmId}/directory/1.0.0`
 }
 
-export function writeMessage (message: Exclude<Message, { kind: 'unknown' }>): string {
+export function writeMessage (message: Said): string {
   switch (message.kind) {
     case 'record': return JSON.stringify(message.follows.length === 0 ? { record: message.wire } : { record: message.wire, follows: message.follows })
     case 'alive': return JSON.stringify({ alive: [message.incarnation, message.sequence] })

@@ -59,7 +59,7 @@ export class Party {
       random: seededRandom(this.exchanges.length),
       events: {
         changed: changes => { this.changes.push(...changes) },
-        recordTaken: peer => { this.kept.push(peer) },
+        recordTaken: ({ peerId: teller }) => { this.kept.push(teller) },
         catalogueTaken: hash => { this.kept.push(hash) },
         outdated: record => { this.outdated.push(record) }
       }

@@ -1,0 +1,206 @@
+/**
+ * Records and catalogues on disk, so that a peer which starts again knows every peer, agent and tool at once.
+ *
+ * A cache: whatever is damaged, or too much, is dropped and counted, and comes again from its peer; a failing disk costs
+ * the cache and nothing else. A value is the wall clock when it was saved, in milliseconds, a space, and the text, which is
+ * verified like one from a peer.
+ */
+import { textOf, utf8 } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
+import { SwarmError } from '../base/error.ts'
+import type { Change, Storage } from '../base/storage.ts'
+import { readCatalogue, type Catalogue } from './catalogue.ts'
+import type { Directory } from './directory.ts'
+import { LIBRARY_BYTES_MAX } from './library.ts'
+import { readRecord, type PeerRecord } from './record.ts'
+
+/** Records kept; to verify that many takes about a tenth of a second at start. */
+export const RECORDS_KEPT_MAX = 1_000
+
+/** How long a record is kept whose peer is not met: 30 days, in milliseconds. */
+export const RECORD_KEPT_MS_MAX = 30 * 86_400_000
+
+/** How long changes are gathered before they are written together. */
+export const KEEP_MS = 200
+
+const RECORDS = 'directory/record/'
+const CATALOGUES = 'directory/catalogue/'
+
+export interface KeepOptions {
+  readonly storage: Storage
+  readonly swarmId: string
+  readonly clock: Clock
+  /** Told of a read or a write that failed; what it held is lost to the cache. */
+  readonly onFailure: (error: unknown) => void
+  /** Default RECORDS_KEPT_MAX. */
+  readonly recordsMax?: number
+  /** Bytes of all catalogues together; default LIBRARY_BYTES_MAX. */
+  readonly catalogueBytesMax?: number
+}
+
+/** What was found on disk. */
+export interface Loaded {
+  readonly records: number
+  readonly catalogues: number
+  /** Entries that could not be read, now deleted. */
+  readonly damaged: number
+  /** Entries that were too old, too many or named by no record, now deleted. */
+  readonly pruned: number
+}
+
+type Counts = { -readonly [Name in keyof Loaded]: Loaded[Name] }
+
+interface Entry<Value> {
+  readonly key: string
+  readonly savedMs: number
+  readonly text: string
+  readonly value: Value
+}
+
+export class Keep {
+  readonly #options: KeepOptions
+  readonly #recordsMax: number
+  readonly #catalogueBytesMax: number
+  /** Keys on disk, or on their way there, the longest kept first. */
+  readonly #records = new Set<string>()
+  /** The same, with the bytes of each. */
+  readonly #catalogues = new Map<string, number>()
+  #catalogueBytes = 0
+  #pending = new Map<string, Uint8Array | undefined>()
+  #cancelTimer: (() => void) | undefined
+  #writing: Promise<void> = Promise.resolve()
+  #closed = false
+
+  constructor (options: KeepOptions) {
+    this.#options = options
+    this.#recordsMax = options.recordsMax ?? RECORDS_KEPT_MAX
+    this.#catalogueBytesMax = options.catalogueBytesMax ?? LIBRARY_BYTES_MAX
+  }
+
+  /** Brings what is on disk into a directory: its peers are known then, but not living. Once, before anything is saved. */
+  async load (directory: Directory): Promise<Loaded> {
+    const counts = { records: 0, catalogues: 0, damaged: 0, pruned: 0 }
+    try {
+      const records = await this.#loadRecords(counts)
+      for (const { text, value } of records) directory.recall(value, text, this.#options.clock.nowMs())
+      const named = new Set(records.flatMap(({ value }) => value.agents.map(agent => CATALOGUES + agent.catalogue)))
+      for (const { key, text, value } of await this.#loadCatalogues(named, counts)) {
+        directory.addCatalogue(key.slice(CATALOGUES.length), value, utf8(text).byteLength)
+      }
+    } catch (error) {
+      this.#options.onFailure(error)
+    }
+    return counts
+  }
+
+  /** Keeps a record, in place of an earlier one of its peer; forgets a peer that has left. */
+  saveRecord (record: PeerRecord, wire: string): void {
+    const key = RECORDS + record.peerId
+    this.#records.delete(key)
+    if (record.left === true) return this.#put(key, undefined)
+    this.#records.add(key)
+    this.#put(key, wire)
+    for (const oldest of this.#records) {
+      if (this.#records.size <= this.#recordsMax) break
+      this.#records.delete(oldest)
+      this.#put(oldest, undefined)
+    }
+  }
+
+  saveCatalogue (hash: string, text: string): void {
+    const key = CATALOGUES + hash
+    if (this.#catalogues.has(key)) return
+    this.#putCatalogue(key, utf8(text).byteLength)
+    this.#put(key, text)
+    for (const [oldest, bytes] of this.#catalogues) {
+      if (this.#catalogueBytes <= this.#catalogueBytesMax) break
+      this.#catalogues.delete(oldest)
+      this.#catalogueBytes -= bytes
+      this.#put(oldest, undefined)
+    }
+  }
+
+  /** Writes what is waiting; resolves when the storage has it, or has failed. */
+  async flush (): Promise<void> {
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+    const changes: Change[] = [...this.#pending].map(([key, value]) => ({ key, value }))
+    this.#pending.clear()
+    if (changes.length > 0) this.#writing = this.#write(this.#writing, changes)
+    await this.#writing
+  }
+
+  /** Writes what is waiting, and takes no more. */
+  async close (): Promise<void> {
+    this.#closed = true
+    await this.flush()
+  }
+
+  async #loadRecords (counts: Counts): Promise<Entry<PeerRecord>[]> {
+    const { swarmId, clock } = this.#options
+    const all = await this.#read(RECORDS, counts, (text, peerId) => {
+      const record = readRecord(text, swarmId)
+      if (record.peerId !== peerId) throw new SwarmError('RECORD_INVALID', `the record of ${record.peerId} is kept as ${peerId}`)
+      return record
+    })
+    const kept = all.filter(({ savedMs }) => clock.wallMs() - savedMs < RECORD_KEPT_MS_MAX).slice(-this.#recordsMax)
+    for (const { key } of kept) this.#records.add(key)
+    counts.records = kept.length
+    this.#prune(all, this.#records, counts)
+    return kept
+  }
+
+  async #loadCatalogues (named: ReadonlySet<string>, counts: Counts): Promise<Entry<Catalogue>[]> {
+    const all = await this.#read(CATALOGUES, counts, readCatalogue)
+    let room = this.#catalogueBytesMax
+    const kept = all.toReversed().filter(({ key, text }) => named.has(key) && (room -= utf8(text).byteLength) >= 0).reverse()
+    for (const { key, text } of kept) this.#putCatalogue(key, utf8(text).byteLength)
+    counts.catalogues = kept.length
+    this.#prune(all, this.#catalogues, counts)
+    return kept
+  }
+
+  /** Every entry that can be read, the longest kept first; the others are deleted. */
+  async #read<Value> (prefix: string, counts: Counts, parse: (text: string, name: string) => Value): Promise<Entry<Value>[]> {
+    const entries: Entry<Value>[] = []
+    for await (const [key, bytes] of this.#options.storage.entries(prefix)) {
+      try {
+        const [, savedMs = '', text = ''] = /^(\d{1,16}) (.*)$/s.exec(textOf(bytes)) ?? []
+        entries.push({ key, savedMs: Number(savedMs), text, value: parse(text, key.slice(prefix.length)) })
+      } catch (error) {
+        if (!(error instanceof SwarmError)) throw error
+        counts.damaged++
+        this.#put(key, undefined)
+      }
+    }
+    return entries.sort((left, right) => left.savedMs - right.savedMs)
+  }
+
+  #prune (all: readonly Entry<unknown>[], kept: { has (key: string): boolean }, counts: Counts): void {
+    for (const { key } of all) {
+      if (kept.has(key)) continue
+      counts.pruned++
+      this.#put(key, undefined)
+    }
+  }
+
+  #putCatalogue (key: string, bytes: number): void {
+    this.#catalogues.set(key, bytes)
+    this.#catalogueBytes += bytes
+  }
+
+  #put (key: string, text: string | undefined): void {
+    if (this.#closed) return
+    this.#pending.set(key, text === undefined ? undefined : utf8(`${Math.floor(this.#options.clock.wallMs())} ${text}`))
+    this.#cancelTimer ??= this.#options.clock.after(KEEP_MS, () => { void this.flush() })
+  }
+
+  async #write (earlier: Promise<void>, changes: readonly Change[]): Promise<void> {
+    await earlier
+    try {
+      await this.#options.storage.write(changes)
+    } catch (error) {
+      this.#options.onFailure(error)
+    }
+  }
+}
