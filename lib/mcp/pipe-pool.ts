@@ -8,6 +8,7 @@ import type { JsonObject } from '../base/json.ts'
 import type { ByteStream } from '../base/network.ts'
 import type { CallToolResult } from './host.ts'
 import { CALL_MS_DEFAULT, Pipe, unsent, type CallOptions } from './pipe.ts'
+import { Bounds, type Ending } from './wire-bounds.ts'
 
 /** A stream without calls is closed after this many milliseconds. */
 export const IDLE_MS = 60_000
@@ -21,6 +22,9 @@ export const OWN_STREAMS_MAX = 256
 /** Opening a stream on a connection takes one round trip; this many milliseconds are enough for the slowest. */
 export const OPEN_MS_MAX = 10_000
 
+/** How often a stream that takes no more calls is asked whether its last one has ended, in milliseconds. */
+const DONE_MS = 100
+
 export interface PoolCallOptions extends CallOptions {
   /** Expected to run long or to answer much: takes its own stream. */
   readonly long?: boolean
@@ -29,6 +33,8 @@ export interface PoolCallOptions extends CallOptions {
 export interface PipesOptions {
   /** Opens a fresh stream of our protocol to a peer. @throws SwarmError UNREACHABLE, UNKNOWN_PEER, ABORTED, … */
   readonly open: (peerId: string, signal: AbortSignal) => Promise<ByteStream>
+  /** A stream that `open` gave carries no more calls. */
+  readonly ended?: (stream: ByteStream) => void
   readonly clock: Clock
   /** Default IDLE_MS. */
   readonly idleMs?: number
@@ -51,10 +57,13 @@ interface Peer {
 export class Pipes {
   readonly #options: PipesOptions
   readonly #peers = new Map<string, Peer>()
-  readonly #closing = new AbortController()
+  readonly #opening = new Set<AbortController>()
+  readonly #waits: Bounds<(ending: Ending) => void>
+  #isClosed = false
 
   constructor (options: PipesOptions) {
     this.#options = options
+    this.#waits = new Bounds(options.clock, (giveUp, ending) => { giveUp(ending) })
   }
 
   /**
@@ -63,7 +72,7 @@ export class Pipes {
    * @throws SwarmError as pipe.ts lists; INVALID_ARGUMENTS if they are not JSON; CLOSED after `close`
    */
   call (peerId: string, agent: string, name: string, args: JsonObject, options: PoolCallOptions = {}): Promise<CallToolResult> {
-    if (this.#closing.signal.aborted) return Promise.reject(unsent('CLOSED', `call ${name}: closed at this end`))
+    if (this.#isClosed) return Promise.reject(unsent('CLOSED', `call ${name}: closed at this end`))
     let text: string
     try {
       text = JSON.stringify(args)
@@ -93,8 +102,26 @@ export class Pipes {
     for (const pipe of [...peer.own]) pipe.close()
   }
 
+  /**
+   * Another connection serves a peer from now on: further calls open fresh streams, and each old one ends when its last call
+   * has.
+   */
+  renewPeer (peerId: string): void {
+    const peer = this.#peers.get(peerId)
+    if (peer === undefined) return
+    for (const [agent, entry] of peer.agents) {
+      if (entry.pipe === undefined) continue
+      entry.cancelIdle()
+      peer.agents.delete(agent)
+      peer.own.add(entry.pipe)
+      peer.ownCount++
+      this.#endWhenDone(peerId, peer, entry.pipe)
+    }
+  }
+
   close (): void {
-    this.#closing.abort(new SwarmError('CLOSED', 'no more calls: closed at this end'))
+    this.#isClosed = true
+    for (const giveUp of this.#opening) giveUp.abort(new SwarmError('CLOSED', 'closed at this end'))
     for (const peerId of [...this.#peers.keys()]) this.closePeer(peerId)
   }
 
@@ -147,37 +174,57 @@ export class Pipes {
 
   /** Waits for a stream no longer than the call may, then calls with the time that is left. */
   async #callOn (opening: Promise<Pipe>, name: string, text: string, options: CallOptions): Promise<CallToolResult> {
+    const { signal, timeoutMs = CALL_MS_DEFAULT } = options
+    if (signal?.aborted === true) throw unsent('ABORTED', `call ${name} was given up`, signal.reason)
     const { clock } = this.#options
-    const timeoutMs = options.timeoutMs ?? CALL_MS_DEFAULT
     const startMs = clock.nowMs()
-    const limit = deadline(clock, timeoutMs, options.signal)
-    let pipe: Pipe
-    try {
-      pipe = await within(opening, limit.signal)
-    } catch (error) {
-      if (options.signal?.aborted === true) throw unsent('ABORTED', `call ${name} was given up`, options.signal.reason)
-      throw unsent(error instanceof SwarmError ? error.code : 'UNREACHABLE', `call ${name}: ${messageOf(error)}`, error)
-    } finally {
-      limit.done()
-    }
-    return pipe.call(name, text, { ...options, timeoutMs: Math.max(timeoutMs - (clock.nowMs() - startMs), 1) })
+    const pipe = await new Promise<Pipe>((resolve, reject) => {
+      const giveUp = (ending: Ending): void => {
+        reject(ending === 'late' ? unsent('TIMEOUT', `call ${name}: no stream in time`) : unsent('ABORTED', `call ${name} was given up`, signal?.reason))
+      }
+      this.#waits.set(giveUp, timeoutMs, signal)
+      opening.then(resolve, (error: unknown) => {
+        reject(unsent(error instanceof SwarmError ? error.code : 'UNREACHABLE', `call ${name}: ${messageOf(error)}`, error))
+      }).finally(() => { this.#waits.delete(giveUp) })
+    })
+    return await pipe.call(name, text, { ...options, timeoutMs: Math.max(timeoutMs - (clock.nowMs() - startMs), 1) })
   }
 
   async #open (peerId: string, agent: string, closed: () => void): Promise<Pipe> {
-    const { clock, open, callsInFlightMax, lineBytesMax } = this.#options
-    const limit = deadline(clock, OPEN_MS_MAX, this.#closing.signal)
+    const { clock, open, ended, callsInFlightMax, lineBytesMax } = this.#options
+    const giveUp = new AbortController()
+    const limit = deadline(clock, OPEN_MS_MAX, giveUp.signal)
+    this.#opening.add(giveUp)
     try {
       const stream = await open(peerId, limit.signal)
       if (limit.signal.aborted) {
         stream.abort(new SwarmError('CLOSED', 'the stream came too late'))
         throw limit.signal.reason
       }
-      return new Pipe(stream, { agent, clock, closed, callsInFlightMax, lineBytesMax })
+      return new Pipe(stream, {
+        agent, clock, callsInFlightMax, lineBytesMax,
+        closed: () => {
+          closed()
+          ended?.(stream)
+        }
+      })
     } catch (error) {
       throw limit.signal.aborted ? limit.signal.reason : error
     } finally {
       limit.done()
+      this.#opening.delete(giveUp)
     }
+  }
+
+  #endWhenDone (peerId: string, peer: Peer, pipe: Pipe): void {
+    if (pipe.inFlight > 0 && !pipe.isClosed) {
+      this.#options.clock.after(DONE_MS, () => { this.#endWhenDone(peerId, peer, pipe) })
+      return
+    }
+    pipe.close()
+    peer.own.delete(pipe)
+    peer.ownCount--
+    this.#forget(peerId, peer)
   }
 
   #watchIdle (entry: Entry, pipe: Pipe, delayMs: number): void {
@@ -198,13 +245,4 @@ export class Pipes {
   #forget (peerId: string, peer: Peer): void {
     if (peer.agents.size === 0 && peer.ownCount === 0 && this.#peers.get(peerId) === peer) this.#peers.delete(peerId)
   }
-}
-
-async function within<Value> (promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  return await new Promise((resolve, reject) => {
-    const onAbort = (): void => { reject(signal.reason) }
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => { signal.removeEventListener('abort', onAbort) })
-  })
 }

@@ -19,7 +19,7 @@ import { LINE_BYTES_MAX, LineStream } from '../base/line.ts'
 import type { ByteStream } from '../base/network.ts'
 import type { CallToolResult, Progress } from './host.ts'
 import { META, STATELESS_REVISION } from './revision.ts'
-import { Deadlines } from './wire-deadline.ts'
+import { Bounds } from './wire-bounds.ts'
 import { Outlet } from './wire-outlet.ts'
 import { CALLS_IN_FLIGHT_MAX, endSoon, isShallow, openingLine, readRefusal, readRpcError } from './wire.ts'
 
@@ -50,7 +50,6 @@ interface Pending {
   readonly reject: (error: SwarmError) => void
   readonly progress: ((progress: Progress) => void) | undefined
   readonly signal: AbortSignal | undefined
-  readonly onAbort: (() => void) | undefined
 }
 
 export class Pipe {
@@ -60,7 +59,7 @@ export class Pipe {
   readonly #outlet: Outlet
   readonly #callsInFlightMax: number
   readonly #pending = new Map<number, Pending>()
-  readonly #deadlines: Deadlines<number>
+  readonly #bounds: Bounds<number>
   readonly #whenClosed: (() => void) | undefined
   #nextId = 1
   #isClosed = false
@@ -76,7 +75,10 @@ export class Pipe {
     this.#lastUsedMs = options.clock.nowMs()
     this.#lines = new LineStream(stream, { lineBytesMax })
     this.#outlet = new Outlet(this.#lines, lineBytesMax)
-    this.#deadlines = new Deadlines(options.clock, id => { this.#expire(id) })
+    this.#bounds = new Bounds(options.clock, (id, ending) => {
+      if (ending === 'late') this.#expire(id)
+      else this.#abort(id)
+    })
     this.#lines.read({
       line: text => { this.#line(text) },
       ended: () => { this.#end(new SwarmError('CLOSED', 'the provider ended the stream')) },
@@ -121,10 +123,8 @@ export class Pipe {
       return Promise.reject(unsent(error.code === 'CLOSED' ? 'UNREACHABLE' : error.code, `call ${name}: ${error.message}`, error))
     }
     return new Promise((resolve, reject) => {
-      const onAbort = signal === undefined ? undefined : () => { this.#abort(id) }
-      signal?.addEventListener('abort', onAbort as () => void, { once: true })
-      this.#pending.set(id, { tool: name, resolve, reject, progress, signal, onAbort })
-      this.#deadlines.set(id, timeoutMs)
+      this.#pending.set(id, { tool: name, resolve, reject, progress, signal })
+      this.#bounds.set(id, timeoutMs, signal)
     })
   }
 
@@ -180,8 +180,7 @@ export class Pipe {
     const call = this.#pending.get(id)
     if (call === undefined) return undefined
     this.#pending.delete(id)
-    this.#deadlines.delete(id)
-    if (call.onAbort !== undefined) call.signal?.removeEventListener('abort', call.onAbort)
+    this.#bounds.delete(id)
     if (this.#pending.size === 0) this.#lastUsedMs = this.#clock.nowMs()
     return call
   }
@@ -238,7 +237,7 @@ export class Pipe {
   #shut (): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#deadlines.clear()
+    this.#bounds.clear()
     this.#whenClosed?.()
   }
 }

@@ -10,7 +10,7 @@ import type { Caller, CallToolResult, HostedAgent, Progress } from './host.ts'
 import { META, SESSION_REVISION, STATELESS_REVISION } from './revision.ts'
 import { RunningCall } from './serve-call.ts'
 import { LIST_TTL_MS, toolPages } from './serve-list.ts'
-import { Deadlines } from './wire-deadline.ts'
+import { Bounds } from './wire-bounds.ts'
 import { Outlet } from './wire-outlet.ts'
 import { endSoon, isRpcId, isShallow, RPC, rpcError, type RpcId } from './wire.ts'
 
@@ -34,7 +34,7 @@ export class Session implements LineReader {
   readonly #outlet: Outlet
   readonly #options: SessionOptions
   readonly #calls = new Map<RpcId, RunningCall>()
-  readonly #deadlines: Deadlines<RpcId>
+  readonly #bounds: Bounds<RpcId>
   /** Ids of open `subscriptions/listen` requests that asked for changes of tools. */
   readonly #listening = new Set<RpcId>()
   #agent: HostedAgent
@@ -48,7 +48,7 @@ export class Session implements LineReader {
     this.#lines = lines
     this.#outlet = new Outlet(lines, options.lineBytesMax)
     this.#options = options
-    this.#deadlines = new Deadlines(options.clock, id => {
+    this.#bounds = new Bounds(options.clock, id => {
       this.#calls.get(id)?.abort(new SwarmError('TIMEOUT', 'the caller waits no longer'))
     })
     this.#agent = agent
@@ -86,7 +86,7 @@ export class Session implements LineReader {
   closed (error?: Error): void {
     this.#isOver = true
     this.#unwatch()
-    this.#deadlines.clear()
+    this.#bounds.clear()
     const reason = new SwarmError('ABORTED', 'the caller\'s stream has ended', { cause: error })
     for (const call of this.#calls.values()) call.abort(reason)
   }
@@ -148,7 +148,8 @@ export class Session implements LineReader {
   #list (id: RpcId, params: JsonObject, era: Era): void {
     if (!this.#find(id)) return
     const pages = toolPages(this.#agent.catalogue)[era]
-    const index = params.cursor === undefined ? 0 : Number(params.cursor)
+    const { cursor } = params
+    const index = cursor === undefined ? 0 : typeof cursor === 'string' ? Number(cursor) : NaN
     const page = pages[index]
     if (page === undefined) return this.#refuse(id, RPC.params, 'the cursor points to no page')
     const next = index + 1 < pages.length ? `,"nextCursor":"${index + 1}"` : ''
@@ -178,7 +179,7 @@ export class Session implements LineReader {
     const call = new RunningCall(name, args, this.#options.caller, meta, isRpcId(token) ? progress => { this.#progress(token, progress) } : undefined)
     this.#calls.set(id, call)
     const timeoutMs = meta?.[META.timeoutMs]
-    if (typeof timeoutMs === 'number' && timeoutMs > 0) this.#deadlines.set(id, timeoutMs)
+    if (typeof timeoutMs === 'number' && timeoutMs > 0) this.#bounds.set(id, timeoutMs)
     void this.#run(id, call, era)
   }
 
@@ -191,7 +192,7 @@ export class Session implements LineReader {
       if (call.isAwaited) this.#fail(id, error instanceof SwarmError ? error : new SwarmError('TOOL_FAILED', 'internal error', { details: { rpc: { code: RPC.internal } } }))
     } finally {
       call.isAwaited = false
-      this.#deadlines.delete(id)
+      this.#bounds.delete(id)
       this.#calls.delete(id)
     }
   }

@@ -106,7 +106,7 @@ export class HandWriter {
   #taken = 0
   #wake: () => void = () => {}
 
-  constructor (stream: PairedStream, opening: string | undefined = JSON.stringify({ agent: 'notes', revision: STATELESS_REVISION, session: null })) {
+  constructor (stream: PairedStream, opening: string | null = JSON.stringify({ agent: 'notes', revision: STATELESS_REVISION, session: null })) {
     this.lines = new LineStream(stream)
     this.lines.read({
       line: line => {
@@ -119,7 +119,7 @@ export class HandWriter {
         this.#wake()
       }
     })
-    if (opening !== undefined) this.lines.send(opening)
+    if (opening !== null) this.lines.send(opening)
   }
 
   send (message: unknown): void {
