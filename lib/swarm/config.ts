@@ -2,14 +2,14 @@
  * The config file: what MCP clients read already, plus one member they ignore.
  *
  *     { "mcpServers": { "notes": { "command": "npx", "args": ["-y", "…"] } },
- *       "swarm": { "name": "alice", "share": ["notes"], "allow": { "notes": ["role:member"] }, "pool": { "notes": "notes" } } }
+ *       "swarm": { "name": "desk", "share": ["notes"], "allow": { "notes": ["role:member"] }, "pool": { "notes": "notes" } } }
  *
  * Only servers named in `share` concern us: of the others nothing but the name is read, since clients have members and
  * variables of their own. What concerns us is strict: a typing error in `allow` must not open a door.
  */
-import { closest, distance } from 'fastest-levenshtein'
 import { parseRule } from '../access/rule.ts'
 import { SwarmError } from '../base/error.ts'
+import { nearestNames } from '../mesh/suggest.ts'
 import { readDocument, type Place } from './place.ts'
 
 /** Most servers one file may list. */
@@ -142,8 +142,8 @@ function readName (place: Place): string {
 }
 
 function suggest (name: string, names: readonly string[]): string {
-  const near = names.length === 0 ? '' : closest(name, [...names])
-  return near !== '' && distance(name, near) <= Math.max(2, name.length / 3) ? ` Did you mean ${near}?` : ''
+  const near = nearestNames(name, names)
+  return near.length === 0 ? '' : ` Did you mean ${near.join(' or ')}?`
 }
 
 /** Without members that are undefined. */

@@ -27,7 +27,7 @@ test('reads what an MCP client reads, with comments, trailing commas and a byte 
       "other": { "command": 7 },
     },
     /* ours */
-    "swarm": { "name": "alice", "share": ["notes", "web"], "allow": { "notes": ["role:member"] }, "pool": { "notes": "memory" } },
+    "swarm": { "name": "desk", "share": ["notes", "web"], "allow": { "notes": ["role:member"] }, "pool": { "notes": "memory" } },
     "inputs": [],
   }`)
   assert.equal(config, {
@@ -37,7 +37,7 @@ test('reads what an MCP client reads, with comments, trailing commas and a byte 
       web: { url: 'https://example.org/mcp', headers: { Authorization: 'Bearer x' } }
     },
     unshared: ['other'],
-    swarm: { name: 'alice', share: ['notes', 'web'], allow: { notes: ['role:member'] }, pool: { notes: 'memory' } }
+    swarm: { name: 'desk', share: ['notes', 'web'], allow: { notes: ['role:member'] }, pool: { notes: 'memory' } }
   })
 })
 

@@ -1,0 +1,77 @@
+/** A peer in a process of its own, for the benchmarks: does what its parent asks, and answers with what it measured. */
+import { joinSwarm, type Swarm } from 'mcp-swarm'
+
+let swarm: Swarm | undefined
+
+const VERBS: Record<string, (what: Record<string, string>) => Promise<unknown>> = {
+  /** Joins; answers how long that took. */
+  async join ({ dir, name }) {
+    const startMs = performance.now()
+    swarm = await joinSwarm({ dir, name })
+    return performance.now() - startMs
+  },
+
+  /** Offers an agent with one tool. */
+  async offer ({ agent: name = 'agent', tool = 'echo_back', pool }) {
+    const agent = joined().agent(name, { pool })
+    agent.tool(tool, { description: 'Answers its text', input: { type: 'object', properties: { text: { type: 'string' } } } }, ({ text }) => String(text))
+    await agent.start()
+  },
+
+  /** Answers how long it took from now until a call of the tool came back. */
+  async callable ({ tool = 'echo_back' }) {
+    const startMs = performance.now()
+    while (joined().find({ tool }).length === 0) {
+      await new Promise<void>(resolve => {
+        const stop = joined().on('tools:changed', () => {
+          stop()
+          resolve()
+        })
+      })
+    }
+    await joined().call(tool, { text: 'x' })
+    return performance.now() - startMs
+  },
+
+  /** Answers how long the peer was out of routing after the moment given (milliseconds since 1970). */
+  async gone ({ name, sinceMs }) {
+    const live = (): boolean => joined().peers().some(peer => peer.name === name)
+    if (live()) {
+      await new Promise<void>(resolve => {
+        const stop = joined().on('peer:left', () => {
+          if (live()) return
+          stop()
+          resolve()
+        })
+      })
+    }
+    return Date.now() - Number(sinceMs)
+  },
+
+  /** Calls with a deadline; answers how it ended and after how long. */
+  async call ({ tool = 'echo_back', timeoutMs }) {
+    const startMs = performance.now()
+    const code = await joined().call(tool, { text: 'x' }, { timeoutMs: Number(timeoutMs) }).then(() => 'ok', (error: { code?: string }) => error.code ?? String(error))
+    return { code, tookMs: performance.now() - startMs }
+  },
+
+  async end () {
+    await swarm?.close()
+    setImmediate(() => { process.disconnect() })
+  }
+}
+
+function joined (): Swarm {
+  if (swarm === undefined) throw new Error('not joined')
+  return swarm
+}
+
+process.on('message', message => {
+  const { id, verb, ...what } = message as { id: number, verb: string } & Record<string, string>
+  const work = VERBS[verb]?.(what) ?? Promise.reject(new Error(`no verb ${verb}`))
+  work.then(
+    answer => process.send?.({ id, answer }),
+    (error: unknown) => process.send?.({ id, error: String(error) })
+  )
+})
+process.on('disconnect', () => { process.exit() })

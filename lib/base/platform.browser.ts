@@ -1,0 +1,15 @@
+/** What the process was started with; empty in a page. */
+export const environment: Readonly<Record<string, string | undefined>> = {}
+
+/** The id of this process; 0 in a page. */
+export const processId = 0
+
+/** A name people would recognise this peer by. */
+export function defaultName (): string {
+  return location.host === '' ? 'page' : `page@${location.host}`
+}
+
+/** Whether a process of that id runs: a page sees none. */
+export function isRunning (_processId: number): boolean {
+  return false
+}

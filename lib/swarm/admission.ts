@@ -1,0 +1,59 @@
+/**
+ * Nobody is served who has not proven to belong: says hello on every connection this peer dials, answers it on every one
+ * that comes, and closes those that end otherwise or say nothing in time.
+ */
+import { HELLO_MS_MAX, answerHello, helloProtocol, sayHello, type Membership, type Welcome } from '../access/hello.ts'
+import type { Clock } from '../base/clock.ts'
+import { SwarmError } from '../base/error.ts'
+import type { Connection, Network } from '../base/network.ts'
+
+export interface AdmissionEvents {
+  /** The other end has proven to belong, and `connection` serves it from now on. Told in the turn of the proof. */
+  readonly onAdmitted: (connection: Connection, welcome: Welcome) => void
+  /** It has not; the connection is being closed. */
+  readonly onRefused: (connection: Connection, error: unknown) => void
+}
+
+/** @returns the way to stop */
+export function admitPeers (network: Network, membership: Membership, clock: Clock, { onAdmitted, onRefused }: AdmissionEvents): () => void {
+  const stopping = new AbortController()
+  const refuse = (connection: Connection, error: unknown): void => {
+    if (!stopping.signal.aborted) onRefused(connection, error)
+    // In order, so that the code leaves first; the transport bounds how long that may take.
+    connection.close().catch((cause: unknown) => { connection.abort(new SwarmError('NOT_ADMITTED', 'refused', { cause })) })
+  }
+  const settle = (connection: Connection, hello: Promise<Welcome>): void => {
+    hello.then(
+      welcome => { if (!stopping.signal.aborted) onAdmitted(connection, welcome) },
+      (error: unknown) => { refuse(connection, error) }
+    )
+  }
+
+  const waiting = new Map<Connection, () => void>()
+  const protocol = helloProtocol(membership.swarmId)
+  network.handle(protocol, (stream, connection) => {
+    waiting.get(connection)?.()
+    waiting.delete(connection)
+    settle(connection, answerHello(stream, connection, membership, { clock }))
+  }, { beforeAdmission: true, streamsMax: 1 })
+
+  const stopListening = network.onConnection(connection => {
+    if (connection.direction === 'outbound') return settle(connection, sayHello(connection, membership, { clock, signal: stopping.signal }))
+    const cancel = clock.after(HELLO_MS_MAX, () => {
+      waiting.delete(connection)
+      refuse(connection, new SwarmError('NOT_ADMITTED', `no hello in ${HELLO_MS_MAX} ms`))
+    })
+    waiting.set(connection, cancel)
+    connection.onClose(() => {
+      waiting.delete(connection)
+      cancel()
+    })
+  })
+
+  return () => {
+    stopping.abort(new SwarmError('CLOSED', 'the swarm is closed'))
+    stopListening()
+    network.unhandle(protocol)
+    for (const cancel of waiting.values()) cancel()
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * Calls a tool wherever it is: finds its providers in the directory, chooses one, and asks it over the pair's stream, or
+ * directly where the agent is this peer's own.
+ */
+import type { Clock } from '../base/clock.ts'
+import { deadline } from '../base/clock.ts'
+import { SwarmError } from '../base/error.ts'
+import type { JsonObject } from '../base/json.ts'
+import type { Random } from '../base/random.ts'
+import type { Directory, Provider } from '../directory/directory.ts'
+import type { CallToolResult, Caller, Progress } from '../mcp/host.ts'
+import type { Pipes } from '../mcp/pipe-pool.ts'
+import { Breaker } from '../mesh/breaker.ts'
+import { choose, providerKey, type Choice } from '../mesh/choice.ts'
+import { route } from '../mesh/route.ts'
+import type { Hosting } from './hosting.ts'
+
+/** How long a call may take unless told otherwise, in milliseconds: what MCP clients wait by default. */
+export const CALL_MS = 60_000
+
+/** Longest time-out a call may ask for, in milliseconds. */
+export const CALL_MS_MAX = 24 * 3_600_000
+
+export interface CallOptions {
+  /** The name of the agent to ask, where several offer the tool. */
+  readonly agent?: string
+  /** The id or name of the peer to ask. */
+  readonly peer?: string
+  /** Milliseconds, 1 to CALL_MS_MAX, for all attempts together. Default CALL_MS. */
+  readonly timeoutMs?: number
+  /** Gives the call up: the provider is told to stop. */
+  readonly signal?: AbortSignal
+  /** Hears how far the call is. */
+  readonly progress?: (progress: Progress) => void
+  /** Goes along as the request's `_meta`: trace context, say. */
+  readonly meta?: JsonObject
+}
+
+export interface CallCounts {
+  readonly made: number
+  readonly failed: number
+  readonly inFlight: number
+}
+
+export class Calling {
+  readonly #directory: Directory
+  readonly #hosting: Hosting
+  readonly #pipes: Pipes
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #self: Caller
+  readonly #breaker = new Breaker()
+  /** Calls in flight by provider; an entry goes with its last call. */
+  readonly #loads = new Map<string, number>()
+  #made = 0
+  #failed = 0
+  #inFlight = 0
+
+  constructor (parts: { directory: Directory, hosting: Hosting, pipes: Pipes, clock: Clock, random: Random, self: Caller }) {
+    this.#directory = parts.directory
+    this.#hosting = parts.hosting
+    this.#pipes = parts.pipes
+    this.#clock = parts.clock
+    this.#random = parts.random
+    this.#self = parts.self
+  }
+
+  get counts (): CallCounts {
+    return { made: this.#made, failed: this.#failed, inFlight: this.#inFlight }
+  }
+
+  /** @throws SwarmError: see docs/ERRORS.md, `call` */
+  async call (tool: string, args: JsonObject, options: CallOptions): Promise<CallToolResult> {
+    const { timeoutMs = CALL_MS, signal } = options
+    if (!(timeoutMs >= 1 && timeoutMs <= CALL_MS_MAX)) {
+      throw new SwarmError('INVALID_OPTION', `timeoutMs takes 1 to ${CALL_MS_MAX} milliseconds, not ${timeoutMs}`)
+    }
+    this.#made++
+    this.#inFlight++
+    try {
+      const deadlineMs = this.#clock.nowMs() + timeoutMs
+      const choice = this.#choose(tool, options)
+      return await route(choice, async provider => await this.#ask(provider, args, options, deadlineMs), { clock: this.#clock, deadlineMs, signal, breaker: this.#breaker })
+    } catch (error) {
+      this.#failed++
+      throw error
+    } finally {
+      this.#inFlight--
+    }
+  }
+
+  #choose (tool: string, { agent, peer }: CallOptions): Choice {
+    const directory = this.#directory
+    const known = directory.find({ tool, all: true })
+    const living = known.filter(provider => directory.isLiving(provider.peerId))
+    return choose(living.length > 0 ? living : known.map(asUnavailable), { tool, agent, peer }, {
+      nowMs: this.#clock.nowMs(),
+      random: this.#random,
+      loads: provider => this.#loads.get(providerKey(provider)) ?? 0,
+      breaker: this.#breaker,
+      living: {
+        tools: () => directory.toolNames(),
+        peers: () => directory.peers().map(view => ({ peerId: view.peerId, name: view.name, agents: view.agents.map(entry => entry.name) }))
+      }
+    })
+  }
+
+  async #ask (provider: Provider, args: JsonObject, options: CallOptions, deadlineMs: number): Promise<CallToolResult> {
+    const key = providerKey(provider)
+    this.#loads.set(key, (this.#loads.get(key) ?? 0) + 1)
+    try {
+      return provider.peerId === this.#self.peerId
+        ? await this.#askOwn(provider, args, options, deadlineMs)
+        : await this.#pipes.call(provider.peerId, provider.agent.name, provider.tool.name, args, { ...options, timeoutMs: Math.max(1, deadlineMs - this.#clock.nowMs()) })
+    } finally {
+      const left = (this.#loads.get(key) ?? 1) - 1
+      if (left === 0) this.#loads.delete(key)
+      else this.#loads.set(key, left)
+    }
+  }
+
+  async #askOwn (provider: Provider, args: JsonObject, { signal, progress, meta }: CallOptions, deadlineMs: number): Promise<CallToolResult> {
+    const agent = this.#hosting.get(provider.agent.name)?.agent
+    if (agent === undefined) throw new SwarmError('UNKNOWN_AGENT', `this peer hosts no agent ${provider.agent.name}`, { details: { sent: false } })
+    const bound = deadline(this.#clock, Math.max(0, deadlineMs - this.#clock.nowMs()), signal)
+    try {
+      return await agent.callTool({ name: provider.tool.name, arguments: args, caller: this.#self, signal: bound.signal, progress, meta })
+    } finally {
+      bound.done()
+    }
+  }
+}
+
+/** A provider whose peer is known from disk, or has gone, as one that cannot serve now: so that the error says why. */
+function asUnavailable (provider: Provider): Provider {
+  return provider.available ? provider : { ...provider, agent: { ...provider.agent, available: false, reason: provider.reason } }
+}

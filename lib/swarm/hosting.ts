@@ -1,0 +1,120 @@
+/**
+ * What this peer offers: its agents and shared servers, who may use each, and the record that tells the swarm of them.
+ *
+ * Invariants: an agent is offered once it runs and until it stops; a shared server stays on the record while it is down,
+ * marked unavailable, so that others can say why a call fails; changes of one turn make one record.
+ */
+import type { Rule } from '../access/rule.ts'
+import { allows } from '../access/rule.ts'
+import { afterTurn } from '../base/clock.ts'
+import { SwarmError } from '../base/error.ts'
+import { catalogueHash, type Catalogue } from '../directory/catalogue.ts'
+import type { AgentEntry } from '../directory/record.ts'
+import type { Caller, HostedAgent } from '../mcp/host.ts'
+
+/** Most agents and servers one peer hosts: more do not fit its record anyway. */
+export const HOSTED_MAX = 64
+
+/** `agent`: made here. `server`: an existing MCP server, offered unchanged. */
+export type HostedKind = 'agent' | 'server'
+
+export interface Hosted {
+  readonly agent: HostedAgent
+  readonly kind: HostedKind
+  readonly rules: readonly Rule[]
+}
+
+export class Hosting {
+  readonly #hosted = new Map<string, Hosted & { readonly stop: () => void }>()
+  readonly #hashes = new WeakMap<Catalogue, string>()
+  readonly #onChange: () => void
+  #telling = false
+
+  /** @param onChange called after a turn in which what is offered changed */
+  constructor (onChange: () => void) {
+    this.#onChange = onChange
+  }
+
+  /** @throws SwarmError AGENT_EXISTS, OVERLOADED */
+  add (agent: HostedAgent, kind: HostedKind, rules: readonly Rule[]): void {
+    if (this.#hosted.has(agent.name)) {
+      throw new SwarmError('AGENT_EXISTS', `this peer already hosts an agent named ${agent.name}`, { details: { agent: agent.name } })
+    }
+    if (this.#hosted.size >= HOSTED_MAX) throw new SwarmError('OVERLOADED', `this peer hosts ${HOSTED_MAX} agents; that is the limit`)
+    const stop = agent.onChange(() => { this.#tell() })
+    this.#hosted.set(agent.name, { agent, kind, rules, stop })
+    this.#tell()
+  }
+
+  remove (name: string): void {
+    const hosted = this.#hosted.get(name)
+    if (hosted === undefined) return
+    hosted.stop()
+    this.#hosted.delete(name)
+    this.#tell()
+  }
+
+  get (name: string): Hosted | undefined {
+    return this.#hosted.get(name)
+  }
+
+  all (): readonly Hosted[] {
+    return [...this.#hosted.values()]
+  }
+
+  /** What the record says of the agents that are offered now. */
+  entries (): AgentEntry[] {
+    return this.all().filter(isOffered).map(({ agent }) => ({
+      name: agent.name,
+      role: agent.role,
+      pool: agent.pool,
+      description: agent.description,
+      version: agent.version,
+      catalogue: this.#hashOf(agent.catalogue),
+      available: agent.availability.available,
+      reason: agent.availability.available ? undefined : agent.availability.reason
+    }))
+  }
+
+  /** The catalogues behind `entries`, by hash. */
+  catalogues (): Map<string, Catalogue> {
+    return new Map(this.all().filter(isOffered).map(({ agent }) => [this.#hashOf(agent.catalogue), agent.catalogue]))
+  }
+
+  /** A catalogue's text, by hash, its members in the order their author gave them. */
+  catalogueText (hash: string): string | undefined {
+    const catalogue = this.catalogues().get(hash)
+    return catalogue === undefined ? undefined : JSON.stringify(catalogue)
+  }
+
+  /** Whether a peer may read a catalogue: whoever may call one of the agents that have it. */
+  mayRead (hash: string, who: Caller): boolean {
+    return this.all().some(({ agent, rules }) => this.#hashOf(agent.catalogue) === hash && allows(rules, who))
+  }
+
+  /** Ends every agent and server. */
+  async close (): Promise<void> {
+    const hosted = this.all()
+    for (const { agent } of hosted) this.remove(agent.name)
+    await Promise.allSettled(hosted.map(({ agent }) => agent.close()))
+  }
+
+  #tell (): void {
+    if (this.#telling) return
+    this.#telling = true
+    afterTurn(() => {
+      this.#telling = false
+      this.#onChange()
+    })
+  }
+
+  #hashOf (catalogue: Catalogue): string {
+    const hash = this.#hashes.get(catalogue) ?? catalogueHash(catalogue)
+    this.#hashes.set(catalogue, hash)
+    return hash
+  }
+}
+
+function isOffered ({ agent, kind }: Hosted): boolean {
+  return kind === 'server' || agent.availability.available
+}

@@ -1,0 +1,186 @@
+/**
+ * Keeps the directory: tells the others this peer's own record, takes in theirs, and remembers both on disk.
+ *
+ * Invariants: the own record is made anew after every turn in which what is offered changed, and never says less than is
+ * offered unless it would not fit; each connection carries one exchange, begun by the peer that dialled it.
+ */
+import { deadline, type Clock } from '../base/clock.ts'
+import { SwarmError, messageOf, type ErrorCode } from '../base/error.ts'
+import type { ByteStream, Connection, Network } from '../base/network.ts'
+import type { Random } from '../base/random.ts'
+import type { Storage } from '../base/storage.ts'
+import { utf8 } from '../base/bytes.ts'
+import { Directory, type Change } from '../directory/directory.ts'
+import { Exchange } from '../directory/exchange.ts'
+import { Keep } from '../directory/keep.ts'
+import { LEASE_MS, signRecord, type AgentEntry, type PeerRecord } from '../directory/record.ts'
+import { directoryProtocol } from '../directory/wire.ts'
+import type { PrivateKey } from '../identity/key.ts'
+import type { Caller } from '../mcp/host.ts'
+import type { Hosting } from './hosting.ts'
+
+/** How often leases are looked at, in milliseconds. */
+const TICK_MS = 1_000
+
+/** An exchange that broke on a connection that did not is begun again after this many milliseconds, and some chance. */
+const RESUME_MS = 1_000
+
+/** How long a stream for an exchange may take to open, in milliseconds. */
+const OPEN_MS = 5_000
+
+interface Options {
+  readonly swarmId: string
+  readonly key: PrivateKey
+  readonly name: string
+  readonly network: Network
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly random: Random
+  readonly hosting: Hosting
+  readonly callerOf: (connection: Connection) => Caller | undefined
+  readonly onChange: (changes: readonly Change[]) => void
+  readonly onTrouble: (code: ErrorCode, message: string) => void
+}
+
+export class Listing {
+  readonly directory: Directory
+  readonly #options: Options
+  readonly #protocol: string
+  readonly #keep: Keep
+  readonly #exchanges = new Map<Connection, Exchange>()
+  #incarnation = 0
+  #sequence = 0
+  #isClosed = false
+  #cancelTick: () => void = () => undefined
+
+  constructor (options: Options) {
+    this.#options = options
+    this.#protocol = directoryProtocol(options.swarmId)
+    this.directory = new Directory(options.key.peerId)
+    this.#keep = new Keep({
+      storage: options.storage, swarmId: options.swarmId, clock: options.clock,
+      onFailure: error => { options.onTrouble('FOLDER_UNUSABLE', `what is known of other peers cannot be kept: ${messageOf(error)}`) }
+    })
+  }
+
+  /** Recalls what was known, and speaks from now on. */
+  async open (): Promise<void> {
+    const { clock, network } = this.#options
+    await this.#keep.load(this.directory)
+    this.#incarnation = Math.floor(clock.wallMs())
+    this.announce()
+    network.handle(this.#protocol, (stream, connection) => { this.#run(stream, connection) })
+    this.#tick()
+  }
+
+  /** Makes the own record anew and tells it. */
+  announce (): void {
+    if (this.#isClosed) return
+    const { hosting } = this.#options
+    for (const [hash, catalogue] of hosting.catalogues()) {
+      if (!this.directory.hasCatalogue(hash)) this.#tell(this.directory.addCatalogue(hash, catalogue, utf8(JSON.stringify(catalogue)).byteLength))
+    }
+    this.#publish(hosting.entries(), false)
+  }
+
+  /** Begins the exchange on a new connection, if this end is to. */
+  begin (connection: Connection): void {
+    if (connection.direction !== 'outbound' || this.#isClosed || this.#exchanges.has(connection)) return
+    this.#begin(connection).catch((error: unknown) => { this.#resume(connection, error) })
+  }
+
+  /** A peer that is gone no longer counts as living. */
+  lose (peerId: string): void {
+    this.#tell(this.directory.remove(peerId, this.#options.clock.nowMs()))
+  }
+
+  /** Says that this peer leaves, waits for it to be heard, and writes down what is known. */
+  async close (): Promise<void> {
+    if (this.#isClosed) return
+    this.#publish([], true)
+    this.#isClosed = true
+    this.#cancelTick()
+    this.#options.network.unhandle(this.#protocol)
+    await Promise.all([...this.#exchanges.values()].map(async exchange => { await exchange.leave() }))
+    await this.#keep.close()
+  }
+
+  #publish (agents: readonly AgentEntry[], left: boolean): void {
+    const { key, name, network, swarmId } = this.#options
+    const record: PeerRecord = {
+      v: 1, peerId: key.peerId, name, incarnation: this.#incarnation, sequence: ++this.#sequence, leaseMs: LEASE_MS,
+      addresses: network.addresses(), agents, ...left && { left }
+    }
+    let wire: string
+    try {
+      wire = signRecord(key, record, swarmId)
+    } catch (error) {
+      // The last record stays true of what it names; the owner hears which agents found no room.
+      if (!(error instanceof SwarmError)) throw error
+      return this.#options.onTrouble(error.code, `this peer's record cannot tell of what it offers: ${error.message}`)
+    }
+    this.#tell(this.directory.setOwn(record, wire))
+    for (const exchange of this.#exchanges.values()) exchange.announce()
+  }
+
+  async #begin (connection: Connection): Promise<void> {
+    const limit = deadline(this.#options.clock, OPEN_MS)
+    try {
+      this.#run(await connection.open(this.#protocol, limit.signal), connection)
+    } finally {
+      limit.done()
+    }
+  }
+
+  #run (stream: ByteStream, connection: Connection): void {
+    const { callerOf, clock, hosting, random, swarmId } = this.#options
+    const caller = callerOf(connection)
+    if (caller === undefined || this.#isClosed) return stream.abort(new SwarmError('NOT_ADMITTED', `peer ${connection.peerId} is not admitted`))
+    const exchange = new Exchange({
+      swarmId, peerId: connection.peerId, directory: this.directory, clock, random,
+      catalogueText: hash => hosting.catalogueText(hash),
+      mayRead: hash => hosting.mayRead(hash, caller),
+      events: {
+        changed: changes => { this.#tell(changes) },
+        recordTaken: (peerId, wire) => {
+          const held = this.directory.record(peerId)
+          if (held !== undefined) this.#keep.saveRecord(held.record, wire)
+        },
+        catalogueTaken: (hash, text) => { this.#keep.saveCatalogue(hash, text) },
+        outdated: record => {
+          this.#incarnation = Math.max(this.#incarnation, record.incarnation + 1)
+          this.announce()
+        }
+      }
+    })
+    this.#exchanges.set(connection, exchange)
+    exchange.run(stream)
+    void exchange.closed.then(error => {
+      if (this.#exchanges.get(connection) === exchange) this.#exchanges.delete(connection)
+      this.#resume(connection, error)
+    })
+  }
+
+  /** A stream may break while its connection lives; without an exchange the peer would silently run out of its lease. */
+  #resume (connection: Connection, error: unknown): void {
+    const { clock, onTrouble, random } = this.#options
+    if (error instanceof SwarmError && error.code !== 'CLOSED' && error.code !== 'UNREACHABLE') {
+      onTrouble(error.code, `the directory exchange with peer ${connection.peerId} broke: ${messageOf(error)}`)
+    }
+    let isOpen = true
+    connection.onClose(() => { isOpen = false })
+    clock.after(RESUME_MS * (1 + random.next()), () => { if (isOpen) this.begin(connection) })
+  }
+
+  #tick (): void {
+    const { clock } = this.#options
+    this.#cancelTick = clock.after(TICK_MS, () => {
+      this.#tell(this.directory.tick(clock.nowMs()))
+      this.#tick()
+    })
+  }
+
+  #tell (changes: readonly Change[]): void {
+    if (changes.length > 0) this.#options.onChange(changes)
+  }
+}

@@ -1,0 +1,94 @@
+import { defaultName, environment } from '#platform'
+import { systemClock, type Clock } from '../base/clock.ts'
+import { SwarmError } from '../base/error.ts'
+import type { Network } from '../base/network.ts'
+import { systemRandom, type Random } from '../base/random.ts'
+import type { PrivateKey } from '../identity/key.ts'
+import type { Config } from './config.ts'
+import type { Rendezvous, RendezvousOptions } from './rendezvous.ts'
+
+/** Longest name of a peer, in characters. */
+export const NAME_MAX = 64
+
+/** Most addresses one peer listens on. */
+export const LISTEN_MAX = 16
+
+/**
+ * What `joinSwarm` takes. Where a setting is absent it comes from its `MCP_SWARM_…` variable, then from the config file,
+ * then from its default.
+ */
+export interface JoinOptions {
+  /** Data folder: the peer's key and what it knows of others. Memory only without it. `MCP_SWARM_DIR`. */
+  readonly dir?: string
+  /** What people call this peer: 1 to 64 characters. Default `user@machine`. `MCP_SWARM_NAME`, `swarm.name`. */
+  readonly name?: string
+  /** Multiaddrs to listen on. Default `/ip4/127.0.0.1/tcp/0`: a free port, this machine only. `MCP_SWARM_LISTEN`, comma-separated. */
+  readonly listen?: readonly string[]
+  /** Whether to look for peers, and be found, through the user's rendezvous folder. Default true. `MCP_SWARM_DISCOVERY`: `on` or `off`. */
+  readonly discovery?: boolean
+  /** A parsed config file: the servers it shares are offered by this peer. */
+  readonly config?: Config
+  /** Time, chance, network and the swarm's key as arguments: for tests and simulations. */
+  readonly seams?: Seams
+}
+
+export interface Seams {
+  readonly clock?: Clock
+  readonly random?: Random
+  readonly openNetwork?: (options: { key: PrivateKey, listen: readonly string[], clock: Clock, random: Random }) => Promise<Network>
+  readonly openRendezvous?: (options: RendezvousOptions) => Promise<Rendezvous>
+  readonly swarmKey?: PrivateKey
+}
+
+/** The options with every setting decided and checked. */
+export interface Settings {
+  readonly dir: string | undefined
+  readonly name: string
+  readonly listen: readonly string[]
+  readonly discovery: boolean
+  readonly config: Config | undefined
+  readonly clock: Clock
+  readonly random: Random
+  readonly seams: Seams
+}
+
+/**
+ * Decides every setting once.
+ *
+ * @throws SwarmError INVALID_OPTION naming the setting and what it takes
+ */
+export function settle (options: JoinOptions, variables = environment): Settings {
+  const { MCP_SWARM_DIR, MCP_SWARM_NAME, MCP_SWARM_LISTEN, MCP_SWARM_DISCOVERY } = variables
+  const { seams = {} } = options
+  return {
+    dir: checkDir(options.dir ?? MCP_SWARM_DIR),
+    name: checkName(options.name ?? MCP_SWARM_NAME ?? options.config?.swarm.name ?? defaultName().slice(0, NAME_MAX)),
+    listen: checkListen(options.listen ?? MCP_SWARM_LISTEN?.split(',').map(address => address.trim()) ?? ['/ip4/127.0.0.1/tcp/0']),
+    discovery: checkDiscovery(options.discovery ?? MCP_SWARM_DISCOVERY ?? true),
+    config: options.config,
+    clock: seams.clock ?? systemClock,
+    random: seams.random ?? systemRandom,
+    seams
+  }
+}
+
+function checkDir (dir: unknown): string | undefined {
+  if (dir === undefined || (typeof dir === 'string' && dir !== '')) return dir
+  throw new SwarmError('INVALID_OPTION', 'dir takes the path of a folder')
+}
+
+function checkName (name: unknown): string {
+  if (typeof name === 'string' && name.length >= 1 && name.length <= NAME_MAX && !/\p{C}/u.test(name)) return name
+  throw new SwarmError('INVALID_OPTION', `name takes 1 to ${NAME_MAX} printable characters`)
+}
+
+function checkListen (listen: unknown): readonly string[] {
+  if (Array.isArray(listen) && listen.length <= LISTEN_MAX && listen.every(address => typeof address === 'string' && address.startsWith('/'))) return listen as string[]
+  throw new SwarmError('INVALID_OPTION', `listen takes up to ${LISTEN_MAX} multiaddrs such as /ip4/127.0.0.1/tcp/4001`)
+}
+
+function checkDiscovery (discovery: unknown): boolean {
+  if (discovery === true || discovery === 'on') return true
+  if (discovery === false || discovery === 'off') return false
+  throw new SwarmError('INVALID_OPTION', 'discovery takes true or false; MCP_SWARM_DISCOVERY takes on or off')
+}

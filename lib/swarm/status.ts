@@ -1,0 +1,81 @@
+import { VERSION } from '../base/version.ts'
+import type { AgentView, PeerView } from '../directory/directory.ts'
+import type { Links } from '../mesh/links.ts'
+import type { Hosted, HostedKind } from './hosting.ts'
+import type { Refusal } from './neighbours.ts'
+
+/** How a peer is, as plain JSON: what the CLI shows is read from here alone. */
+export interface Status {
+  readonly version: string
+  readonly swarm: { readonly id: string, readonly kind: 'local' }
+  readonly peer: PeerFacts
+  /** Whether another peer is known and living. */
+  readonly joined: boolean
+  /** The other living peers. */
+  readonly peers: readonly PeerStatus[]
+  /** What this peer offers itself. */
+  readonly agents: readonly AgentStatus[]
+  readonly calls: { readonly made: number, readonly failed: number, readonly inFlight: number, readonly served: number }
+  /** Who could not be met, or was not let in; newest last. */
+  readonly refusals: readonly Refusal[]
+}
+
+export interface PeerFacts {
+  readonly peerId: string
+  readonly name: string
+  readonly pid: number
+  readonly addresses: readonly string[]
+  /** The data folder; null: memory only. */
+  readonly dir: string | null
+  readonly uptimeMs: number
+}
+
+export interface PeerStatus {
+  readonly peerId: string
+  readonly name: string
+  readonly connected: boolean
+  /** The address at the other end of the serving connection. */
+  readonly address: string | null
+  readonly agents: readonly AgentView[]
+}
+
+export interface AgentStatus {
+  readonly name: string
+  readonly kind: HostedKind
+  readonly pool: string | null
+  readonly available: boolean
+  readonly reason: string | null
+  readonly tools: number
+}
+
+export function describe (facts: {
+  swarmId: string
+  peer: PeerFacts
+  peers: readonly PeerView[]
+  links: Links
+  hosted: readonly Hosted[]
+  calls: Status['calls']
+  refusals: readonly Refusal[]
+}): Status {
+  const { calls, hosted, links, peer, peers, refusals, swarmId } = facts
+  return {
+    version: VERSION,
+    swarm: { id: swarmId, kind: 'local' },
+    peer: { ...peer, uptimeMs: Math.round(peer.uptimeMs) },
+    joined: peers.length > 0,
+    peers: peers.map(({ peerId, name, agents }) => {
+      const connection = links.get(peerId)
+      return { peerId, name, connected: connection !== undefined, address: connection?.address ?? null, agents }
+    }),
+    agents: hosted.map(({ agent, kind }) => ({
+      name: agent.name,
+      kind,
+      pool: agent.pool ?? null,
+      available: agent.availability.available,
+      reason: agent.availability.available ? null : agent.availability.reason,
+      tools: agent.catalogue.tools.length
+    })),
+    calls,
+    refusals
+  }
+}

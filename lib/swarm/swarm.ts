@@ -1,0 +1,360 @@
+/**
+ * The handle on a swarm: one peer, its agents, and what it knows of the others. It composes the parts; what they decide is
+ * theirs.
+ */
+import { processId } from '#platform'
+import { parseRule, type Rule } from '../access/rule.ts'
+import type { Membership } from '../access/hello.ts'
+import { afterTurn, deadline, type Clock } from '../base/clock.ts'
+import { Emitter } from '../base/emitter.ts'
+import { SwarmError } from '../base/error.ts'
+import type { JsonObject } from '../base/json.ts'
+import type { ByteStream, Connection, Network } from '../base/network.ts'
+import type { Storage } from '../base/storage.ts'
+import type { AgentView, Change, PeerView, Provider, Query } from '../directory/directory.ts'
+import type { PrivateKey } from '../identity/key.ts'
+import { MCPAgent, type AgentOptions } from '../mcp/agent.ts'
+import type { CallToolResult } from '../mcp/host.ts'
+import type { Coordination } from '../mcp/presets.ts'
+import { Pipes } from '../mcp/pipe-pool.ts'
+import { serveAgent } from '../mcp/serve.ts'
+import { shareServer, type ServerSource, type SharedServer } from '../mcp/share.ts'
+import { mcpProtocol } from '../mcp/wire.ts'
+import { Calling, type CallOptions } from './calling.ts'
+import { Hosting, type HostedKind } from './hosting.ts'
+import { Listing } from './listing.ts'
+import { Neighbours } from './neighbours.ts'
+import type { Settings } from './options.ts'
+import type { Parts } from './parts.ts'
+import { describe, type Status } from './status.ts'
+
+/** Whom an agent serves when nothing is said: every member. */
+const EVERY_MEMBER: readonly Rule[] = [parseRule('role:member')]
+
+export interface SwarmEvents {
+  'peer:joined': PeerView
+  'peer:left': PeerView
+  'agent:added': AgentView
+  'agent:changed': AgentView
+  'agent:removed': AgentView
+  /** What may be called has changed: at most once in a turn. */
+  'tools:changed': undefined
+  /** Something went wrong that no call can tell: a shared server that died, a record that could not be made. */
+  'trouble': { readonly code: string, readonly message: string }
+}
+
+export interface ShareOptions {
+  /** What the server is called in the swarm: 1 to 64 of `A-Z a-z 0-9 _ - .` */
+  readonly name: string
+  /** Servers of one pool declare themselves interchangeable where their tools are equal. */
+  readonly pool?: string
+  readonly description?: string
+  /** Who may use it: `all`, `role:member`, `role:admin`, `peer:<peer id>`. Default `role:member`. An empty list: nobody. */
+  readonly allow?: readonly string[]
+}
+
+export interface HostOptions extends AgentOptions {
+  /** Who may use it, as in ShareOptions. */
+  readonly allow?: readonly string[]
+}
+
+const AGENT_EVENTS = { 'agent-added': 'agent:added', 'agent-changed': 'agent:changed', 'agent-removed': 'agent:removed' } as const
+
+interface Opening {
+  readonly settings: Settings
+  readonly key: PrivateKey
+  readonly membership: Membership
+  readonly storage: Storage
+  readonly network: Network
+  /** Everything opened before; `close` closes it. */
+  readonly parts: Parts
+}
+
+export class Swarm {
+  readonly id: string
+  readonly peerId: string
+  readonly name: string
+  readonly #settings: Settings
+  readonly #clock: Clock
+  readonly #network: Network
+  readonly #parts: Parts
+  readonly #events = new Emitter<SwarmEvents>()
+  readonly #hosting: Hosting
+  readonly #listing: Listing
+  readonly #neighbours: Neighbours
+  readonly #pipes: Pipes
+  readonly #calling: Calling
+  /** Keeps a connection that another has replaced until the calls on its streams have ended. */
+  readonly #holds = new WeakMap<ByteStream, () => void>()
+  readonly #startedAtMs: number
+  readonly #closing = new AbortController()
+  #served = 0
+  #isTelling = false
+
+  /** Use `joinSwarm`. */
+  constructor ({ settings, key, membership, storage, network, parts }: Opening) {
+    const { clock, random, name } = settings
+    this.id = membership.swarmId
+    this.peerId = key.peerId
+    this.name = name
+    this.#settings = settings
+    this.#clock = clock
+    this.#network = network
+    this.#parts = parts
+    this.#startedAtMs = clock.nowMs()
+    this.#hosting = new Hosting(() => { this.#listing.announce() })
+    this.#listing = new Listing({
+      swarmId: this.id, key, name, network, storage, clock, random, hosting: this.#hosting,
+      callerOf: connection => this.#neighbours.callerOf(connection),
+      onChange: changes => { this.#changed(changes) },
+      onTrouble: (code, message) => { this.#events.emit('trouble', { code, message }) }
+    })
+    this.#neighbours = new Neighbours({
+      network, membership, clock, random,
+      events: {
+        onLink: connection => { this.#listing.begin(connection) },
+        onMoved: peerId => { this.#pipes.renewPeer(peerId) },
+        onBroken: peerId => { this.#pipes.closePeer(peerId) },
+        onLost: peerId => { this.#listing.lose(peerId) }
+      }
+    })
+    this.#pipes = new Pipes({
+      clock,
+      open: async (peerId, signal) => await this.#openPipe(peerId, signal),
+      ended: stream => { this.#holds.get(stream)?.() }
+    })
+    this.#calling = new Calling({ directory: this.#listing.directory, hosting: this.#hosting, pipes: this.#pipes, clock, random, self: { peerId: this.peerId, role: 'admin' } })
+  }
+
+  /** Called once, by `joinSwarm`. */
+  async open (): Promise<void> {
+    const { clock, random, discovery, config, seams } = this.#settings
+    const parts = this.#parts
+    parts.add(async () => { await this.#neighbours.close() })
+    await this.#listing.open()
+    parts.add(async () => { await this.#listing.close() })
+    this.#network.handle(mcpProtocol(this.id), (stream, connection) => { this.#serve(stream, connection) })
+    parts.add(async () => { this.#pipes.close() })
+    parts.add(async () => { await this.#hosting.close() })
+    for (const name of config?.swarm.share ?? []) this.#shareListed(name)
+    if (discovery) {
+      await this.#neighbours.discover({ swarmId: this.id, peerId: this.peerId, addresses: this.addresses(), clock, random }, seams.openRendezvous)
+    }
+  }
+
+  /** Where others can dial this peer: multiaddrs. */
+  addresses (): string[] {
+    return this.#network.addresses()
+  }
+
+  /**
+   * Resolves when this peer has met at least one other and knows what it offers.
+   *
+   * @throws SwarmError TIMEOUT after `timeoutMs` (default: waits for ever), ABORTED, CLOSED
+   */
+  async joined ({ timeoutMs, signal }: { timeoutMs?: number, signal?: AbortSignal } = {}): Promise<void> {
+    if (this.peers().length > 0) return
+    const bound = timeoutMs === undefined ? undefined : deadline(this.#clock, timeoutMs)
+    const signals = [signal, bound?.signal, this.#closing.signal].filter(each => each !== undefined)
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const stop = this.on('peer:joined', () => { resolve() })
+        for (const each of signals) {
+          const onAbort = (): void => {
+            stop()
+            reject(each.reason instanceof SwarmError ? each.reason : new SwarmError('ABORTED', 'waiting for another peer was given up', { cause: each.reason }))
+          }
+          if (each.aborted) onAbort()
+          else each.addEventListener('abort', onAbort, { once: true })
+        }
+      })
+    } finally {
+      bound?.done()
+    }
+  }
+
+  /** Whether a peer that is known to be on this machine has not been met yet. */
+  get isLooking (): boolean {
+    return this.#neighbours.isLooking(peerId => this.#listing.directory.isLiving(peerId))
+  }
+
+  /** Makes an agent of this peer: offered to others once it is started. @throws SwarmError INVALID_OPTION, AGENT_EXISTS */
+  agent (name: string, options: HostOptions = {}): MCPAgent {
+    return this.host(new MCPAgent(name, options), options)
+  }
+
+  /** Hosts an agent made elsewhere, of a subclass say. @throws SwarmError AGENT_EXISTS, CONFIG_INVALID for a wrong `allow` */
+  host<Agent extends MCPAgent> (agent: Agent, { allow }: { allow?: readonly string[] } = {}): Agent {
+    this.#assertOpen()
+    agent.hostedBy({ clock: this.#clock, coordination: this.#coordination() })
+    this.#hosting.add(agent, 'agent', allow === undefined ? EVERY_MEMBER : allow.map(parseRule))
+    return agent
+  }
+
+  /**
+   * Offers an existing MCP server unchanged: a command, an SDK server instance (v1 or v2), or a URL. Resolves when its tools
+   * are known. A server that dies later is started again, and meanwhile shown as unavailable.
+   *
+   * @throws SwarmError SERVER_FAILED if it does not start (it is then not shared), AGENT_EXISTS, INVALID_OPTION
+   */
+  async share (source: ServerSource, options: ShareOptions): Promise<SharedServer> {
+    this.#assertOpen()
+    const server = this.#offer(source, options)
+    try {
+      await server.ready()
+      return server
+    } catch (error) {
+      await this.unshare(server.name)
+      throw error
+    }
+  }
+
+  /** Takes an agent or a shared server out of the swarm and ends it. Unknown names do nothing. */
+  async unshare (name: string): Promise<void> {
+    const hosted = this.#hosting.get(name)
+    this.#hosting.remove(name)
+    await hosted?.agent.close()
+  }
+
+  /** Living providers, from what is known here: no waiting. Best narrowed by `tool`. */
+  find (query: Query = {}): Provider[] {
+    return this.#listing.directory.find(query)
+  }
+
+  /**
+   * Calls a tool wherever it is, with its arguments as a plain object. A tool that ran and failed is a result with `isError`.
+   *
+   * @throws SwarmError UNKNOWN_TOOL, UNKNOWN_AGENT, UNKNOWN_PEER (each with `details.nearest`), AMBIGUOUS (`details.choices`),
+   *   UNAVAILABLE, FORBIDDEN, UNREACHABLE, OVERLOADED, TIMEOUT: it has not run; INDETERMINATE: it may have run, or may still;
+   *   ABORTED, TOO_LARGE, MALFORMED, TOOL_FAILED, INVALID_OPTION, CLOSED
+   */
+  async call (tool: string, args: object = {}, options: CallOptions = {}): Promise<CallToolResult> {
+    this.#assertOpen()
+    return await this.#calling.call(tool, args as JsonObject, options)
+  }
+
+  /** The other living peers. */
+  peers (): PeerView[] {
+    return this.#listing.directory.peers().filter(peer => !peer.self)
+  }
+
+  /** Every living agent, this peer's own too. */
+  agents (): AgentView[] {
+    return this.#listing.directory.agents()
+  }
+
+  /** Listens to what happens; the returned function stops it. */
+  on<Name extends keyof SwarmEvents> (name: Name, listener: (event: SwarmEvents[Name]) => void): () => void {
+    return this.#events.on(name, listener)
+  }
+
+  /** One plain object that says how this peer is. */
+  status (): Status {
+    return describe({
+      swarmId: this.id,
+      peer: { peerId: this.peerId, name: this.name, pid: processId, addresses: this.addresses(), dir: this.#settings.dir ?? null, uptimeMs: this.#clock.nowMs() - this.#startedAtMs },
+      peers: this.peers(),
+      links: this.#neighbours.links,
+      hosted: this.#hosting.all(),
+      calls: { ...this.#calling.counts, served: this.#served },
+      refusals: this.#neighbours.refusals
+    })
+  }
+
+  /** Leaves: tells the others, stops every agent and server, and closes all it opened. A second call waits for the first. */
+  async close (): Promise<void> {
+    this.#closing.abort(new SwarmError('CLOSED', 'the swarm is closed'))
+    await this.#parts.close()
+  }
+
+  async [Symbol.asyncDispose] (): Promise<void> {
+    await this.close()
+  }
+
+  #assertOpen (): void {
+    if (this.#closing.signal.aborted) throw new SwarmError('CLOSED', 'the swarm is closed')
+  }
+
+  #offer (source: ServerSource, { name, pool, description, allow }: ShareOptions): SharedServer {
+    const rules = allow === undefined ? EVERY_MEMBER : allow.map(parseRule)
+    const server = shareServer(name, source, {
+      clock: this.#clock, random: this.#settings.random, pool, description,
+      report: message => { this.#events.emit('trouble', { code: 'SERVER_FAILED', message }) }
+    })
+    try {
+      this.#hosting.add(server, 'server' satisfies HostedKind, rules)
+    } catch (error) {
+      void server.close()
+      throw error
+    }
+    return server
+  }
+
+  /** A server of the config file: one that does not start costs only itself, and is tried again. */
+  #shareListed (name: string): void {
+    const { servers = {}, swarm } = this.#settings.config ?? {}
+    const source = servers[name]
+    if (source === undefined) throw new SwarmError('CONFIG_INVALID', `no server named ${name} to share`)
+    const server = this.#offer(source as ServerSource, { name, pool: swarm?.pool[name], allow: swarm?.allow[name] })
+    server.ready().catch((error: unknown) => {
+      if (!this.#closing.signal.aborted) this.#events.emit('trouble', { code: error instanceof SwarmError ? error.code : 'SERVER_FAILED', message: String(error) })
+    })
+  }
+
+  #serve (stream: ByteStream, connection: Connection): void {
+    const caller = this.#neighbours.callerOf(connection)
+    if (caller === undefined) return stream.abort(new SwarmError('NOT_ADMITTED', `peer ${connection.peerId} is not admitted`))
+    serveAgent(stream, caller, name => {
+      this.#served++
+      return this.#hosting.get(name)
+    }, { clock: this.#clock, report: error => { this.#events.emit('trouble', { code: 'TOOL_FAILED', message: String(error) }) } })
+  }
+
+  #coordination (): Coordination {
+    return {
+      find: ({ role, ...query }) => this.find(query)
+        .filter(({ agent }) => role === undefined || agent.role === role)
+        .map(({ peerId, peerName, agent }) => ({ peerId, peerName, agent: agent.name }))
+        .sort((left, right) => `${left.peerId}/${left.agent}` < `${right.peerId}/${right.agent}` ? -1 : 1),
+      call: async ({ peerId, agent }, tool, args, options) => await this.call(tool, args, { ...options, peer: peerId, agent })
+    }
+  }
+
+  #changed (changes: readonly Change[]): void {
+    for (const change of changes) {
+      switch (change.kind) {
+        case 'peer-joined':
+        case 'peer-updated':
+          if (change.peer.self) break
+          this.#neighbours.keep(change.peer.peerId, change.peer.addresses)
+          if (change.kind === 'peer-joined') this.#events.emit('peer:joined', change.peer)
+          break
+        case 'peer-left':
+          if (change.why === 'left') this.#neighbours.forget(change.peer.peerId)
+          this.#events.emit('peer:left', change.peer)
+          break
+        default:
+          this.#events.emit(AGENT_EVENTS[change.kind], change.agent)
+      }
+    }
+    this.#tellTools()
+  }
+
+  #tellTools (): void {
+    if (this.#isTelling) return
+    this.#isTelling = true
+    afterTurn(() => {
+      this.#isTelling = false
+      this.#events.emit('tools:changed', undefined)
+    })
+  }
+
+  async #openPipe (peerId: string, signal: AbortSignal): Promise<ByteStream> {
+    const { links } = this.#neighbours
+    const connection = links.get(peerId)
+    if (connection === undefined) throw new SwarmError('UNREACHABLE', `no connection to peer ${peerId}`, { details: { peerId, sent: false } })
+    const stream = await connection.open(mcpProtocol(this.id), signal)
+    this.#holds.set(stream, links.hold(connection))
+    return stream
+  }
+}

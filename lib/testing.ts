@@ -1,0 +1,74 @@
+/**
+ * For tests of programs that use mcp-swarm: whole swarms in one process, with no files, no sockets and no shared state.
+ *
+ *     await using lab = new Lab()
+ *     const [alice, bob] = [await lab.join('alice'), await lab.join('bob')]
+ */
+import { MemoryHub } from '../transports/memory/memory.ts'
+import { systemRandom } from './base/random.ts'
+import { generateKey } from './identity/key.ts'
+import { joinSwarm } from './swarm/join.ts'
+import type { JoinOptions } from './swarm/options.ts'
+import type { Neighbour, Rendezvous, RendezvousOptions } from './swarm/rendezvous.ts'
+import type { Swarm } from './swarm/swarm.ts'
+
+export { MemoryHub } from '../transports/memory/memory.ts'
+export { seededRandom } from './base/random.ts'
+export type { Clock } from './base/clock.ts'
+export type { Random } from './base/random.ts'
+
+/** A swarm of its own, on a memory network: peers that join it find each other at once. */
+export class Lab {
+  readonly hub = new MemoryHub()
+  readonly #swarmKey = generateKey(systemRandom)
+  readonly #meeting = new Meeting()
+  readonly #swarms: Swarm[] = []
+
+  /** @param options as for `joinSwarm`; their seams win over the lab's */
+  async join (name: string, options: JoinOptions = {}): Promise<Swarm> {
+    const swarm = await joinSwarm({
+      ...options,
+      name,
+      seams: {
+        openNetwork: async ({ key }) => this.hub.network(key.peerId),
+        openRendezvous: async rendezvous => this.#meeting.open(rendezvous),
+        swarmKey: this.#swarmKey,
+        ...options.seams
+      }
+    })
+    this.#swarms.push(swarm)
+    return swarm
+  }
+
+  /** Closes every swarm that joined here. */
+  async close (): Promise<void> {
+    await Promise.all(this.#swarms.splice(0).map(async swarm => { await swarm.close() }))
+  }
+
+  async [Symbol.asyncDispose] (): Promise<void> {
+    await this.close()
+  }
+}
+
+/** The rendezvous folder's counterpart in memory. */
+class Meeting {
+  readonly #present = new Map<string, RendezvousOptions>()
+
+  open (options: RendezvousOptions): Rendezvous {
+    for (const other of this.#present.values()) {
+      other.onFound(neighbour(options))
+      options.onFound(neighbour(other))
+    }
+    this.#present.set(options.peerId, options)
+    return { check: async () => {}, close: async () => { this.#leave(options.peerId) } }
+  }
+
+  #leave (peerId: string): void {
+    if (!this.#present.delete(peerId)) return
+    for (const other of this.#present.values()) other.onGone(peerId)
+  }
+}
+
+function neighbour ({ peerId, addresses }: RendezvousOptions): Neighbour {
+  return { peerId, addresses, processId: 0 }
+}

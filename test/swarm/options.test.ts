@@ -1,0 +1,38 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { SwarmError } from '../../lib/base/error.ts'
+import { LISTEN_MAX, NAME_MAX, settle, type JoinOptions } from '../../lib/swarm/options.ts'
+
+const config = { path: '.mcp.json', servers: {}, swarm: { name: 'from config', share: [], allow: {}, pool: {} } }
+
+test('an option wins over its variable, that over the config file, that over the default', () => {
+  const variables = { MCP_SWARM_NAME: 'from variable', MCP_SWARM_LISTEN: '/ip4/127.0.0.1/tcp/1, /ip4/127.0.0.1/tcp/2', MCP_SWARM_DISCOVERY: 'off', MCP_SWARM_DIR: '/tmp/x' }
+  assert.is(settle({ name: 'from option', config }, variables).name, 'from option')
+  assert.is(settle({ config }, variables).name, 'from variable')
+  assert.is(settle({ config }, {}).name, 'from config')
+  assert.ok(settle({}, {}).name.length > 0)
+  assert.equal(settle({}, variables).listen, ['/ip4/127.0.0.1/tcp/1', '/ip4/127.0.0.1/tcp/2'])
+  assert.is(settle({}, variables).discovery, false)
+  assert.is(settle({}, variables).dir, '/tmp/x')
+})
+
+test('by default a peer keeps nothing, listens on this machine alone, and looks for others', () => {
+  const { dir, listen, discovery } = settle({}, {})
+  assert.equal({ dir, listen, discovery }, { dir: undefined, listen: ['/ip4/127.0.0.1/tcp/0'], discovery: true })
+})
+
+for (const [what, options, variables] of [
+  ['an empty folder', { dir: '' }, {}],
+  ['an empty name', { name: '' }, {}],
+  ['a name over the limit', { name: 'x'.repeat(NAME_MAX + 1) }, {}],
+  ['a name with a control character', { name: 'a\u001b[31m' }, {}],
+  ['an address that is no multiaddr', { listen: ['127.0.0.1:4001'] }, {}],
+  ['too many addresses', { listen: Array.from({ length: LISTEN_MAX + 1 }, () => '/ip4/127.0.0.1/tcp/0') }, {}],
+  ['a discovery variable that is neither on nor off', {}, { MCP_SWARM_DISCOVERY: 'yes' }]
+] as [string, JoinOptions, Record<string, string>][]) {
+  test(`refuses ${what}`, () => {
+    assert.throws(() => settle(options, variables), (error: unknown) => error instanceof SwarmError && error.code === 'INVALID_OPTION')
+  })
+}
+
+test.run()
