@@ -10,6 +10,7 @@ import { constants } from 'node:fs'
 import { link, mkdir, open, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, dirname, isAbsolute, join } from 'node:path'
+import { flush, shellWord, systemCode, writeNewFile } from './disk.node.ts'
 import { SEED_BYTES, generateKey, keyFromSeed } from './key.ts'
 import type { PrivateKey } from './key.ts'
 import { fromBase64Url, toBase64Url } from '../base/bytes.ts'
@@ -21,7 +22,6 @@ import type { Random } from '../base/random.ts'
 export const KEY_FILE_BYTES_MAX = 1024
 
 const VERSION = 1
-const ONLY_OWNER = 0o600
 const OTHERS = 0o077
 
 /** Without waiting for a writer, where somebody has put a pipe. */
@@ -66,7 +66,7 @@ async function loadKey (path: string): Promise<PrivateKey | undefined> {
     }
   } catch (cause) {
     if (cause instanceof SwarmError) throw cause
-    if (codeOf(cause) === 'ENOENT') return undefined
+    if (systemCode(cause) === 'ENOENT') return undefined
     throw new SwarmError('FOLDER_UNUSABLE', `key file ${path} cannot be read`, { cause, details: { path } })
   }
   return readKey(path, text)
@@ -78,11 +78,11 @@ function checkPrivate (path: string, { mode, uid }: { mode: number, uid: number 
   if (user === undefined) return
   const danger = 'others may know this key by now; if this machine has other users, move it away, and a new one is made'
   if (uid !== user) {
-    const cure = `chown ${user} ${quoted(path)}`
+    const cure = `chown ${user} ${shellWord(path)}`
     throw new SwarmError('KEY_EXPOSED', `key file ${path} belongs to user ${uid}, not ${user}. Run: ${cure} (${danger})`, { details: { path, cure } })
   }
   if ((mode & OTHERS) !== 0) {
-    const cure = `chmod 600 ${quoted(path)}`
+    const cure = `chmod 600 ${shellWord(path)}`
     throw new SwarmError('KEY_EXPOSED', `key file ${path} has mode ${(mode & 0o777).toString(8)}. Run: ${cure} (${danger})`, { details: { path, cure } })
   }
 }
@@ -120,12 +120,12 @@ async function createKey (path: string, random: Random): Promise<PrivateKey> {
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 })
     try {
-      await writeDraft(draft, `${JSON.stringify({ v: VERSION, peerId: key.peerId, seed: toBase64Url(key.seed) })}\n`)
+      await writeNewFile(draft, `${JSON.stringify({ v: VERSION, peerId: key.peerId, seed: toBase64Url(key.seed) })}\n`)
       await linkUnlessThere(draft, path)
     } finally {
       await rm(draft, { force: true })
     }
-    await flushFolder(folder)
+    await flush(folder, 'folder')
   } catch (cause) {
     throw new SwarmError('FOLDER_UNUSABLE', `key file ${path} cannot be made`, { cause, details: { path } })
   }
@@ -134,44 +134,14 @@ async function createKey (path: string, random: Random): Promise<PrivateKey> {
   return kept
 }
 
-async function writeDraft (draft: string, text: string): Promise<void> {
-  const file = await open(draft, 'wx', ONLY_OWNER)
-  try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-}
-
 async function linkUnlessThere (draft: string, path: string): Promise<void> {
   try {
     await link(draft, path)
   } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error // otherwise another process came first: its key counts
-  }
-}
-
-/** Makes new names in a folder survive a power cut. Windows has no such call, and needs none. */
-async function flushFolder (folder: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
+    if (systemCode(error) !== 'EEXIST') throw error // otherwise another process came first: its key counts
   }
 }
 
 function invalid (path: string, why: string): SwarmError {
   return new SwarmError('KEY_INVALID', `key file ${path} holds no key: ${why}. Put its backup back, or move it away to get a new identity`, { details: { path } })
-}
-
-/** A path as one word of a shell. */
-function quoted (path: string): string {
-  return `'${path.replaceAll('\'', '\'\\\'\'')}'`
-}
-
-function codeOf (error: unknown): unknown {
-  return (error as { code?: unknown }).code
 }
