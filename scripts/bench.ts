@@ -1,0 +1,21 @@
+/**
+ * Runs the benchmarks, one after the other: two at once would measure each other.
+ *
+ *   npm run bench                    all
+ *   npm run bench -- calls           those whose name holds the word
+ *   npm run bench -- --smoke         each for a moment only, to see that it works: its figures say nothing
+ */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { runScripts } from './sequence.ts'
+
+/** What the benchmarks are made of, beside the benchmarks. */
+const PARTS = ['rig.ts', 'peer.ts']
+
+const smoke = process.argv.includes('--smoke')
+await runScripts({
+  paths: readdirSync('benchmarks').filter(name => name.endsWith('.ts') && !PARTS.includes(name)).map(name => join('benchmarks', name)),
+  args: smoke ? ['--smoke'] : [],
+  boundMs: smoke ? 90_000 : 900_000,
+  quiet: false
+})

@@ -1,0 +1,114 @@
+/**
+ * Builds dist/: node/ and browser/ by esbuild, types/ by tsc, and the licences of what was bundled in.
+ *
+ *   npm run build            all of it
+ *   … scripts/build.ts --quick   node/ alone, in about a second: what `npm run demo` runs
+ *
+ * Our dependencies are bundled, because loading libp2p and the MCP SDK file by file takes five times as long as loading the
+ * bundle (docs/decisions/ has the figures). Left outside: what has native parts, and what must exist only once in a process.
+ */
+import { execFileSync } from 'node:child_process'
+import { chmodSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join, posix } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build, type BuildOptions, type Metafile } from 'esbuild'
+
+interface Manifest { name: string, version: string, license: string, imports: Record<string, { default: string }> }
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const dist = join(root, 'dist')
+
+const ENTRIES: Record<string, string> = {
+  index: 'lib/index.ts', transports: 'transports/index.ts', mcp: 'lib/mcp/index.ts', testing: 'lib/testing.ts'
+}
+const NODE_ENTRIES = { ...ENTRIES, 'mcp-stdio': 'lib/mcp/stdio.ts', cli: 'lib/cli/main.ts' }
+
+/** Native parts (LevelDB, and what ws may use), or one copy per process (Yjs). */
+const NODE_EXTERNAL = ['level', 'classic-level', 'memory-level', 'yjs', 'bufferutil', 'utf-8-validate']
+
+const shared = {
+  absWorkingDir: root, bundle: true, splitting: true, format: 'esm', sourcemap: true, sourcesContent: false, metafile: true,
+  logLevel: 'warning', legalComments: 'none', chunkNames: 'chunk-[hash]'
+} satisfies BuildOptions
+
+const nodeBuild = {
+  ...shared, platform: 'node', target: 'node20', outdir: 'dist/node', entryPoints: NODE_ENTRIES,
+  conditions: ['mcp-swarm-source', 'node'], external: NODE_EXTERNAL, mainFields: ['module', 'main'],
+  // CommonJS packages inside an ES module still ask for Node's own modules with require.
+  banner: { js: "import { createRequire as createRequireOfNode } from 'node:module'; const require = createRequireOfNode(import.meta.url);" }
+} satisfies BuildOptions
+
+/** How a page's bundle is made; test/bundle.test.ts holds it to what a page has. */
+export const browserBuild = {
+  ...shared, platform: 'browser', target: 'es2022', minify: true, outdir: 'dist/browser', entryPoints: ENTRIES,
+  conditions: ['mcp-swarm-source', 'browser'], external: ['yjs']
+} satisfies BuildOptions
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.includes('--quick'))
+
+async function main (quick: boolean): Promise<void> {
+  const startedMs = performance.now()
+  for (const folder of quick ? ['node'] : ['node', 'browser', 'types']) rmSync(join(dist, folder), { recursive: true, force: true })
+  const builds = await Promise.all([build(nodeBuild), ...quick ? [] : [build(browserBuild)]])
+  chmodSync(join(dist, 'node/cli.js'), 0o755)
+  if (!quick) {
+    emitTypes()
+    const metafiles = builds.map(({ metafile }) => metafile)
+    writeFileSync(join(dist, 'THIRD-PARTY-LICENSES.txt'), licences(metafiles))
+    for (const metafile of metafiles) {
+      const entries = Object.entries(metafile.outputs).filter(([, { entryPoint }]) => entryPoint !== undefined && Object.values(NODE_ENTRIES).includes(entryPoint))
+      for (const [path] of entries) console.log(`${path}  loads ${Math.ceil(bytesAtOnce(metafile, path) / 1024)} KiB`)
+    }
+  }
+  console.log(`built in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
+}
+
+/** What loading an entry loads at once: lazy chunks left out. */
+function bytesAtOnce (metafile: Metafile, entry: string): number {
+  const seen = new Set<string>()
+  const add = (path: string): void => {
+    if (seen.has(path)) return
+    seen.add(path)
+    for (const { path: next, kind, external } of metafile.outputs[path]?.imports ?? []) {
+      if (kind === 'import-statement' && external !== true) add(next)
+    }
+  }
+  add(entry)
+  return [...seen].reduce((sum, path) => sum + (metafile.outputs[path]?.bytes ?? 0), 0)
+}
+
+/** Declarations, with `#names` turned into the files they lead to: a consumer has our dist/, not our sources. */
+function emitTypes (): void {
+  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
+  const { imports } = readManifest(root)
+  const types = join(dist, 'types')
+  for (const entry of readdirSync(types, { recursive: true, encoding: 'utf8' })) {
+    const path = join(types, entry)
+    if (!statSync(path).isFile()) continue
+    const text = readFileSync(path, 'utf8')
+      .replaceAll(/(from |import\()(['"])(#[\w/-]+)\2/g, (_, before: string, quote: string, name: string) => {
+        const target = posix.relative(dirname(entry), imports[name]?.default.slice(2) ?? name)
+        return `${before}${quote}${target.startsWith('.') ? target : `./${target}`}${quote}`
+      })
+      .replaceAll(/((?:from |import\(|import )(['"])\.[^'"]*)\.ts\2/g, '$1.js$2')
+    writeFileSync(path, text)
+  }
+}
+
+/** Names and licence texts of every package with code in the bundles: their licences ask for it. */
+function licences (metafiles: readonly Metafile[]): string {
+  const folders = new Set<string>()
+  for (const path of metafiles.flatMap(({ inputs }) => Object.keys(inputs))) {
+    const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1]
+    if (folder !== undefined) folders.add(folder)
+  }
+  return [...folders].sort().map(folder => {
+    const { name, version, license } = readManifest(join(root, folder))
+    const texts = readdirSync(join(root, folder), { withFileTypes: true }).filter(file => file.isFile() && /^(licen[cs]e|copying|notice)/i.test(file.name))
+    return [`${name} ${version} (${license})`, '', ...texts.map(file => readFileSync(join(root, folder, file.name), 'utf8').trim())].join('\n')
+  }).join(`\n\n${'-'.repeat(80)}\n\n`)
+}
+
+function readManifest (folder: string): Manifest {
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest
+}

@@ -1,0 +1,34 @@
+/** Runs scripts one after the other from the source, each in a bounded process; says how many passed and failed. */
+import { runBounded } from './child.ts'
+
+export interface Sequence {
+  readonly paths: readonly string[]
+  /** Arguments for each. */
+  readonly args: readonly string[]
+  readonly boundMs: number
+  /** Show output only of those that fail. */
+  readonly quiet: boolean
+}
+
+/** Runs those whose path holds one of the words on the command line, or all. Sets the exit code; none to run is a failure. */
+export async function runScripts ({ paths, args, boundMs, quiet }: Sequence): Promise<void> {
+  const words = process.argv.slice(2).filter(word => !word.startsWith('--'))
+  const chosen = paths.filter(path => words.length === 0 || words.some(word => path.includes(word))).sort()
+  let failed = 0
+  for (const path of chosen) {
+    const end = await runBounded(process.execPath, ['--import', 'tsx', '--conditions=mcp-swarm-source', path, ...args], {
+      cwd: process.cwd(), boundMs, onOutput: text => { if (!quiet) process.stdout.write(text) }
+    })
+    const passed = end.ending === 'own' && end.code === 0 && end.leftBehind.length === 0
+    if (!passed) failed++
+    if (!passed && quiet) process.stdout.write(end.output)
+    const why = end.ending === 'late' ? `still ran after ${boundMs / 1000} s: killed` : end.leftBehind.length > 0 ? `left processes behind: ${end.leftBehind.join('; ')}` : `ended with ${end.code ?? end.signal}`
+    console.log(`${passed ? 'ok  ' : 'FAIL'} ${path}  ${passed ? '' : `${why}  `}${(end.durationMs / 1000).toFixed(1)} s`)
+  }
+  if (chosen.length === 0) {
+    console.log('nothing to run')
+    failed++
+  }
+  console.log(`${chosen.length - Math.min(failed, chosen.length)} passed, ${failed} failed`)
+  process.exitCode = failed === 0 ? 0 : 1
+}
