@@ -111,8 +111,9 @@ export function isInterchangeable (left: Provider, right: Provider): boolean {
  */
 function order (available: readonly Provider[], { breaker, loads, nowMs, random }: Circumstances): Provider[] {
   if (available.length === 1) return [...available]
+  const isFailing = (provider: Provider): boolean => breaker !== undefined && breaker.size > 0 && !breaker.admits(providerKey(provider), nowMs)
   const [sound, failing]: [Provider[], Provider[]] = [[], []]
-  for (const provider of available) (breaker?.admits(providerKey(provider), nowMs) === false ? failing : sound).push(provider)
+  for (const provider of available) (isFailing(provider) ? failing : sound).push(provider)
   const ordered: Provider[] = []
   for (const candidates of [sound, failing]) {
     while (candidates.length > 0 && ordered.length < ATTEMPTS_MAX) ordered.push(drawLessLoaded(candidates, loads, random))

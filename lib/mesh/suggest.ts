@@ -3,6 +3,9 @@ import { distance } from 'fastest-levenshtein'
 /** Names compared for one suggestion: bounds the work of a mistyped name in a large swarm. */
 export const SUGGEST_NAMES_MAX = 4_000
 
+/** Units of all names compared together: the time grows with the square of their length. */
+export const SUGGEST_UNITS_MAX = 64_000
+
 /** Longest name compared, in UTF-16 units; longer ones are passed over. */
 export const SUGGEST_NAME_UNITS_MAX = 128
 
@@ -16,18 +19,20 @@ const DIFFERENCE_MAX = 0.4
  * The names a person most likely meant, nearest first: by edit distance, blind to case and separators, and a name that
  * holds the wanted one (`read` for `read_file`) counts as near.
  *
- * @param names may repeat; only the first SUGGEST_NAMES_MAX different ones are looked at
+ * @param names may repeat; only the first SUGGEST_NAMES_MAX different ones, SUGGEST_UNITS_MAX long together, are looked at
  */
 export function nearestNames (wanted: string, names: Iterable<string>): string[] {
   const target = fold(wanted.slice(0, SUGGEST_NAME_UNITS_MAX))
   const seen = new Set<string>()
   const near: { name: string, score: number }[] = []
+  let units = 0
   for (const name of names) {
     if (seen.has(name) || name.length > SUGGEST_NAME_UNITS_MAX) continue
     seen.add(name)
     const score = difference(target, fold(name))
     if (score !== undefined) near.push({ name, score })
-    if (seen.size === SUGGEST_NAMES_MAX) break
+    units += name.length
+    if (seen.size === SUGGEST_NAMES_MAX || units >= SUGGEST_UNITS_MAX) break
   }
   near.sort((left, right) => left.score - right.score || (left.name < right.name ? -1 : 1))
   return near.slice(0, SUGGESTIONS_MAX).map(({ name }) => name)

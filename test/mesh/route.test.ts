@@ -171,7 +171,18 @@ test('a call that may have run is never sent again unless idempotent and pooled,
   }), { numRuns: 500 })
 })
 
-const unpooled: Choice = { tool: 'tool', pool: undefined, idempotent: true, order: [provider({ peer: 'ann' })] }
+const unpooled: Choice = { tool: 'tool', pool: undefined, idempotent: true, order: ['ann', 'bob'].map(peer => provider({ peer })) }
+
+test('without a pool nobody stands in, whatever a choice lists', async () => {
+  let asked = 0
+  const calling = route(unpooled, async () => {
+    asked++
+    throw new SwarmError('CLOSED', 'broken', { details: { sent: true } })
+  }, { clock: new VirtualClock(), deadlineMs: 1 })
+  assert.is(await calling.then(() => 'none', (error: unknown) => (error as SwarmError).code), 'INDETERMINATE')
+  assert.is(asked, 1)
+})
+
 test('the answer of the first provider comes back as it is', async () => {
   const answer = { content: [] }
   assert.is(await route(unpooled, async () => answer, { clock: new VirtualClock(), deadlineMs: 1 }), answer)

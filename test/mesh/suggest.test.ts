@@ -1,6 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { SUGGESTIONS_MAX, SUGGEST_NAMES_MAX, SUGGEST_NAME_UNITS_MAX, nearestNames, suggestion } from '../../lib/mesh/suggest.ts'
+import { SUGGESTIONS_MAX, SUGGEST_NAMES_MAX, SUGGEST_NAME_UNITS_MAX, SUGGEST_UNITS_MAX, nearestNames, suggestion } from '../../lib/mesh/suggest.ts'
 
 const tools = ['read_file', 'write_file', 'list_directory', 'search_nodes', 'add', 'echo']
 
@@ -32,8 +32,14 @@ test('looks at a bounded number of names of a bounded length', () => {
   function * endless (): Generator<string> {
     for (;;) yield `name_${looked++}`
   }
+  function * endlesslyLong (): Generator<string> {
+    for (;;) yield `${looked++}`.padEnd(SUGGEST_NAME_UNITS_MAX, 'n')
+  }
   assert.ok(nearestNames('name', endless()).length > 0)
   assert.is(looked, SUGGEST_NAMES_MAX)
+  looked = 0
+  assert.equal(nearestNames('name', endlesslyLong()), [])
+  assert.is(looked, SUGGEST_UNITS_MAX / SUGGEST_NAME_UNITS_MAX)
   const longest = 'n'.repeat(SUGGEST_NAME_UNITS_MAX)
   assert.equal(nearestNames(longest, [longest, `${longest}n`]), [longest])
   assert.equal(nearestNames('n'.repeat(1e6), [longest]), [longest])
