@@ -34,6 +34,8 @@ test('it loads where there is no process and no Buffer, and asks for a ticket', 
   const page: Record<string, unknown> = {}
   for (const name of PAGE) page[name] = (globalThis as Record<string, unknown>)[name]
   page['WebSocket'] ??= EventTarget // Node 20 has none; nothing here opens one
+  page['location'] = new URL('https://example.org/')
+  page['navigator'] = { userAgent: 'a page' }
   page['self'] = page['window'] = page
   const entry = runInContext(`${text};entry`, createContext(page)) as { joinSwarm: () => Promise<unknown> }
   const end = await entry.joinSwarm().then(() => 'joined', (error: { code?: string, stack?: string }) => error.code ?? error.stack)
