@@ -9,7 +9,7 @@
  * Beside it lies `holder.json`: who holds the folder, and what others need to talk to it. That is a hint and no more: a killed
  * holder leaves it behind, and it is written a moment after the lock is taken. Only the lock decides.
  */
-import { mkdir, open, realpath, rename, rm } from 'node:fs/promises'
+import { mkdir, open, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openEngine } from './engine.node.ts'
 import type { Engine } from './engine.node.ts'
@@ -18,7 +18,7 @@ import type { FolderLock, Holder } from './holder.ts'
 import { SwarmError } from '../base/error.ts'
 import { isObject } from '../base/json.ts'
 import type { JsonObject } from '../base/json.ts'
-import { systemCode, writeNewFile } from '../identity/disk.node.ts'
+import { systemCode } from '../identity/disk.node.ts'
 
 /** Largest holder file read, in bytes. */
 export const HOLDER_BYTES_MAX = 64 * 2 ** 10
@@ -156,8 +156,7 @@ class HeldFolder implements FolderLock {
   async #replace (text: string): Promise<void> {
     const draft = join(this.#folder, `.${HOLDER_FILE}.draft`)
     try {
-      await rm(draft, { force: true }) // of a holder that was killed
-      await writeNewFile(draft, text)
+      await writeFile(draft, text, { mode: 0o600 }) // not flushed: it means nothing once the process is gone
       await rename(draft, join(this.#folder, HOLDER_FILE))
     } catch (cause) {
       throw new SwarmError('FOLDER_UNUSABLE', `folder ${this.#folder} cannot be written`, { cause, details: { folder: this.#folder } })
