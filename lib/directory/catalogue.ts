@@ -59,8 +59,8 @@ type ListName = keyof typeof LISTS
 export function catalogueHash (catalogue: Catalogue): string {
   const ordered: Record<string, unknown> = { ...catalogue }
   for (const [list, key] of Object.entries(LISTS) as [ListName, string][]) {
-    const entries = catalogue[list] as readonly JsonObject[] | undefined
-    if (entries !== undefined) ordered[list] = entries.toSorted((left, right) => String(left[key]) < String(right[key]) ? -1 : 1)
+    const entries = catalogue[list] as readonly Record<string, string>[] | undefined
+    if (entries !== undefined) ordered[list] = entries.toSorted((left, right) => (left[key] ?? '') < (right[key] ?? '') ? -1 : 1)
   }
   return hashOf(ordered)
 }

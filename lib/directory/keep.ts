@@ -2,19 +2,21 @@
  * Records and catalogues on disk, so that a peer which starts again knows every peer, agent and tool at once.
  *
  * A cache: whatever is damaged, or too much, is dropped and counted, and comes again from its peer; a failing disk costs
- * the cache and nothing else. A value is the wall clock when it was saved, in milliseconds, a space, and the text, which is
- * verified like one from a peer.
+ * the cache and nothing else. A value is the wall clock when it was saved, in milliseconds, a space, and the text. Before the
+ * text of a record stands a checksum that binds it to its key and its swarm: signatures were verified before it was kept,
+ * and a thousand of them would cost a start half a second. Catalogues are verified by their own hash.
  */
-import { textOf, utf8 } from '../base/bytes.ts'
+import { textOf, toBase64Url, utf8 } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { SwarmError } from '../base/error.ts'
+import { sha256 } from '../base/hash.ts'
 import type { Change, Storage } from '../base/storage.ts'
 import { readCatalogue, type Catalogue } from './catalogue.ts'
 import type { Directory } from './directory.ts'
 import { LIBRARY_BYTES_MAX } from './library.ts'
-import { readRecord, type PeerRecord } from './record.ts'
+import { recallRecord, type PeerRecord } from './record.ts'
 
-/** Records kept; to verify that many takes about a tenth of a second at start. */
+/** Records kept: bounds the work at start. */
 export const RECORDS_KEPT_MAX = 1_000
 
 /** How long a record is kept whose peer is not met: 30 days, in milliseconds. */
@@ -24,6 +26,7 @@ export const RECORD_KEPT_MS_MAX = 30 * 86_400_000
 export const KEEP_MS = 200
 
 const RECORDS = 'directory/record/'
+const CHECKSUM_CHARS = 43
 const CATALOGUES = 'directory/catalogue/'
 
 export interface KeepOptions {
@@ -46,6 +49,11 @@ export interface Loaded {
   readonly damaged: number
   /** Entries that were too old, too many or named by no record, now deleted. */
   readonly pruned: number
+}
+
+interface Kept {
+  readonly record: PeerRecord
+  readonly wire: string
 }
 
 type Counts = { -readonly [Name in keyof Loaded]: Loaded[Name] }
@@ -82,8 +90,8 @@ export class Keep {
     const counts = { records: 0, catalogues: 0, damaged: 0, pruned: 0 }
     try {
       const records = await this.#loadRecords(counts)
-      for (const { text, value } of records) directory.recall(value, text, this.#options.clock.nowMs())
-      const named = new Set(records.flatMap(({ value }) => value.agents.map(agent => CATALOGUES + agent.catalogue)))
+      for (const { value: { record, wire } } of records) directory.recall(record, wire, this.#options.clock.nowMs())
+      const named = new Set(records.flatMap(({ value: { record } }) => record.agents.map(agent => CATALOGUES + agent.catalogue)))
       for (const { key, text, value } of await this.#loadCatalogues(named, counts)) {
         directory.addCatalogue(key.slice(CATALOGUES.length), value, utf8(text).byteLength)
       }
@@ -99,7 +107,7 @@ export class Keep {
     this.#records.delete(key)
     if (record.left === true) return this.#put(key, undefined)
     this.#records.add(key)
-    this.#put(key, wire)
+    this.#put(key, this.#checked(key, wire))
     for (const oldest of this.#records) {
       if (this.#records.size <= this.#recordsMax) break
       this.#records.delete(oldest)
@@ -136,14 +144,13 @@ export class Keep {
     await this.flush()
   }
 
-  async #loadRecords (counts: Counts): Promise<Entry<PeerRecord>[]> {
-    const { swarmId, clock } = this.#options
+  async #loadRecords (counts: Counts): Promise<Entry<Kept>[]> {
     const all = await this.#read(RECORDS, counts, (text, peerId) => {
-      const record = readRecord(text, swarmId)
-      if (record.peerId !== peerId) throw new SwarmError('RECORD_INVALID', `the record of ${record.peerId} is kept as ${peerId}`)
-      return record
+      const wire = text.slice(CHECKSUM_CHARS)
+      if (text !== this.#checked(RECORDS + peerId, wire)) throw new SwarmError('MALFORMED', `the record kept of ${peerId} is damaged`)
+      return { wire, record: recallRecord(wire) }
     })
-    const kept = all.filter(({ savedMs }) => clock.wallMs() - savedMs < RECORD_KEPT_MS_MAX).slice(-this.#recordsMax)
+    const kept = all.filter(({ savedMs }) => this.#options.clock.wallMs() - savedMs < RECORD_KEPT_MS_MAX).slice(-this.#recordsMax)
     for (const { key } of kept) this.#records.add(key)
     counts.records = kept.length
     this.#prune(all, this.#records, counts)
@@ -182,6 +189,10 @@ export class Keep {
       counts.pruned++
       this.#put(key, undefined)
     }
+  }
+
+  #checked (key: string, wire: string): string {
+    return toBase64Url(sha256(utf8(`${this.#options.swarmId}\n${key}\n${wire}`))) + wire
   }
 
   #putCatalogue (key: string, bytes: number): void {

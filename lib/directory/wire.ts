@@ -81,7 +81,7 @@ function followsIn ({ follows = [] }: JsonObject): readonly string[] {
   if (!Array.isArray(follows) || follows.length > FOLLOWS_MAX || !follows.every(isHash)) {
     throw malformed(`follows is not a list of at most ${FOLLOWS_MAX} hashes`)
   }
-  return follows as unknown as readonly string[]
+  return follows
 }
 
 function hashIn (value: JsonObject, member: string): string {

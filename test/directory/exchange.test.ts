@@ -1,6 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { SwarmError } from '../../lib/base/error.ts'
+import type { SwarmError } from '../../lib/base/error.ts'
 import type { Catalogue } from '../../lib/directory/catalogue.ts'
 import { PUSH_CHARS_MAX } from '../../lib/directory/agenda.ts'
 import { LEAVE_MS_MAX } from '../../lib/directory/exchange.ts'

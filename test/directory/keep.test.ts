@@ -5,7 +5,6 @@ import { SwarmError } from '../../lib/base/error.ts'
 import type { Change, Storage } from '../../lib/base/storage.ts'
 import { Directory } from '../../lib/directory/directory.ts'
 import { KEEP_MS, Keep, RECORD_KEPT_MS_MAX } from '../../lib/directory/keep.ts'
-import { signRecord } from '../../lib/directory/record.ts'
 import { VirtualClock } from '../support/clock.ts'
 import { SWARM, agent, keyOf, sealed, signed } from './sample.ts'
 
@@ -74,6 +73,13 @@ test('what was kept is known after a restart, with every tool, and not living', 
   assert.is(directory.record(bob[0].peerId)?.wire, bob[1])
 })
 
+test('what was kept for another swarm is dropped', async () => {
+  const disk = new Disk()
+  await fill(disk)
+  const keep = new Keep({ storage: disk, swarmId: 'z'.repeat(26), clock: new VirtualClock(), onFailure: error => { throw error } })
+  assert.equal(await keep.load(new Directory(keyOf(1).peerId)), { records: 0, catalogues: 0, damaged: 2, pruned: 2 })
+})
+
 test('many changes are written together', async () => {
   const disk = new Disk()
   const clock = new VirtualClock()
@@ -106,8 +112,8 @@ for (const [name, damage] of [
   ['an empty value', disk => disk.held.set(key, new Uint8Array(0))],
   ['a value without its time', disk => disk.held.set(key, utf8(bob[1]))],
   ['a flipped bit in a record', disk => disk.held.set(key, flip(disk.held.get(key)))],
-  ['a record under another peer\'s key', disk => disk.held.set(key, utf8(`1767225600000 ${carol[1]}`))],
-  ['a record of another swarm', disk => disk.held.set(key, utf8(`1767225600000 ${signRecord(keyOf(2), bob[0], 'z'.repeat(26))}`))],
+  ['a record under another peer\'s key', disk => disk.held.set(key, disk.held.get(`directory/record/${carol[0].peerId}`) ?? new Uint8Array(0))],
+  ['a record without its checksum', disk => disk.held.set(key, utf8(`1767225600000 ${bob[1]}`))],
   ['a flipped bit in a catalogue', disk => disk.held.set(`directory/catalogue/${notes.hash}`, flip(disk.held.get(`directory/catalogue/${notes.hash}`)))],
   ['a key that is no hash', disk => disk.held.set('directory/catalogue/x', utf8(`1767225600000 ${notes.text}`))]
 ] as const satisfies readonly (readonly [string, (disk: Disk) => unknown])[]) {
