@@ -21,7 +21,7 @@ import type { CallToolResult, Progress } from './host.ts'
 import { META, STATELESS_REVISION } from './revision.ts'
 import { Bounds } from './wire-bounds.ts'
 import { Outlet } from './wire-outlet.ts'
-import { CALLS_IN_FLIGHT_MAX, endSoon, isShallow, openingLine, readRefusal, readRpcError } from './wire.ts'
+import { brief, CALLS_IN_FLIGHT_MAX, endSoon, isShallow, openingLine, readRefusal, readRpcError } from './wire.ts'
 
 /** How long a call may take if nothing else is said, in milliseconds. */
 export const CALL_MS_DEFAULT = 60_000
@@ -267,9 +267,9 @@ function requestLine (id: number, name: string, args: string, timeoutMs: number,
 function readResult (result: unknown): CallToolResult | SwarmError {
   if (!isObject(result) || !isShallow(result)) return sent('MALFORMED', 'the provider answered with no result, or one nested too deep')
   const { resultType, ...rest } = result
-  if (resultType !== undefined && resultType !== 'complete') return sent('MALFORMED', `the provider answered with a result of the kind ${String(resultType).slice(0, 40)}, which was not asked for`)
+  if (resultType !== undefined && resultType !== 'complete') return sent('MALFORMED', `the provider answered with a result of the kind ${brief(resultType)}, which was not asked for`)
   const { content, structuredContent } = rest
-  if (content === undefined && structuredContent !== undefined) return { ...rest, content: [] } as CallToolResult
+  if (content === undefined && structuredContent !== undefined) return { ...rest, content: [] }
   if (!Array.isArray(content) || !content.every(isBlock)) return sent('MALFORMED', 'the provider answered with a result without content')
   if (rest.isError !== undefined && typeof rest.isError !== 'boolean') return sent('MALFORMED', 'the provider answered with an isError that is no boolean')
   return rest as unknown as CallToolResult

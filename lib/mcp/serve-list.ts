@@ -28,7 +28,7 @@ export function toolPages (catalogue: Catalogue): ToolPages {
 function forSession (tool: ToolDefinition): ToolDefinition {
   if (tool.outputSchema === undefined || tool.outputSchema.type === 'object') return tool
   const { outputSchema: _, ...rest } = tool
-  return rest as ToolDefinition
+  return rest
 }
 
 function cut (tools: readonly ToolDefinition[]): string[] {

@@ -12,7 +12,7 @@ import { RunningCall } from './serve-call.ts'
 import { LIST_TTL_MS, toolPages } from './serve-list.ts'
 import { Bounds } from './wire-bounds.ts'
 import { Outlet } from './wire-outlet.ts'
-import { endSoon, isRpcId, isShallow, RPC, rpcError, type RpcId } from './wire.ts'
+import { brief, endSoon, isRpcId, isShallow, RPC, rpcError, type RpcId } from './wire.ts'
 
 /** `subscriptions/listen` requests one stream may hold open. */
 export const SUBSCRIPTIONS_MAX = 16
@@ -108,14 +108,14 @@ export class Session implements LineReader {
     const meta = isObject(params._meta) ? params._meta : undefined
     const version = meta?.[META.protocolVersion]
     if (version === undefined) return this.#inSession(id, method, params, meta)
-    if (version !== STATELESS_REVISION) return this.#refuse(id, RPC.version, `unsupported protocol version ${String(version).slice(0, 40)}`, versionData(version))
+    if (version !== STATELESS_REVISION) return this.#refuse(id, RPC.version, `unsupported protocol version ${brief(version)}`, versionData(version))
     if (!isObject(meta?.[META.clientCapabilities])) return this.#refuse(id, RPC.params, `_meta lacks ${META.clientCapabilities}`)
     switch (method) {
       case 'tools/call': return this.#call(id, params, meta, 'stateless')
       case 'tools/list': return this.#list(id, params, 'stateless')
       case 'server/discover': return this.#discover(id)
       case 'subscriptions/listen': return this.#listen(id, params)
-      default: this.#refuse(id, RPC.method, `no method ${method.slice(0, 80)}`)
+      default: this.#refuse(id, RPC.method, `no method ${brief(method)}`)
     }
   }
 
@@ -126,7 +126,7 @@ export class Session implements LineReader {
     switch (method) {
       case 'tools/call': return this.#call(id, params, meta, 'session')
       case 'tools/list': return this.#list(id, params, 'session')
-      default: this.#refuse(id, RPC.method, `no method ${method.slice(0, 80)}`)
+      default: this.#refuse(id, RPC.method, `no method ${brief(method)}`)
     }
   }
 
@@ -170,7 +170,7 @@ export class Session implements LineReader {
   #call (id: RpcId, params: JsonObject, meta: JsonObject | undefined, era: Era): void {
     const { name, arguments: args = {} } = params
     if (typeof name !== 'string' || !isObject(args)) return this.#refuse(id, RPC.params, 'a call needs a name and an object of arguments')
-    if (!isShallow(args)) return this.#fail(id, new SwarmError('INVALID_ARGUMENTS', `arguments of ${name.slice(0, 80)} are nested too deep`))
+    if (!isShallow(params)) return this.#fail(id, new SwarmError('INVALID_ARGUMENTS', `arguments of ${brief(name)} are nested too deep`))
     if (this.#calls.size >= this.#options.callsInFlightMax) {
       return this.#fail(id, new SwarmError('OVERLOADED', `${this.#calls.size} calls in flight on this stream; limit ${this.#options.callsInFlightMax}`, { details: { executed: false } }))
     }
@@ -276,7 +276,7 @@ export class Session implements LineReader {
 const CAPABILITIES = { tools: { listChanged: true } }
 
 function versionData (requested: unknown): JsonObject {
-  return { code: 'VERSION_UNSUPPORTED', executed: false, supported: [STATELESS_REVISION], requested: String(requested).slice(0, 40) }
+  return { code: 'VERSION_UNSUPPORTED', executed: false, supported: [STATELESS_REVISION], requested: brief(requested) }
 }
 
 function resultLine (id: RpcId, result: string): string {

@@ -74,6 +74,11 @@ export class StreamTransport implements Transport {
     if (!this.#isFresh) this.#lines.handOver(this.#reader)
   }
 
+  /** Why the other end refused the stream, where it did; an SDK client that pins its revision keeps that to itself. */
+  get refusal (): SwarmError | undefined {
+    return this.#refusal
+  }
+
   /** Sends the first line, at the calling end, and delivers what comes. The SDK calls it. */
   async start (): Promise<void> {
     if (this.#isStarted) throw new SwarmError('INVALID_OPTION', 'a transport is started once, by connect()')
@@ -125,7 +130,7 @@ export class StreamTransport implements Transport {
     this.#isDelivering = true
     for (let message = this.#inbox.shift(); message !== undefined; message = this.#inbox.shift()) {
       this.#tell(message)
-      if (!('id' in message)) for (let count = 0; count < MICROTASKS; count++) await undefined
+      if (!('id' in message)) for (let count = 0; count < MICROTASKS; count++) await Promise.resolve()
     }
     this.#isDelivering = false
     if (this.#hasEnded) this.#ended()
@@ -167,5 +172,5 @@ export class StreamTransport implements Transport {
 }
 
 function refusalOf (id: RpcId, refusal: SwarmError): JsonObject {
-  return { jsonrpc: '2.0', id, error: JSON.parse(rpcError(refusal)) }
+  return { jsonrpc: '2.0', id, error: JSON.parse(rpcError(refusal)) as JsonObject }
 }

@@ -58,7 +58,7 @@ export function readOpening (line: string): Opening {
     throw new SwarmError('MALFORMED', 'the first line of an mcp stream names a session that is no short text')
   }
   if (!isRevision(revision)) {
-    throw new SwarmError('VERSION_UNSUPPORTED', `the first line of an mcp stream asks for revision ${String(revision).slice(0, 40)}`, { details: { supported: REVISIONS } })
+    throw new SwarmError('VERSION_UNSUPPORTED', `the first line of an mcp stream asks for revision ${brief(revision)}`, { details: { supported: REVISIONS } })
   }
   return { agent, revision, session: session ?? null }
 }
@@ -91,10 +91,10 @@ export function rpcError (error: SwarmError): string {
 export function readRpcError (error: unknown): SwarmError {
   if (!isObject(error) || !Number.isInteger(error.code)) return new SwarmError('MALFORMED', 'an answer that is neither a result nor an error', { details: { sent: true } })
   const message = textIn(error.message)
-  const { data } = error
+  const data = isShallow(error.data) ? error.data : undefined
   const rpc = { code: error.code, data: isObject(data) && 'executed' in data ? data.data : data }
   if (isObject(data) && isErrorCode(data.code)) {
-    const details = isObject(data.details) && isShallow(data.details) ? data.details : {}
+    const details = isObject(data.details) ? data.details : {}
     return new SwarmError(data.code, message, { details: { ...details, sent: true, executed: data.executed !== false, ...(data.code === 'TOOL_FAILED' ? { rpc } : {}) } })
   }
   const code = error.code === RPC.params ? 'INVALID_ARGUMENTS' : error.code === RPC.version ? 'VERSION_UNSUPPORTED' : 'TOOL_FAILED'
@@ -130,6 +130,11 @@ function numberOf (code: ErrorCode): number {
   if (code === 'MALFORMED') return RPC.request
   if (code === 'UNKNOWN_TOOL' || code === 'INVALID_ARGUMENTS') return RPC.params
   return RPC.failed
+}
+
+/** A word from outside for a message of ours: whatever it is, short and harmless. */
+export function brief (value: unknown): string {
+  return typeof value === 'string' ? value.slice(0, 80) : `(${typeof value})`
 }
 
 function textIn (value: unknown): string {

@@ -26,7 +26,7 @@ function poolOf (agent: ScriptedAgent, clock: Clock = systemClock): { pipes: Pip
 }
 
 test('calls to one agent of one peer share one stream, also while it opens', async () => {
-  const { pipes, opened } = poolOf(new ScriptedAgent({ echo: call => text(String(call.arguments.n)) }))
+  const { pipes, opened } = poolOf(new ScriptedAgent({ echo: call => text(JSON.stringify(call.arguments.n)) }))
   const answers = await within(Promise.all([0, 1, 2, 3].map(async n => await pipes.call(PEER, 'notes', 'echo', { n }))), 'the answers')
   assert.equal(answers, [0, 1, 2, 3].map(n => text(String(n))))
   await within(pipes.call(PEER, 'notes', 'echo', { n: 4 }), 'one more')

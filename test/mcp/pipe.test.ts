@@ -28,7 +28,7 @@ test('a call brings the tool\'s own result, unchanged', async () => {
 
 test('many calls at once are answered in whatever order they end', async () => {
   const ends: (() => void)[] = []
-  const { pipe } = pipeTo({ echo: async call => await new Promise(resolve => { ends.push(() => { resolve(text(String(call.arguments.n))) }) }) })
+  const { pipe } = pipeTo({ echo: async call => await new Promise(resolve => { ends.push(() => { resolve(text(JSON.stringify(call.arguments.n))) }) }) })
   const order: string[] = []
   const calls = Array.from({ length: 100 }, async (_, n) => {
     const { content } = await pipe.call('echo', `{"n":${n}}`)

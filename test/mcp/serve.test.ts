@@ -87,7 +87,8 @@ test('stateless: calls a tool, and names the kind of the result', async () => {
 
 for (const [name, meta, code, data] of [
   ['an unknown protocol version', { ...ENVELOPE, [META.protocolVersion]: '2031-01-01' }, -32022, { supported: [STATELESS_REVISION], requested: '2031-01-01' }],
-  ['a version that is no text', { ...ENVELOPE, [META.protocolVersion]: 7 }, -32022, { supported: [STATELESS_REVISION], requested: '7' }],
+  ['a version that is no text', { ...ENVELOPE, [META.protocolVersion]: 7 }, -32022, { supported: [STATELESS_REVISION], requested: '(number)' }],
+  ['a version that cannot be shown', { ...ENVELOPE, [META.protocolVersion]: { toString: 7 } }, -32022, { supported: [STATELESS_REVISION], requested: '(object)' }],
   ['no client capabilities', { [META.protocolVersion]: STATELESS_REVISION }, -32602, {}],
   ['neither a version nor a session', {}, -32600, {}]
 ] as const) {
@@ -200,6 +201,7 @@ for (const [name, line, code] of [
   ['no agent', '{"revision":"2026-07-28"}', 'MALFORMED'],
   ['an agent of too long a name', JSON.stringify({ agent: 'x'.repeat(129), revision: STATELESS_REVISION }), 'MALFORMED'],
   ['a session that is no text', '{"agent":"notes","revision":"2026-07-28","session":7}', 'MALFORMED'],
+  ['a revision that cannot be shown', '{"agent":"notes","revision":{"toString":7}}', 'VERSION_UNSUPPORTED'],
   ['an unknown revision', '{"agent":"notes","revision":"2031-01-01"}', 'VERSION_UNSUPPORTED'],
   ['no revision', '{"agent":"notes"}', 'VERSION_UNSUPPORTED'],
   ['an unknown agent', '{"agent":"other","revision":"2026-07-28"}', 'UNKNOWN_AGENT'],
@@ -289,6 +291,7 @@ for (const [name, params] of [
   ['a name that is no text', { name: 7 }],
   ['arguments that are a list', { name: 'echo', arguments: [] }],
   ['arguments that are null', { name: 'echo', arguments: null }],
+  ['metadata nested too deep', { name: 'echo', _meta: { deep: JSON.parse('['.repeat(2_000) + ']'.repeat(2_000)) as never } }],
   ['arguments nested too deep', { name: 'echo', arguments: { deep: JSON.parse('['.repeat(2_000) + ']'.repeat(2_000)) as never } }]
 ] as const) {
   test(`a call with ${name} does not run`, async () => {
@@ -429,7 +432,7 @@ test('a result over the limit of a line costs its own call only, which is known 
 })
 
 test('a tool that returns no JSON is a bug at the provider', async () => {
-  const { writer, bugs } = writerTo({ odd: () => ({ content: [], structuredContent: { n: 1n } }) as never, none: () => undefined as never })
+  const { writer, bugs } = writerTo({ odd: () => ({ content: [], structuredContent: { n: 1n } }), none: () => undefined as never })
   for (const [id, name] of [[1, 'odd'], [2, 'none']] as const) {
     writer.ask(id, 'tools/call', { name })
     const message = await writer.next()
