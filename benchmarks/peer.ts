@@ -1,5 +1,5 @@
 /** A peer in a process of its own, for the benchmarks: does what its parent asks, and answers with what it measured. */
-import { joinSwarm, type Swarm } from 'mcp-swarm'
+import { joinSwarm, type Swarm } from '../lib/index.ts'
 
 let swarm: Swarm | undefined
 

@@ -4,8 +4,8 @@
  * The dialler opens a stream of `helloProtocol` and sends its introduction, one line of JSON; the listener verifies it and
  * answers with its own, which the dialler verifies. The encrypted connection has already proven who the other end is; the
  * grant in the introduction proves that this very peer was let in. Each end calls `connection.admit()` in the same turn in
- * which it has seen the proof, the listener before its answer leaves: so the first stream that either opens afterwards finds
- * the other end ready.
+ * which it has seen the proof, the listener before its answer leaves; the dialler then ends its side of the stream, and only
+ * that lets the listener go on. So the first stream that either opens afterwards finds the other end ready.
  *
  * Whoever refuses says only a code, `{"error":{"code":"NOT_ADMITTED"}}`; a line over the limit is answered by a reset. The
  * caller then closes the connection, by `close()` and not by `abort()`, so that the code still leaves. A refused dialler has
@@ -29,11 +29,21 @@ export type { Membership, Welcome } from './introduction.ts'
 /** How long the other end has for its proof, in milliseconds. */
 export const HELLO_MS_MAX = 5_000
 
+/** Words kept of the other end: its line, its verdict, its end. What it says beyond them is not held. */
+const WORDS_MAX = 3
+
 /** Why nobody was admitted although no grant was judged: `details.reason` of NOT_ADMITTED. */
 export type HelloReason =
   | 'silent' // no proof within HELLO_MS_MAX
   | 'closed' // the other end was gone before its proof
   | 'refused' // the other end did not admit us
+
+export interface HelloOptions {
+  readonly clock: Clock
+  readonly signal?: AbortSignal
+  /** Called just before the connection is admitted: from then on the other end's streams may come, even before we go on. */
+  readonly onAdmit?: (welcome: Welcome) => void
+}
 
 export function helloProtocol (swarmId: string): string {
   return `/mcp-swarm/${swarmId}/hello/1.0.0`
@@ -45,17 +55,19 @@ export function helloProtocol (swarmId: string): string {
  * @throws SwarmError NOT_ADMITTED with `details.reason` (a HelloReason or GrantReason), VERSION_UNSUPPORTED, MALFORMED or
  *   TOO_LARGE; UNREACHABLE if the other end serves no such swarm; ABORTED by the signal. The connection is then to be closed.
  */
-export async function sayHello (connection: Connection, own: Membership, { clock, signal }: { clock: Clock, signal?: AbortSignal }): Promise<Welcome> {
+export async function sayHello (connection: Connection, own: Membership, { clock, signal, onAdmit }: HelloOptions): Promise<Welcome> {
   const introduction = writeIntroduction(checked(own))
   const limit = deadline(clock, HELLO_MS_MAX, signal)
   let stream: ByteStream | undefined
   try {
     stream = await connection.open(helloProtocol(own.swarmId), limit.signal)
     send(stream, introduction)
-    const line = await firstLine(stream, limit.signal)
+    const line = await listen(stream, limit.signal)()
+    if (line === undefined) throw gone()
     const refusal = readRefusal(line, connection.peerId)
     if (refusal !== undefined) throw refusal
     const welcome = judge(line, own, connection.peerId, clock.wallMs())
+    onAdmit?.(welcome)
     connection.admit()
     end(stream)
     return welcome
@@ -69,15 +81,21 @@ export async function sayHello (connection: Connection, own: Membership, { clock
 }
 
 /** The listener's side: for `network.handle(helloProtocol(…), …, { beforeAdmission: true })`. Admits and throws as `sayHello` does. */
-export async function answerHello (stream: ByteStream, connection: Connection, own: Membership, { clock }: { clock: Clock }): Promise<Welcome> {
+export async function answerHello (stream: ByteStream, connection: Connection, own: Membership, { clock, onAdmit }: Omit<HelloOptions, 'signal'>): Promise<Welcome> {
   const introduction = writeIntroduction(checked(own))
   const limit = deadline(clock, HELLO_MS_MAX)
   try {
-    const welcome = judge(await firstLine(stream, limit.signal), own, connection.peerId, clock.wallMs())
+    const hear = listen(stream, limit.signal)
+    const line = await hear()
+    if (line === undefined) throw gone()
+    const welcome = judge(line, own, connection.peerId, clock.wallMs())
+    onAdmit?.(welcome)
     connection.admit()
     send(stream, introduction)
     end(stream)
-    return welcome
+    const verdict = await hear()
+    if (verdict === undefined) return welcome
+    throw readRefusal(verdict, connection.peerId) ?? new SwarmError('MALFORMED', `peer ${connection.peerId} said more than hello`)
   } catch (thrown) {
     const error = thrown instanceof SwarmError && limit.signal.aborted ? givenUp(thrown) : thrown
     leave(stream, error)
@@ -92,25 +110,34 @@ function checked (own: Membership): Membership {
   return own
 }
 
-/** The first line to arrive; what follows it is left unread. Never hangs: the signal fires at the latest at the deadline. */
-async function firstLine (stream: ByteStream, signal: AbortSignal): Promise<string> {
-  return await new Promise<string>((resolve, reject) => {
-    const onAbort = (): void => { reject(new SwarmError('ABORTED', 'a wait for hello ended', { cause: signal.reason })) }
-    if (signal.aborted) return onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    const settle = (error: Error): void => {
-      signal.removeEventListener('abort', onAbort)
-      reject(error)
-    }
-    new LineStream(stream, { lineBytesMax: HELLO_LINE_BYTES_MAX }).read({
-      line (text) {
-        signal.removeEventListener('abort', onAbort)
-        resolve(text)
-      },
-      ended () { settle(gone()) },
-      closed (error) { settle(error instanceof SwarmError && (error.code === 'MALFORMED' || error.code === 'TOO_LARGE') ? error : gone(error)) }
-    })
+/**
+ * What the other end says on a hello stream, word for word: each call gives its next line, or undefined once it has ended its
+ * side. Never hangs: the signal fires at the latest at the deadline.
+ */
+function listen (stream: ByteStream, signal: AbortSignal): () => Promise<string | undefined> {
+  const heard: (string | undefined | Error)[] = []
+  let wake = (): void => undefined
+  const take = (word: string | undefined | Error): void => {
+    if (heard.length < WORDS_MAX) heard.push(word)
+    wake()
+  }
+  new LineStream(stream, { lineBytesMax: HELLO_LINE_BYTES_MAX }).read({
+    line: take,
+    ended: () => { take(undefined) },
+    closed: error => { take(error instanceof SwarmError && (error.code === 'MALFORMED' || error.code === 'TOO_LARGE') ? error : gone(error)) }
   })
+  return async () => {
+    if (heard.length === 0 && !signal.aborted) {
+      await new Promise<void>(resolve => {
+        wake = resolve
+        signal.addEventListener('abort', () => { resolve() }, { once: true })
+      })
+    }
+    if (heard.length === 0) throw new SwarmError('ABORTED', 'a wait for hello ended', { cause: signal.reason })
+    const word = heard.shift()
+    if (word instanceof Error) throw word
+    return word
+  }
 }
 
 /** Sends a whole line at once; one line always fits into what a fresh stream takes. */

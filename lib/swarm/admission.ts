@@ -8,14 +8,16 @@ import { SwarmError } from '../base/error.ts'
 import type { Connection, Network } from '../base/network.ts'
 
 export interface AdmissionEvents {
-  /** The other end has proven to belong, and `connection` serves it from now on. Told in the turn of the proof. */
-  readonly onAdmitted: (connection: Connection, welcome: Welcome) => void
+  /** The other end has proven to belong: its streams may come from now on. */
+  readonly onProven: (connection: Connection, welcome: Welcome) => void
+  /** Both ends have: ours may go. */
+  readonly onAdmitted: (connection: Connection) => void
   /** It has not; the connection is being closed. */
   readonly onRefused: (connection: Connection, error: unknown) => void
 }
 
 /** @returns the way to stop */
-export function admitPeers (network: Network, membership: Membership, clock: Clock, { onAdmitted, onRefused }: AdmissionEvents): () => void {
+export function admitPeers (network: Network, membership: Membership, clock: Clock, { onProven, onAdmitted, onRefused }: AdmissionEvents): () => void {
   const stopping = new AbortController()
   const refuse = (connection: Connection, error: unknown): void => {
     if (!stopping.signal.aborted) onRefused(connection, error)
@@ -24,7 +26,7 @@ export function admitPeers (network: Network, membership: Membership, clock: Clo
   }
   const settle = (connection: Connection, hello: Promise<Welcome>): void => {
     hello.then(
-      welcome => { if (!stopping.signal.aborted) onAdmitted(connection, welcome) },
+      () => { if (!stopping.signal.aborted) onAdmitted(connection) },
       (error: unknown) => { refuse(connection, error) }
     )
   }
@@ -34,11 +36,13 @@ export function admitPeers (network: Network, membership: Membership, clock: Clo
   network.handle(protocol, (stream, connection) => {
     waiting.get(connection)?.()
     waiting.delete(connection)
-    settle(connection, answerHello(stream, connection, membership, { clock }))
+    settle(connection, answerHello(stream, connection, membership, { clock, onAdmit: welcome => { onProven(connection, welcome) } }))
   }, { beforeAdmission: true, streamsMax: 1 })
 
   const stopListening = network.onConnection(connection => {
-    if (connection.direction === 'outbound') return settle(connection, sayHello(connection, membership, { clock, signal: stopping.signal }))
+    if (connection.direction === 'outbound') return settle(connection, sayHello(connection, membership, {
+      clock, signal: stopping.signal, onAdmit: welcome => { onProven(connection, welcome) }
+    }))
     const cancel = clock.after(HELLO_MS_MAX, () => {
       waiting.delete(connection)
       refuse(connection, new SwarmError('NOT_ADMITTED', `no hello in ${HELLO_MS_MAX} ms`))

@@ -142,10 +142,7 @@ export class Listing {
       mayRead: hash => hosting.mayRead(hash, caller),
       events: {
         changed: changes => { this.#tell(changes) },
-        recordTaken: (peerId, wire) => {
-          const held = this.directory.record(peerId)
-          if (held !== undefined) this.#keep.saveRecord(held.record, wire)
-        },
+        recordTaken: (record, wire) => { this.#keep.saveRecord(record, wire) },
         catalogueTaken: (hash, text) => { this.#keep.saveCatalogue(hash, text) },
         outdated: record => {
           this.#incarnation = Math.max(this.#incarnation, record.incarnation + 1)

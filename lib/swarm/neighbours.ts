@@ -73,10 +73,8 @@ export class Neighbours {
     this.#keeper.on('lost', ({ peerId, reason }) => { this.#events.onLost(peerId, reason) })
     this.#dialler.on('failed', ({ peerId, error, attempts }) => { this.#failed(peerId, error, attempts) })
     this.#stopAdmitting = admitPeers(network, membership, clock, {
-      onAdmitted: (connection, welcome) => {
-        this.#welcomes.set(connection, welcome)
-        this.links.add(connection)
-      },
+      onProven: (connection, welcome) => { this.#welcomes.set(connection, welcome) },
+      onAdmitted: connection => { this.links.add(connection) },
       onRefused: (connection, error) => { this.#refused(connection, error) }
     })
   }

@@ -44,6 +44,9 @@ function scene (name: string, body: (lab: Lab) => Promise<void>): void {
     const lab = new Lab()
     try {
       await within(20_000, name, body(lab))
+    } catch (error) {
+      // uvu takes `details` for its own and prints nothing at all when they are no text.
+      throw error instanceof SwarmError ? new Error(`${error.code}: ${error.message}`, { cause: error }) : error
     } finally {
       await within(5_000, 'closing', lab.close())
     }

@@ -1,0 +1,8 @@
+import type { JoinOptions } from './options.ts'
+import type { Swarm } from './swarm.ts'
+
+/** As `joinSwarm` of join.ts, which it loads at first use: a program that only looks at a type or an error stays small. */
+export async function joinSwarm (options: JoinOptions = {}): Promise<Swarm> {
+  const join = await import('./join.ts')
+  return await join.joinSwarm(options)
+}
