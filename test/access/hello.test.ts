@@ -9,6 +9,7 @@ import { SwarmError } from '../../lib/base/error.ts'
 import type { ByteStream } from '../../lib/base/network.ts'
 import { keyFromSeed } from '../../lib/identity/key.ts'
 import type { PrivateKey } from '../../lib/identity/key.ts'
+import { MemoryHub } from '../../transports/memory/memory.ts'
 import { VirtualClock, settle } from '../support/clock.ts'
 import { pairConnections } from '../support/pair.ts'
 import type { PairedConnection, PairedStream } from '../support/pair.ts'
@@ -81,6 +82,42 @@ test('the listener\'s first stream, opened with its answer, finds the dialler re
   await said
 })
 
+test('a listener goes on only once the dialler has ended its side, and so has admitted it', async () => {
+  const { dialler, clock, served } = meet(alice, bob, member(bob, { name: 'bob' }))
+  const stream = await dialler.open(protocol, new AbortController().signal) as PairedStream
+  stream.send(utf8(`${JSON.stringify({ ...valid, grant: member(alice).grant })}\n`))
+  const { answer, stream: theirs } = await served
+  let done = false
+  const outcome = settled(answer.finally(() => { done = true }))
+  await settle()
+  assert.ok(theirs.text.includes('"name":"bob"'))
+  assert.not(done)
+  void stream.end()
+  assert.is((await outcome as Welcome).peerId, alice.peerId)
+  assert.is(clock.pending, 0)
+})
+
+for (const [name, act, code, reason] of [
+  ['never ends its side', async (_: PairedStream, clock: VirtualClock) => { await clock.advance(HELLO_MS_MAX) }, 'NOT_ADMITTED', 'silent'],
+  ['refuses', async (stream: PairedStream) => { stream.send(utf8('{"error":{"code":"VERSION_UNSUPPORTED"}}\n')) }, 'VERSION_UNSUPPORTED', 'refused'],
+  ['says hello again, and on and on', async (stream: PairedStream) => { for (let line = 0; line < 1000; line++) stream.send(utf8(`${JSON.stringify(valid)}\n`)) }, 'MALFORMED', undefined],
+  ['resets the stream', async (stream: PairedStream) => { stream.abort(new Error('gone')) }, 'NOT_ADMITTED', 'closed']
+] as const) {
+  test(`a listener is done with a dialler that, once answered, ${name}`, async () => {
+    const { dialler, clock, served } = meet(alice, bob, member(bob, { name: 'bob' }))
+    const stream = await dialler.open(protocol, new AbortController().signal) as PairedStream
+    stream.send(utf8(`${JSON.stringify({ ...valid, grant: member(alice).grant })}\n`))
+    const { answer, stream: theirs } = await served
+    const outcome = settled(answer)
+    await settle()
+    assert.ok(theirs.text.includes('"name":"bob"'))
+    await act(stream, clock)
+    assertRefusal(await outcome, code, reason)
+    assert.is(theirs.text.split('\n').length, 2, 'nothing more was said')
+    assert.is(clock.pending, 0)
+  })
+}
+
 const outsiders: readonly (readonly [name: string, membership: Membership, code: string, reason: string])[] = [
   ['a copy of another peer\'s grant', member(mallory, { holder: alice }), 'NOT_ADMITTED', 'peer'],
   ['a grant of a foreign swarm', member(mallory, { swarm: foreignKey }), 'NOT_ADMITTED', 'swarm'],
@@ -108,7 +145,7 @@ for (const [name, membership, code, reason] of outsiders) {
     const { open } = dialler
     dialler.open = async (...args) => opened = await open.apply(dialler, args) as PairedStream
     assertRefusal(await settled(sayHello(dialler, member(alice), { clock })), code, reason)
-    await settled((await served).answer)
+    assertRefusal(await settled((await served).answer), code, 'refused')
     assert.is(opened?.text.split('\n')[1], `{"error":{"code":"${code}"}}`)
     assert.not(dialler.admitted)
     assert.is(clock.pending, 0)
@@ -253,6 +290,7 @@ test('a later version may add members, and newer versions beside ours', async ()
   const { dialler, listener, clock, served } = meet(alice, bob, member(bob, { name: 'bob' }))
   const stream = await dialler.open(protocol, new AbortController().signal)
   stream.send(utf8(`${JSON.stringify({ ...valid, versions: [3, 2, 1], grant: member(alice).grant, more: { nested: true } })}\n`))
+  void stream.end()
   const outcome = await settled((await served).answer) as Welcome
   assert.is(outcome.version, 1)
   assert.ok(listener.admitted)
@@ -267,5 +305,30 @@ for (const [ours, theirs, version] of [
     assert.is(chooseVersion(theirs, ours), version)
   })
 }
+
+test('on a network, both ends open streams at once after hello, in both directions', async () => {
+  const hub = new MemoryHub()
+  const [near, far] = [hub.network(alice), hub.network(bob)]
+  const clock = new VirtualClock()
+  const next = '/next/1.0.0'
+  const signal = AbortSignal.timeout(WAIT_MS)
+  const arrived: string[] = []
+  for (const network of [near, far]) network.handle(next, (_, connection) => { arrived.push(connection.peerId) })
+  const farDone = new Promise<Welcome | SwarmError>(resolve => {
+    far.handle(protocol, async (stream, connection) => {
+      const outcome = await settled(answerHello(stream, connection, member(bob, { name: 'bob' }), { clock }))
+      await connection.open(next, signal)
+      resolve(outcome)
+    }, { beforeAdmission: true, streamsMax: 1 })
+  })
+  const connection = await near.dial(bob.peerId, far.addresses(), signal)
+  const welcome = await settled(sayHello(connection, member(alice), { clock, signal }))
+  await connection.open(next, signal)
+  assert.is((welcome as Welcome).name, 'bob')
+  assert.is((await farDone as Welcome).name, 'alice')
+  await settle()
+  assert.equal(arrived.sort(), [alice.peerId, bob.peerId].sort())
+  await Promise.all([near.close(), far.close()])
+})
 
 test.run()
