@@ -8,6 +8,7 @@ import type { CallToolResult } from '@modelcontextprotocol/server'
 import type { Role } from '../access/grant.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Catalogue } from '../directory/catalogue.ts'
+import type { Stop } from './stop.ts'
 
 export type { CallToolResult }
 
@@ -42,6 +43,8 @@ export interface ToolCall {
   readonly caller: Caller
   /** Fires when the caller gives up or is gone: stop working, nobody reads the result. */
   readonly signal: AbortSignal
+  /** What fires `signal`, where it is known: cheaper to listen to than the signal. */
+  readonly stop?: Stop
   /** Present when the caller listens. Calls after the result do nothing. */
   readonly progress?: (progress: Progress) => void
   /** The request's `_meta` as it came, for trace context and what a shared server may want to see. */

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../base/json.ts'
 import type { Caller, Progress, ToolCall } from './host.ts'
+import { Stop } from './stop.ts'
 
 /** A call on its way through an agent. Its signal is made when first asked for: most tools never ask. */
 export class RunningCall implements ToolCall {
@@ -10,8 +11,7 @@ export class RunningCall implements ToolCall {
   readonly progress?: (progress: Progress) => void
   /** Whether somebody waits for the answer. */
   isAwaited = true
-  #controller: AbortController | undefined
-  #reason: unknown
+  readonly stop = new Stop()
 
   constructor (name: string, args: JsonObject, caller: Caller, meta: JsonObject | undefined, tell: ((progress: Progress) => void) | undefined) {
     this.name = name
@@ -22,18 +22,13 @@ export class RunningCall implements ToolCall {
   }
 
   get signal (): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#reason !== undefined) this.#controller.abort(this.#reason)
-    }
-    return this.#controller.signal
+    return this.stop.signal
   }
 
   /** Nobody waits any more: no progress and no answer leave after this. */
   abort (reason: Error): void {
     if (!this.isAwaited) return
     this.isAwaited = false
-    this.#reason = reason
-    this.#controller?.abort(reason)
+    this.stop.abort(reason)
   }
 }
