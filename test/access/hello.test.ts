@@ -1,6 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { mintGrant, swarmIdOf } from '../../lib/access/grant.ts'
+import type { Role } from '../../lib/access/grant.ts'
 import { HELLO_MS_MAX, answerHello, helloProtocol, sayHello } from '../../lib/access/hello.ts'
 import type { Membership, Welcome } from '../../lib/access/hello.ts'
 import { FEATURES_MAX, FEATURE_CHARS_MAX, HELLO_LINE_BYTES_MAX, NAME_CHARS_MAX, VERSIONS_MAX, chooseVersion } from '../../lib/access/introduction.ts'
@@ -20,7 +21,9 @@ const START_MS = new VirtualClock().wallMs()
 const DAY_MS = 86_400_000
 const WAIT_MS = 2000
 
-function member (of: PrivateKey, { name = 'alice', role = 'member' as 'admin' | 'member', swarm = swarmKey, holder = of, issuedAtMs = START_MS, memberUntilMs = START_MS + DAY_MS as number | null, features = [] as string[] } = {}): Membership {
+interface Facts { name?: string, role?: Role, swarm?: PrivateKey, holder?: PrivateKey, issuedAtMs?: number, memberUntilMs?: number | null, features?: string[] }
+
+function member (of: PrivateKey, { name = 'alice', role = 'member', swarm = swarmKey, holder = of, issuedAtMs = START_MS, memberUntilMs = START_MS + DAY_MS, features = [] }: Facts = {}): Membership {
   return { swarmId: swarmIdOf(swarmKey.publicKey), swarmPublicKey: swarmKey.publicKey, name, features, grant: mintGrant(swarm, { peerId: holder.peerId, role, issuedAtMs, memberUntilMs }) }
 }
 
@@ -142,8 +145,8 @@ for (const [name, membership, code, reason] of outsiders) {
   test(`a dialler refuses a listener with ${name}, telling only the code`, async () => {
     const { dialler, clock, served } = meet(alice, mallory, { ...membership, name: 'mallory' })
     let opened: PairedStream | undefined
-    const { open } = dialler
-    dialler.open = async (...args) => opened = await open.apply(dialler, args) as PairedStream
+    const open = dialler.open.bind(dialler)
+    dialler.open = async (...args) => opened = await open(...args) as PairedStream
     assertRefusal(await settled(sayHello(dialler, member(alice), { clock })), code, reason)
     assertRefusal(await settled((await served).answer), code, 'refused')
     assert.is(opened?.text.split('\n')[1], `{"error":{"code":"${code}"}}`)

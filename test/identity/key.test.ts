@@ -103,7 +103,7 @@ test('the seed is shown by nothing that prints', () => {
   const error = new SwarmError('KEY_INVALID', 'shown', { details: { key } })
   const shown = [
     JSON.stringify(key), JSON.stringify({ key }), inspect(key), inspect({ deep: { key } }, { depth: 9 }), inspect(key, { showHidden: true, getters: true }), inspect(key, { showHidden: true, customInspect: false }),
-    inspect(error, { depth: 9 }), String(key), JSON.stringify({ ...key }), JSON.stringify(structuredClone({ ...key })), JSON.stringify(error)
+    inspect(error, { depth: 9 }), `${key as unknown as string}`, JSON.stringify({ ...key }), JSON.stringify(structuredClone({ ...key })), JSON.stringify(error)
   ]
   for (const text of shown) {
     const plain = text.replace(/\s+/g, ' ')

@@ -189,7 +189,7 @@ test('the local key lies below the user\'s data', () => {
 
 test('a page has the same functions, and needs a ticket', async () => {
   const twin: Omit<typeof node, 'KEY_FILE_BYTES_MAX'> = page
-  for (const call of [() => { twin.localKeyPath() }, () => { twin.userDataFolder() }, async () => await twin.loadOrCreateKey('any', systemRandom)]) {
+  for (const call of [async () => twin.localKeyPath(), async () => twin.userDataFolder(), async () => await twin.loadOrCreateKey('any', systemRandom)]) {
     try {
       await call()
       assert.unreachable()

@@ -51,9 +51,9 @@ async function start (folder: string, name: string): Promise<Child> {
   const child: Child = {
     process,
     async next () {
-      const { value, done } = await lines.next()
-      if (done === true) throw new Error(`the child process ended: ${problems}`)
-      return value
+      const line: IteratorResult<string, undefined> = await lines.next()
+      if (line.done === true) throw new Error(`the child process ended: ${problems}`)
+      return line.value
     },
     go () { process.stdin.write('go\n') }
   }

@@ -13,10 +13,10 @@ if (act === 'flushes') {
   const { open } = fs
   const watched: typeof open = async (path, ...more) => {
     const handle = await open(path, ...more)
-    const { sync } = handle
+    const sync = handle.sync.bind(handle)
     handle.sync = async () => {
       flushed.push(String(path))
-      await sync.call(handle)
+      await sync()
     }
     return handle
   }
