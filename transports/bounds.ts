@@ -9,3 +9,6 @@ export const OPEN_MS_MAX = 10_000
 
 /** Longest wait for one address to answer a dial: connecting, proving keys, agreeing on a muxer. */
 export const DIAL_MS_MAX = 6_000
+
+/** Longest wait for queued bytes to leave, and for the other end to say goodbye, before a connection is cut. */
+export const CLOSE_MS_MAX = 400

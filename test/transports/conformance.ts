@@ -8,7 +8,7 @@ import type { ErrorCode } from '../../lib/base/error.ts'
 import { LineStream } from '../../lib/base/line.ts'
 import type { ByteStream, Connection, Network } from '../../lib/base/network.ts'
 import { seededRandom } from '../../lib/base/random.ts'
-import { readAll, sendAll, sendText } from './reading.ts'
+import { readAll, sendText } from './reading.ts'
 import { until, within } from './within.ts'
 
 /** One implementation under test. */
@@ -20,7 +20,9 @@ export interface Ground {
 }
 
 const MIB = 2 ** 20
-const never = new AbortController().signal
+
+/** A signal that never fires, fresh each time: Node warns of many listeners on one. */
+const never = (): AbortSignal => new AbortController().signal
 
 export function conformance (name: string, makeGround: () => Ground): void {
   const test = suite(name)
@@ -45,7 +47,7 @@ export function conformance (name: string, makeGround: () => Ground): void {
   const pair = async (admit = true): Promise<{ a: Network, b: Network, toB: Connection, toA: Connection }> => {
     const [a, b] = [await open(), await open()]
     const arrived = new Promise<Connection>(resolve => { b.onConnection(resolve) })
-    const toB = await within(5_000, 'dial', a.dial(b.peerId, b.addresses(), never))
+    const toB = await within(5_000, 'dial', a.dial(b.peerId, b.addresses(), never()))
     const toA = await within(5_000, 'the inbound end', arrived)
     if (admit) {
       toA.admit()
@@ -59,7 +61,7 @@ export function conformance (name: string, makeGround: () => Ground): void {
     const told: Connection[] = []
     a.onConnection(connection => told.push(connection))
     const arrived = new Promise<Connection>(resolve => { b.onConnection(resolve) })
-    const toB = await within(5_000, 'dial', a.dial(b.peerId, b.addresses(), never))
+    const toB = await within(5_000, 'dial', a.dial(b.peerId, b.addresses(), never()))
     assert.is(told[0], toB)
     assert.is(toB.peerId, b.peerId)
     assert.is(toB.direction, 'outbound')
@@ -72,41 +74,41 @@ export function conformance (name: string, makeGround: () => Ground): void {
 
   test('returns the connection it has, also to dials at the same time', async () => {
     const [a, b] = [await open(), await open()]
-    const dials = await within(5_000, 'dials', Promise.all([1, 2, 3].map(async () => await a.dial(b.peerId, b.addresses(), never))))
+    const dials = await within(5_000, 'dials', Promise.all([1, 2, 3].map(async () => await a.dial(b.peerId, b.addresses(), never()))))
     assert.is(new Set(dials.map(connection => connection.id)).size, 1)
-    assert.is(await a.dial(b.peerId, [ground.deadAddress], never), dials[0])
+    assert.is(await a.dial(b.peerId, [ground.deadAddress], never()), dials[0])
   })
 
   test('gives every dial a connection when two peers dial each other at once', async () => {
     const [a, b] = [await open(), await open()]
-    const [toB, toA] = await within(5_000, 'both dials', Promise.all([a.dial(b.peerId, b.addresses(), never), b.dial(a.peerId, a.addresses(), never)]))
+    const [toB, toA] = await within(5_000, 'both dials', Promise.all([a.dial(b.peerId, b.addresses(), never()), b.dial(a.peerId, a.addresses(), never())]))
     assert.is(toB.peerId, b.peerId)
     assert.is(toA.peerId, a.peerId)
   })
 
   test('reaches a peer by its second address when the first is dead', async () => {
     const [a, b] = [await open(), await open()]
-    const connection = await within(5_000, 'dial', a.dial(b.peerId, [ground.deadAddress, ...b.addresses()], never))
+    const connection = await within(5_000, 'dial', a.dial(b.peerId, [ground.deadAddress, ...b.addresses()], never()))
     assert.is(connection.peerId, b.peerId)
   })
 
   test('refuses dials that cannot succeed, saying why', async () => {
     const [a, b, c] = [await open(), await open(), await open()]
-    await fails('UNREACHABLE', /nothing listens/, a.dial(b.peerId, [ground.deadAddress], never))
-    await fails('UNREACHABLE', /another peer/, a.dial(b.peerId, c.addresses(), never))
-    await fails('UNREACHABLE', /no address/, a.dial(b.peerId, [], never))
-    await fails('UNREACHABLE', /itself/, a.dial(a.peerId, a.addresses(), never))
-    await fails('ADDRESS_INVALID', /nonsense/, a.dial(b.peerId, ['nonsense'], never))
+    await fails('UNREACHABLE', /nothing listens/, a.dial(b.peerId, [ground.deadAddress], never()))
+    await fails('UNREACHABLE', /another peer/, a.dial(b.peerId, c.addresses(), never()))
+    await fails('UNREACHABLE', /no address/, a.dial(b.peerId, [], never()))
+    await fails('UNREACHABLE', /itself/, a.dial(a.peerId, a.addresses(), never()))
+    await fails('ADDRESS_INVALID', /nonsense/, a.dial(b.peerId, ['nonsense'], never()))
     await fails('ABORTED', /given up/, a.dial(b.peerId, b.addresses(), AbortSignal.abort()))
     const gone = b.addresses()
     await b.close()
-    await fails('UNREACHABLE', /nothing listens|hangs up/, a.dial(b.peerId, gone, never))
+    await fails('UNREACHABLE', /nothing listens|hangs up/, a.dial(b.peerId, gone, never()))
   })
 
   test('carries bytes both ways, and each end ends on its own', async () => {
     const { b, toB } = await pair()
     const served = serving(b, '/echo')
-    const stream = await within(5_000, 'open', toB.open('/echo', never))
+    const stream = await within(5_000, 'open', toB.open('/echo', never()))
     assert.is(stream.protocol, '/echo')
     const here = readAll(stream)
     sendText(stream, 'question')
@@ -127,16 +129,32 @@ export function conformance (name: string, makeGround: () => Ground): void {
   test('lets the end that was dialled open streams too', async () => {
     const { a, toA } = await pair()
     const served = serving(a, '/back')
-    const stream = await within(5_000, 'open', toA.open('/back', never))
+    const stream = await within(5_000, 'open', toA.open('/back', never()))
     sendText(stream, 'hello')
     await stream.end()
     assert.is(text(await within(5_000, 'text', readAll(await served).whole)), 'hello')
   })
 
+  test('hears all of a protocol whose server speaks first and ends at once', async () => {
+    const { b, toB } = await pair()
+    b.handle('/first', async stream => {
+      readAll(stream)
+      sendText(stream, 'all I have to say')
+      await stream.end()
+    })
+    for (let round = 0; round < 20; round++) {
+      const stream = await toB.open('/first', never())
+      const heard = readAll(stream)
+      assert.is(text(await within(5_000, `round ${round}`, heard.whole)), 'all I have to say')
+      await stream.end()
+      assert.is(await within(5_000, 'close', heard.closed), undefined)
+    }
+  })
+
   test('does not alias bytes between the ends', async () => {
     const { b, toB } = await pair()
     const served = serving(b, '/own')
-    const stream = await toB.open('/own', never)
+    const stream = await toB.open('/own', never())
     const sent = Uint8Array.of(1, 2, 3)
     stream.send(sent)
     await stream.end()
@@ -148,7 +166,7 @@ export function conformance (name: string, makeGround: () => Ground): void {
   test('keeps bytes that come before they are read, and tells the end after them', async () => {
     const { b, toB } = await pair()
     const served = serving(b, '/early')
-    const stream = await toB.open('/early', never)
+    const stream = await toB.open('/early', never())
     const here = readAll(stream)
     sendText(stream, 'early')
     const there = await within(5_000, 'the handler', served)
@@ -165,7 +183,7 @@ export function conformance (name: string, makeGround: () => Ground): void {
   test('tells a paused reader of the end only after what it has not read', async () => {
     const { b, toB } = await pair()
     const served = serving(b, '/paused')
-    const stream = await toB.open('/paused', never)
+    const stream = await toB.open('/paused', never())
     const here = readAll(stream)
     const there = await within(5_000, 'the handler', served)
     const heard = readAll(there)
@@ -184,7 +202,7 @@ export function conformance (name: string, makeGround: () => Ground): void {
   test('shows an abort as an error at both ends, once', async () => {
     const { b, toB } = await pair()
     const served = serving(b, '/abort')
-    const stream = await toB.open('/abort', never)
+    const stream = await toB.open('/abort', never())
     const here = readAll(stream)
     sendText(stream, 'x')
     const heard = readAll(await within(5_000, 'the handler', served))
@@ -202,7 +220,7 @@ export function conformance (name: string, makeGround: () => Ground): void {
   test('carries 20 MiB each way to slow readers without piling up', async () => {
     const { b, toB } = await pair()
     const served = serving(b, '/bulk')
-    const stream = await toB.open('/bulk', never)
+    const stream = await toB.open('/bulk', never())
     sendText(stream, ' ')
     const there = await within(5_000, 'the handler', served)
     const payload = seededRandom(20).bytes(64 * 2 ** 10)
@@ -220,7 +238,7 @@ export function conformance (name: string, makeGround: () => Ground): void {
   test('gives a stream up whose sender ignores that nobody reads', async () => {
     const { b, toB } = await pair()
     const served = serving(b, '/flood')
-    const stream = await toB.open('/flood', never)
+    const stream = await toB.open('/flood', never())
     const here = readAll(stream)
     sendText(stream, ' ')
     readAll(await within(5_000, 'the handler', served)).closed.catch(() => {})
@@ -244,7 +262,7 @@ export function conformance (name: string, makeGround: () => Ground): void {
     b.handle('/many', stream => {
       stream.read({ data: bytes => { stream.send(bytes) }, ended: () => { void stream.end() }, closed: () => {} })
     })
-    const streams = await within(30_000, '900 streams', Promise.all(Array.from({ length: 900 }, async () => await toB.open('/many', never))))
+    const streams = await within(30_000, '900 streams', Promise.all(Array.from({ length: 900 }, async () => await toB.open('/many', never()))))
     const answers = await within(30_000, '900 answers', Promise.all(streams.map(async (stream, index) => {
       const reading = readAll(stream)
       sendText(stream, String(index))
@@ -261,14 +279,14 @@ export function conformance (name: string, makeGround: () => Ground): void {
       held.push(stream)
       stream.read({ data: () => {}, ended: () => {}, closed: () => {} })
     }, { streamsMax: 2 })
-    const first = readAll(await toB.open('/few', never))
-    await toB.open('/few', never)
+    const first = readAll(await toB.open('/few', never()))
+    await toB.open('/few', never())
     await until('two streams', () => held.length === 2)
-    const third = await toB.open('/few', never).then(readAll)
+    const third = await toB.open('/few', never()).then(readAll)
     assert.ok(isError('CLOSED')(await within(5_000, 'the reset', third.closed)))
     held[0]?.abort(new Error('make room'))
     await within(5_000, 'the first to close', first.closed)
-    await toB.open('/few', never)
+    await toB.open('/few', never())
     await until('a third stream', () => held.length === 3)
   })
 
@@ -286,7 +304,7 @@ export function conformance (name: string, makeGround: () => Ground): void {
         closed () {}
       })
     })
-    const lines = new LineStream(await toB.open('/lines', never))
+    const lines = new LineStream(await toB.open('/lines', never()))
     const answers: string[] = []
     lines.read({ line: answer => { answers.push(answer) }, closed () {} })
     for (let index = 0; index < 300; index++) lines.send(String(index))
@@ -300,43 +318,43 @@ export function conformance (name: string, makeGround: () => Ground): void {
     const hello = serving(b, '/hello', true)
     const secret = serving(b, '/secret')
     a.handle('/secret', () => {})
-    await fails('UNREACHABLE', /refused/, toB.open('/secret', never))
-    await fails('UNREACHABLE', /refused/, toA.open('/secret', never))
-    await fails('UNREACHABLE', /refused/, toB.probe(never))
-    sendText(await within(5_000, 'hello', toB.open('/hello', never)), 'hi')
+    await fails('UNREACHABLE', /refused/, toB.open('/secret', never()))
+    await fails('UNREACHABLE', /refused/, toA.open('/secret', never()))
+    await fails('UNREACHABLE', /refused/, toB.probe(never()))
+    sendText(await within(5_000, 'hello', toB.open('/hello', never())), 'hi')
     assert.is((await within(5_000, 'hello', hello)).protocol, '/hello')
     assert.not(toA.admitted)
     toA.admit()
     toA.admit()
     assert.ok(toA.admitted)
-    sendText(await within(5_000, 'secret', toB.open('/secret', never)), 'now')
+    sendText(await within(5_000, 'secret', toB.open('/secret', never())), 'now')
     assert.is((await within(5_000, 'secret', secret)).protocol, '/secret')
-    await fails('UNREACHABLE', /refused/, toA.open('/secret', never)) // we have not admitted them
+    await fails('UNREACHABLE', /refused/, toA.open('/secret', never())) // we have not admitted them
   })
 
   test('measures a round trip on that connection', async () => {
     const { toB, toA } = await pair()
     for (const connection of [toB, toA]) {
-      const tookMs = await within(5_000, 'probe', connection.probe(never))
+      const tookMs = await within(5_000, 'probe', connection.probe(never()))
       assert.ok(tookMs >= 0 && tookMs < 1_000, `${tookMs} ms`)
     }
-    await within(5_000, 'ten at once', Promise.all(Array.from({ length: 10 }, async () => await toB.probe(never))))
+    await within(5_000, 'ten at once', Promise.all(Array.from({ length: 10 }, async () => await toB.probe(never()))))
     await fails('ABORTED', /given up/, toB.probe(AbortSignal.abort()))
   })
 
   test('stops answering what is unhandled, and lets open streams go on', async () => {
     const { b, toB } = await pair()
     const served = serving(b, '/once')
-    const stream = await toB.open('/once', never)
+    const stream = await toB.open('/once', never())
     sendText(stream, 'still ')
     const heard = readAll(await within(5_000, 'the handler', served))
     b.unhandle('/once')
-    await fails('UNREACHABLE', /refused/, toB.open('/once', never))
+    await fails('UNREACHABLE', /refused/, toB.open('/once', never()))
     sendText(stream, 'here')
     await stream.end()
     assert.is(text(await within(5_000, 'text', heard.whole)), 'still here')
     const again = serving(b, '/once')
-    sendText(await toB.open('/once', never), 'x')
+    sendText(await toB.open('/once', never()), 'x')
     await within(5_000, 'the new handler', again)
   })
 
@@ -346,12 +364,12 @@ export function conformance (name: string, makeGround: () => Ground): void {
     b.handle('/rejects', async () => { throw new Error('broken handler') })
     b.handle('/reader', stream => { stream.read({ data () { throw new Error('broken reader') }, ended () {}, closed () { throw new Error('broken to the end') } }) })
     for (const protocol of ['/throws', '/rejects', '/reader']) {
-      const stream = await toB.open(protocol, never)
+      const stream = await toB.open(protocol, never())
       const reading = readAll(stream)
       if (protocol === '/reader') sendText(stream, 'x')
       assert.ok(isError('CLOSED')(await within(5_000, protocol, reading.closed)), protocol)
     }
-    await within(5_000, 'probe', toB.probe(never))
+    await within(5_000, 'probe', toB.probe(never()))
   })
 
   test('gives up opening when asked to', async () => {
@@ -362,13 +380,13 @@ export function conformance (name: string, makeGround: () => Ground): void {
     const opening = toB.open('/x', controller.signal)
     controller.abort()
     await fails('ABORTED', /given up/, opening)
-    await within(5_000, 'another', toB.open('/x', never))
+    await within(5_000, 'another', toB.open('/x', never()))
   })
 
   test('ends streams with an error when their connection is closed, after what was sent', async () => {
     const { b, toB, toA } = await pair()
     const served = serving(b, '/cut')
-    const stream = await toB.open('/cut', never)
+    const stream = await toB.open('/cut', never())
     const here = readAll(stream)
     sendText(stream, 'last words')
     const heard = readAll(await within(5_000, 'the handler', served))
@@ -378,14 +396,14 @@ export function conformance (name: string, makeGround: () => Ground): void {
     assert.ok(isError('CLOSED')(await within(5_000, 'here', here.closed)))
     assert.ok(isError('CLOSED')(await within(5_000, 'there', heard.closed)))
     assert.is(heard.text(), 'last words')
-    await fails('CLOSED', /closed/, toB.open('/cut', never))
+    await fails('CLOSED', /closed/, toB.open('/cut', never()))
     await toB.close()
   })
 
   test('ends streams with the error a connection is aborted with', async () => {
     const { b, toB, toA } = await pair()
     const served = serving(b, '/cut')
-    const stream = await toB.open('/cut', never)
+    const stream = await toB.open('/cut', never())
     const here = readAll(stream)
     sendText(stream, 'x')
     const heard = readAll(await within(5_000, 'the handler', served))
@@ -404,7 +422,7 @@ export function conformance (name: string, makeGround: () => Ground): void {
   test('survives a connection that is aborted while streams open on it', async () => {
     const { b, toB } = await pair()
     b.handle('/x', () => {})
-    const opening = [1, 2, 3].map(async () => await toB.open('/x', never))
+    const opening = [1, 2, 3].map(async () => await toB.open('/x', never()))
     toB.abort(new Error('changed my mind'))
     for (const attempt of opening) await attempt.then(() => assert.unreachable('it opened'), error => assert.ok(error instanceof SwarmError))
   })
@@ -412,7 +430,7 @@ export function conformance (name: string, makeGround: () => Ground): void {
   test('closes with streams open, once, and refuses everything after', async () => {
     const { a, b, toB, toA } = await pair()
     const served = serving(b, '/open')
-    const stream = await toB.open('/open', never)
+    const stream = await toB.open('/open', never())
     const here = readAll(stream)
     sendText(stream, 'x')
     const heard = readAll(await within(5_000, 'the handler', served))
@@ -422,7 +440,7 @@ export function conformance (name: string, makeGround: () => Ground): void {
     assert.ok(isError('CLOSED')(await within(5_000, 'here', here.closed)))
     assert.ok(isError('CLOSED')(await within(5_000, 'there', heard.closed)))
     await within(5_000, 'the other peer to notice', noticed)
-    await fails('CLOSED', /closed/, a.dial(b.peerId, b.addresses(), never))
+    await fails('CLOSED', /closed/, a.dial(b.peerId, b.addresses(), never()))
     assert.throws(() => { a.handle('/late', () => {}) }, isError('CLOSED'))
     assert.equal(a.addresses(), [])
   })
@@ -431,9 +449,9 @@ export function conformance (name: string, makeGround: () => Ground): void {
     const hub = await open()
     hub.onConnection(connection => { connection.admit() })
     const peers = await Promise.all(Array.from({ length: 60 }, open))
-    const connections = await within(30_000, '60 dials', Promise.all(peers.map(async peer => await peer.dial(hub.peerId, hub.addresses(), never))))
+    const connections = await within(30_000, '60 dials', Promise.all(peers.map(async peer => await peer.dial(hub.peerId, hub.addresses(), never()))))
     for (const connection of connections) connection.admit()
-    await within(30_000, '60 probes', Promise.all(connections.map(async connection => await connection.probe(never))))
+    await within(30_000, '60 probes', Promise.all(connections.map(async connection => await connection.probe(never()))))
   })
 
   test.run()

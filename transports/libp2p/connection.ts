@@ -4,15 +4,13 @@ import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError } from '../../lib/base/error.ts'
 import type { ByteStream, Connection } from '../../lib/base/network.ts'
 import type { Random } from '../../lib/base/random.ts'
-import { OPEN_MS_MAX } from '../bounds.ts'
+import { CLOSE_MS_MAX, OPEN_MS_MAX } from '../bounds.ts'
+import { settled } from '../settled.ts'
 import { withoutPeer } from './address.ts'
 import type { Admission } from './guard.ts'
-import { STREAMS_MAX } from './muxer.ts'
+import { STREAMS_MAX, sayGoodbye } from './muxer.ts'
 import { PING_BYTES, PING_PROTOCOL, roundTrip } from './probe.ts'
 import { Libp2pStream } from './stream.ts'
-
-/** Longest wait for queued bytes to leave before a connection is cut. */
-export const CLOSE_MS_MAX = 400
 
 export class Libp2pConnection implements Connection, Admission {
   readonly id: string
@@ -130,15 +128,17 @@ export class Libp2pConnection implements Connection, Admission {
 
   async #close (): Promise<void> {
     if (this.#isGone) return
+    const gone = new Promise<void>(resolve => { this.onClose(resolve) })
     const bound = deadline(this.#clock, CLOSE_MS_MAX)
     try {
-      await this.#connection.close({ signal: bound.signal })
+      await sayGoodbye(this.#connection, bound.signal)
+      await settled(gone, bound.signal)
     } catch (cause) {
       this.#connection.abort(new SwarmError('CLOSED', `${this.peerId} took no bytes for ${CLOSE_MS_MAX} ms`, { cause }))
     } finally {
       bound.done()
     }
-    if (!this.#isGone) this.#connection.abort(new SwarmError('CLOSED', `the connection to ${this.peerId} did not close`))
+    if (!this.#isGone) this.#connection.abort(new SwarmError('CLOSED', `${this.peerId} did not close the connection`))
   }
 
   #closed (): void {

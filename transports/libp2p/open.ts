@@ -68,7 +68,7 @@ export async function openOver (transports: readonly TransportFactory[], listen:
       return first(components)
     }, ...rest],
     connectionEncrypters: [noise()],
-    streamMuxers: [guardedYamux(guard)],
+    streamMuxers: [guardedYamux(guard, options.clock)],
     connectionMonitor: { enabled: false },
     connectionManager: {
       maxConnections: CONNECTIONS_MAX,

@@ -1,7 +1,7 @@
 /**
  * A libp2p stream behind our port.
  *
- * Three things libp2p leaves to its users are settled here. A stream nobody reads yet is paused, so that an early sender is
+ * What libp2p leaves to its users is settled here. A stream nobody reads yet is paused, so that an early sender is
  * held back by the muxer's window instead of filling a buffer until the stream breaks. A stream that closes because its
  * connection went away looks to libp2p like one that ended in order; here only two sent ends are in order, all else is an
  * error. And `onDrain` of libp2p resolves at once from its second use on, so that `drained` listens to the event instead.
@@ -57,7 +57,13 @@ export class Libp2pStream implements ByteStream {
     this.#stream.addEventListener('message', event => {
       if (this.#told) return
       const { data } = event
-      this.#call(() => { reader.data(data instanceof Uint8Array ? data : data.subarray()) })
+      try {
+        reader.data(data instanceof Uint8Array ? data : data.subarray())
+      } catch (cause) {
+        this.#onThrow(cause)
+      }
+      // What came with the answer to negotiation is pushed back after libp2p has told of the end, and that it tells once.
+      if (this.#remoteEnded) this.#tell()
     })
     queueMicrotask(() => {
       if (!this.#held) this.#flow()
@@ -139,8 +145,12 @@ export class Libp2pStream implements ByteStream {
     try {
       tell()
     } catch (cause) {
-      this.abort(cause instanceof Error ? cause : new SwarmError('CLOSED', `reader of ${this.protocol}: ${messageOf(cause)}`))
+      this.#onThrow(cause)
     }
+  }
+
+  #onThrow (cause: unknown): void {
+    this.abort(cause instanceof Error ? cause : new SwarmError('CLOSED', `reader of ${this.protocol}: ${messageOf(cause)}`))
   }
 
   #closedError (cause?: unknown): SwarmError {
