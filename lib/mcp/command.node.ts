@@ -73,23 +73,28 @@ export class CommandTransport implements Transport {
   }
 
   async start (): Promise<void> {
+    if (this.#isClosing) throw new SwarmError('CLOSED', `command ${this.#source.command} was closed before it started`)
     const { command, args = [], env = {}, cwd } = this.#source
     const child = spawn(command, [...args], {
       env: { ...getDefaultEnvironment(), ...env }, cwd, stdio: 'pipe', shell: false, windowsHide: true, detached: process.platform !== 'win32'
     })
     this.#child = child
-    await new Promise<void>((resolve, reject) => {
+    const started = new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve)
       child.on('error', error => {
-        this.#trouble = this.#whyNotStarted(error)
+        this.#trouble ??= this.#whyNotStarted(error)
         reject(error)
       })
     })
-    this.#exited = new Promise(resolve => {
-      child.once('exit', (code, signal) => { resolve(this.#bury(code, signal, this.#isClosing)) })
-    })
-    keepInMind(child)
-    this.#read(child)
+    if (child.pid !== undefined) {
+      // from the first moment: it may be closed before it has spawned
+      this.#exited = new Promise(resolve => {
+        child.once('exit', (code, signal) => { resolve(this.#bury(code, signal, this.#isClosing)) })
+      })
+      keepInMind(child)
+      this.#read(child)
+    }
+    await started
   }
 
   async send (message: JSONRPCMessage): Promise<void> {

@@ -1,8 +1,9 @@
 /**
  * Keeps a notification ahead of the answer that follows it in the same chunk: the SDKs, v1 and v2, hand notifications to
- * their handler a microtask later and answers at once, so that the last progress of a call would be lost.
+ * their handler a microtask later and answers at once, so that the last progress of a call would be lost. And gives an
+ * answer that is none the form of an error: the SDK would drop it, and its call would wait for ever.
  */
-import type { Transport } from '@modelcontextprotocol/client'
+import { isJSONRPCErrorResponse, isJSONRPCResultResponse, type JSONRPCMessage, type Transport } from '@modelcontextprotocol/client'
 
 /** Microtasks that a notification may take to reach its handler. */
 const MICROTASKS = 4
@@ -22,7 +23,7 @@ export function inOrder<Kind extends Transport> (transport: Kind): Kind {
       holding = true
       void afterMicrotasks().then(release)
     }
-    receive?.(...message)
+    receive?.(answered(message[0]), message[1])
   }
   const release = (): void => {
     holding = false
@@ -46,4 +47,10 @@ export function inOrder<Kind extends Transport> (transport: Kind): Kind {
 
 async function afterMicrotasks (): Promise<void> {
   for (let count = 0; count < MICROTASKS; count++) await undefined
+}
+
+function answered (message: JSONRPCMessage): JSONRPCMessage {
+  if ('method' in message || !('id' in message) || message.id === undefined || isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message)) return message
+  const { id } = message as { id: string | number }
+  return { jsonrpc: '2.0', id, error: { code: -32603, message: 'the answer is neither a result nor an error' } }
 }

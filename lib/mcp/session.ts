@@ -8,7 +8,7 @@
  */
 import { Client, SdkError, SdkErrorCode, type StandardSchemaV1, type Transport } from '@modelcontextprotocol/client'
 import type { CallToolResult } from '@modelcontextprotocol/server'
-import { afterTurn } from '../base/clock.ts'
+import { afterTurn, sleep, type Clock } from '../base/clock.ts'
 import { SwarmError, messageOf } from '../base/error.ts'
 import { isObject, type JsonObject } from '../base/json.ts'
 import { VERSION } from '../base/version.ts'
@@ -21,6 +21,12 @@ export const LIST_PAGES_MAX = 256
 
 /** How long a server on a pipe may leave `server/discover` unanswered before it is taken for one of 2025, in milliseconds. */
 export const PROBE_MS_MAX = 5_000
+
+/** How long a server may take to agree to a subscription before its lists are read without one, in milliseconds. */
+export const LISTEN_MS_MAX = 2_000
+
+/** The wait before a subscription that has ended is asked for again, in milliseconds. */
+export const LISTEN_AGAIN_MS = 5_000
 
 /** As far as a timer reaches, in milliseconds: no limit of ours. */
 const NO_LIMIT_MS = 2 ** 31 - 1
@@ -46,15 +52,18 @@ export interface SessionEvents {
 export class ServerSession {
   readonly #client: Client
   readonly #events: SessionEvents
+  readonly #clock: Clock
+  readonly #ended = new AbortController()
   /** Resolves when the connection has ended, for whatever reason. */
   readonly closed: Promise<void>
   #catalogue: Catalogue = { tools: [] }
-  #isClosed = false
+  #isServing = false
   #reading = false
   #readAgain = false
 
-  private constructor (events: SessionEvents) {
+  private constructor (events: SessionEvents, clock: Clock) {
     this.#events = events
+    this.#clock = clock
     this.#client = new Client({ name: 'mcp-swarm', version: VERSION }, {
       versionNegotiation: { mode: 'auto', probe: { timeoutMs: PROBE_MS_MAX } },
       inputRequired: { autoFulfill: false }
@@ -62,7 +71,7 @@ export class ServerSession {
     this.#client.onerror = error => { events.trouble(error) }
     this.closed = new Promise(resolve => {
       this.#client.onclose = () => {
-        this.#isClosed = true
+        this.#ended.abort()
         resolve()
       }
     })
@@ -71,27 +80,26 @@ export class ServerSession {
   /**
    * Connects, agrees on a revision and reads what the server offers. On failure the transport is closed.
    *
-   * @param era what the server is known to speak; without it both are tried
-   * @param signal bounds the whole
+   * @param options `era`: what the server is known to speak, without it both are tried; `signal` bounds the whole
    * @throws what the SDK or the transport throws; SwarmError TOO_LARGE, MALFORMED for lists that no peer would take
    */
-  static async open (transport: Transport, events: SessionEvents, options: { readonly era?: Era, readonly signal: AbortSignal }): Promise<ServerSession> {
-    const session = new ServerSession(events)
-    const client = session.#client
-    const giveUp = (): void => { void transport.close() }
-    options.signal.addEventListener('abort', giveUp, { once: true })
+  static async open (
+    transport: Transport, events: SessionEvents, options: { readonly clock: Clock, readonly era?: Era, readonly signal: AbortSignal }
+  ): Promise<ServerSession> {
+    const { clock, era, signal } = options
+    const session = new ServerSession(events, clock)
+    let giveUp = (): void => {}
+    const givenUp = new Promise<never>((_resolve, reject) => { giveUp = () => { reject(signal.reason) } })
+    signal.addEventListener('abort', giveUp, { once: true })
     try {
-      options.signal.throwIfAborted()
-      await client.connect(inOrder(transport), { timeout: NO_LIMIT_MS, ...options.era === 'legacy' && { prior: { kind: 'legacy' } } })
-      session.#catalogue = await session.#readCatalogue()
-      await session.#listen()
-      options.signal.throwIfAborted()
+      if (signal.aborted) throw signal.reason
+      await Promise.race([session.#start(inOrder(transport), era), givenUp])
       return session
     } catch (error) {
       await transport.close()
-      throw options.signal.aborted ? options.signal.reason : error
+      throw error
     } finally {
-      options.signal.removeEventListener('abort', giveUp)
+      signal.removeEventListener('abort', giveUp)
     }
   }
 
@@ -127,6 +135,14 @@ export class ServerSession {
 
   async close (): Promise<void> {
     await this.#client.close()
+  }
+
+  async #start (transport: Transport, era: Era | undefined): Promise<void> {
+    await this.#client.connect(transport, { timeout: NO_LIMIT_MS, ...era === 'legacy' && { prior: { kind: 'legacy' } } })
+    await this.#hearOfChanges()
+    this.#catalogue = await this.#readCatalogue()
+    this.#isServing = true
+    if (this.#readAgain) this.#refresh()
   }
 
   async #readCatalogue (): Promise<Catalogue> {
@@ -169,8 +185,8 @@ export class ServerSession {
     throw new SwarmError('TOO_LARGE', `the server lists its ${member} on over ${LIST_PAGES_MAX} pages`)
   }
 
-  /** Hears of changed lists: unasked in 2025, on a subscription since 2026-07-28. */
-  async #listen (): Promise<void> {
+  /** Lists that change are told of unasked in 2025, and on a subscription since 2026-07-28. */
+  async #hearOfChanges (): Promise<void> {
     const has = this.#client.getServerCapabilities() ?? {}
     const filter = {
       ...has.tools?.listChanged === true && { toolsListChanged: true },
@@ -181,26 +197,50 @@ export class ServerSession {
     for (const list of ['tools', 'resources', 'prompts'] as const) {
       this.#client.setNotificationHandler(`notifications/${list}/list_changed`, () => { this.#refresh() })
     }
-    if (this.era === 'modern') await this.#client.listen(filter, { timeout: PROBE_MS_MAX })
+    if (this.era !== 'modern') return
+    await new Promise<void>(resolve => {
+      const cancel = this.#clock.after(LISTEN_MS_MAX, resolve)
+      void this.#subscribe(filter, () => {
+        cancel()
+        resolve()
+      })
+    })
+  }
+
+  /** Keeps a subscription for as long as the session lives; what changed while there was none is read afterwards. */
+  async #subscribe (filter: Parameters<Client['listen']>[0], onFirst: () => void): Promise<void> {
+    const { signal } = this.#ended
+    while (!signal.aborted) {
+      try {
+        const subscription = await this.#client.listen(filter, { timeout: NO_LIMIT_MS })
+        if (this.#isServing) this.#refresh()
+        onFirst()
+        await subscription.closed
+      } catch (error) {
+        onFirst()
+        if (!signal.aborted) this.#events.trouble(new Error(`cannot hear of changed lists: ${messageOf(error)}`))
+      }
+      await sleep(this.#clock, LISTEN_AGAIN_MS, signal).catch(() => {}) // woken by the end
+    }
   }
 
   /** Reads the lists again; what is announced meanwhile leads to one more reading. */
   #refresh (): void {
     this.#readAgain = true
-    if (this.#reading) return
+    if (this.#reading || !this.#isServing) return
     this.#reading = true
     afterTurn(() => { void this.#refreshAll() })
   }
 
   async #refreshAll (): Promise<void> {
     try {
-      while (this.#readAgain && !this.#isClosed) {
+      while (this.#readAgain && !this.#ended.signal.aborted) {
         this.#readAgain = false
         this.#catalogue = await this.#readCatalogue()
         this.#events.changed(this.#catalogue)
       }
     } catch (error) {
-      if (!this.#isClosed) this.#events.trouble(error instanceof Error ? error : new Error(messageOf(error)))
+      if (!this.#ended.signal.aborted) this.#events.trouble(error instanceof Error ? error : new Error(messageOf(error)))
     } finally {
       this.#reading = false
     }

@@ -192,7 +192,7 @@ class Shared implements SharedServer {
       const attempt = async (era: Era | undefined): Promise<{ session: ServerSession, link: Link }> => {
         const link = await this.#open()
         try {
-          return { session: await ServerSession.open(link.transport, events, { signal: bound.signal, era }), link }
+          return { session: await ServerSession.open(link.transport, events, { clock: this.#options.clock, signal: bound.signal, era }), link }
         } catch (error) {
           const trouble = link.trouble()
           const died = trouble !== undefined && trouble.check === undefined && era === undefined && !bound.signal.aborted
