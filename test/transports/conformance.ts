@@ -9,7 +9,7 @@ import { LineStream } from '../../lib/base/line.ts'
 import type { ByteStream, Connection, Network } from '../../lib/base/network.ts'
 import { seededRandom } from '../../lib/base/random.ts'
 import { readAll, sendText } from './reading.ts'
-import { until, within } from './within.ts'
+import { until, within } from '../support/within.ts'
 
 /** One implementation under test. */
 export interface Ground {

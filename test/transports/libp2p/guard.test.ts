@@ -4,7 +4,7 @@ import { lpStream } from '@libp2p/utils'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readAll, sendText } from '../reading.ts'
-import { until, within } from '../within.ts'
+import { until, within } from '../../support/within.ts'
 import { knock, openPeer, openStranger } from './peers.ts'
 
 const PROTOCOLS = ['/ipfs/id/1.0.0', '/ipfs/ping/1.0.0', '/ipfs/id/push/1.0.0', '/swarm/tools', '/swarm/directory', '/nobody']

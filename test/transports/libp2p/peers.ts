@@ -13,7 +13,7 @@ import type { Connection, Network } from '../../../lib/base/network.ts'
 import { systemRandom } from '../../../lib/base/random.ts'
 import { generateKey } from '../../../lib/identity/key.ts'
 import { openNetwork } from '../../../transports/libp2p/node.ts'
-import { within } from '../within.ts'
+import { within } from '../../support/within.ts'
 
 /** One of ours, on loopback. */
 export async function openPeer (clock: Clock = systemClock, listen?: readonly string[]): Promise<Network> {

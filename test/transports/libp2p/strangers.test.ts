@@ -7,7 +7,7 @@ import type { Clock } from '../../../lib/base/clock.ts'
 import type { Connection } from '../../../lib/base/network.ts'
 import { MemoryHub } from '../../../transports/memory/memory.ts'
 import { ADMISSION_MS_MAX, HANDSHAKES_MAX, UNADMITTED_MAX, Waiting } from '../../../transports/strangers.ts'
-import { until, within } from '../within.ts'
+import { until, within } from '../../support/within.ts'
 import { hostAndPort, knock, openPeer, openStranger } from './peers.ts'
 
 /** The real clock, except that what is due after ADMISSION_MS_MAX comes when the test says so. */
