@@ -1,5 +1,6 @@
 /** A peer in a process of its own, for the benchmarks: does what its parent asks, and answers with what it measured. */
-import { joinSwarm, type Swarm } from '../lib/index.ts'
+import type { Swarm } from '../lib/index.ts'
+import { joinSwarm } from '../lib/swarm/join.ts' // loaded here, so that `join` measures joining and not reading modules
 
 let swarm: Swarm | undefined
 

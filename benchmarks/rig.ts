@@ -4,17 +4,21 @@
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const isSmoke = process.argv.includes('--smoke')
 
+const atExit: (() => void)[] = []
+process.once('exit', () => { for (const clean of atExit.reverse()) clean() })
+
 /** A temporary home with data and runtime folders; removed when the process ends. */
 export function temporaryUser (): { readonly home: string, readonly env: NodeJS.ProcessEnv } {
   const home = mkdtempSync(join(tmpdir(), 'mcp-swarm-bench-'))
-  process.once('exit', () => { rmSync(home, { recursive: true, force: true }) })
+  mkdirSync(join(home, 'run'), { mode: 0o700 }) // one that is not there does not count
+  atExit.push(() => { rmSync(home, { recursive: true, force: true }) })
   return { home, env: { ...process.env, HOME: home, XDG_DATA_HOME: join(home, 'data'), XDG_RUNTIME_DIR: join(home, 'run') } }
 }
 
@@ -38,7 +42,7 @@ export class PeerProcess {
     this.#child.on('exit', () => {
       for (const { reject } of this.#asked.values()) reject(new Error('the peer process has ended'))
     })
-    process.once('exit', () => { this.#child.kill('SIGKILL') })
+    atExit.push(() => { this.#child.kill('SIGKILL') })
   }
 
   async ask<Answer> (verb: string, what: Record<string, unknown> = {}): Promise<Answer> {

@@ -178,6 +178,12 @@ export class Swarm {
     return this.#neighbours.isLooking(peerId => this.#listing.directory.isLiving(peerId))
   }
 
+  /** Keeps this peer connected to another whose addresses are known by other means than the rendezvous folder. */
+  meet (peerId: string, addresses: readonly string[]): void {
+    this.#assertOpen()
+    this.#neighbours.keep(peerId, addresses)
+  }
+
   /** Makes an agent of this peer: offered to others once it is started. @throws SwarmError INVALID_OPTION, AGENT_EXISTS */
   agent (name: string, options: HostOptions = {}): MCPAgent {
     return this.host(new MCPAgent(name, options), options)

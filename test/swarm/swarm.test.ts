@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { SwarmError, type ErrorCode } from '../../lib/base/error.ts'
 import type { Swarm } from '../../lib/swarm/swarm.ts'
 import { Lab } from '../../lib/testing.ts'
-import { until, within } from '../transports/within.ts'
+import { until, within } from '../support/within.ts'
 
 const WORDS = z.object({ text: z.string() })
 

@@ -1,0 +1,141 @@
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { SwarmError, type ErrorCode } from '../../lib/base/error.ts'
+import { systemRandom } from '../../lib/base/random.ts'
+import { generateKey } from '../../lib/identity/key.ts'
+import { joinSwarm } from '../../lib/swarm/join.ts'
+import type { JoinOptions } from '../../lib/swarm/options.ts'
+import type { Swarm } from '../../lib/swarm/swarm.ts'
+import { until, within } from '../support/within.ts'
+import { becomeUser } from './user.ts'
+
+const user = await becomeUser()
+const opened: Swarm[] = []
+
+async function joined (options: JoinOptions): Promise<Swarm> {
+  const swarm = await within(10_000, 'joining', joinSwarm(options))
+  opened.push(swarm)
+  return swarm
+}
+
+async function fails (options: JoinOptions, code: ErrorCode): Promise<SwarmError> {
+  try {
+    await joined(options)
+  } catch (error) {
+    if (!(error instanceof SwarmError)) throw error
+    assert.is(error.code, code, error.message)
+    return error
+  }
+  throw new Error(`joined, though ${code} was expected`)
+}
+
+function scene (name: string, body: () => Promise<void>): void {
+  test(name, async () => {
+    try {
+      await within(30_000, name, body())
+    } catch (error) {
+      throw error instanceof SwarmError ? new Error(`${error.code}: ${error.message}`, { cause: error }) : error
+    } finally {
+      await Promise.all(opened.splice(0).map(async swarm => { await swarm.close() }))
+    }
+  })
+}
+
+test.after(user.leave)
+
+async function offerEcho (swarm: Swarm): Promise<void> {
+  const agent = swarm.agent('echoes')
+  agent.tool('say', { description: 'Says it', input: { type: 'object', properties: { text: { type: 'string' } } } }, ({ text }) => String(text))
+  await agent.start()
+}
+
+scene('two peers of one user meet over real sockets and call each other', async () => {
+  const [alice, bob] = [await joined({ name: 'alice' }), await joined({ name: 'bob' })]
+  await offerEcho(bob)
+  await alice.joined()
+  await until('the tool is known', () => alice.find({ tool: 'say' }).length === 1)
+  const { content } = await alice.call('say', { text: 'hello' })
+  assert.equal(content, [{ type: 'text', text: 'hello' }])
+})
+
+scene('a peer that starts again has its key, and knows the tools of others before it meets anyone', async () => {
+  const dir = join(user.home, 'alice')
+  const alice = await joined({ dir, name: 'alice' })
+  const bob = await joined({ name: 'bob' })
+  await offerEcho(bob)
+  await until('the tool is known', () => alice.find({ tool: 'say' }).length === 1)
+  const { peerId } = alice
+  await alice.close()
+  const again = await joined({ dir, name: 'alice', discovery: false })
+  assert.is(again.peerId, peerId)
+  assert.equal(again.find({ tool: 'say' }), [])
+  assert.equal(again.find({ tool: 'say', all: true }).map(({ available, peerName }) => [available, peerName]), [[false, 'bob']])
+  const error = await again.call('say', { text: 'x' }).then(() => undefined, (thrown: unknown) => thrown as SwarmError)
+  assert.is(error?.code, 'UNAVAILABLE')
+  assert.match(String(error?.message), /bob/)
+})
+
+scene('a second process for one data folder is told who holds it', async () => {
+  const dir = join(user.home, 'held')
+  await joined({ dir, name: 'first' })
+  const { details, message } = await fails({ dir, name: 'second' }, 'FOLDER_IN_USE')
+  assert.is((details['holder'] as { pid: number }).pid, process.pid)
+  assert.match(message, /first/)
+})
+
+scene('a folder is free again after an orderly close', async () => {
+  const dir = join(user.home, 'free')
+  await (await joined({ dir })).close()
+  await joined({ dir })
+})
+
+scene('a port in use is said to be in use, and nothing stays open', async () => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  const dir = join(user.home, 'port')
+  await fails({ dir, listen: [`/ip4/127.0.0.1/tcp/${port}`] }, 'PORT_IN_USE')
+  server.close()
+  await once(server, 'close')
+  await joined({ dir, listen: [`/ip4/127.0.0.1/tcp/${port}`] })
+})
+
+scene('an address that no transport speaks is refused', async () => {
+  await fails({ listen: ['/ip4/127.0.0.1/udp/1/quic-v1'] }, 'ADDRESS_INVALID')
+  await fails({ listen: ['/nonsense'] }, 'ADDRESS_INVALID')
+})
+
+scene('a key file that others may read is refused, and one that holds no key', async () => {
+  const dir = join(user.home, 'exposed')
+  await (await joined({ dir })).close()
+  await chmod(join(dir, 'peer.key'), 0o644)
+  assert.match((await fails({ dir }, 'KEY_EXPOSED')).message, /chmod 600/)
+  await chmod(join(dir, 'peer.key'), 0o600)
+  await writeFile(join(dir, 'peer.key'), 'rubbish')
+  await fails({ dir }, 'KEY_INVALID')
+})
+
+scene('a data folder that is a file is refused', async () => {
+  await mkdir(user.home, { recursive: true })
+  await writeFile(join(user.home, 'file'), '')
+  await fails({ dir: join(user.home, 'file') }, 'FOLDER_UNUSABLE')
+})
+
+scene('a peer of another swarm is not let in, in either direction, and sees nothing', async () => {
+  const mine = await joined({ name: 'mine' })
+  const foreign = await joined({ name: 'foreign', discovery: false, seams: { swarmKey: generateKey(systemRandom) } })
+  await offerEcho(mine)
+  assert.not.equal(mine.id, foreign.id)
+  foreign.meet(mine.peerId, mine.addresses())
+  mine.meet(foreign.peerId, foreign.addresses())
+  await until('both were refused', () => mine.status().refusals.length > 0 && foreign.status().refusals.length > 0, 10_000)
+  assert.equal([mine.peers(), foreign.peers()], [[], []])
+  assert.equal(foreign.find({ tool: 'say', all: true }), [])
+  assert.ok(mine.status().refusals.every(({ code }) => ['NOT_ADMITTED', 'UNREACHABLE'].includes(code)))
+})
+
+test.run()

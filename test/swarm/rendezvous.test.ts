@@ -1,0 +1,137 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { systemClock } from '../../lib/base/clock.ts'
+import { SwarmError } from '../../lib/base/error.ts'
+import { seededRandom, systemRandom } from '../../lib/base/random.ts'
+import { generateKey } from '../../lib/identity/key.ts'
+import { ADDRESSES_MAX, NEIGHBOUR_BYTES_MAX, openRendezvous, readNeighbour } from '../../lib/swarm/rendezvous.node.ts'
+import type { Neighbour, Rendezvous } from '../../lib/swarm/rendezvous.ts'
+import { until } from '../support/within.ts'
+import { becomeUser } from './user.ts'
+
+const user = await becomeUser()
+const opened: Rendezvous[] = []
+let swarms = 0
+
+interface Watcher { readonly peerId: string, readonly found: Map<string, Neighbour>, readonly rendezvous: Rendezvous }
+
+async function watchFrom (swarmId: string, addresses = ['/ip4/127.0.0.1/tcp/1']): Promise<Watcher> {
+  const { peerId } = generateKey(systemRandom)
+  const found = new Map<string, Neighbour>()
+  const rendezvous = await openRendezvous({
+    swarmId, peerId, addresses, clock: systemClock, random: seededRandom(1),
+    onFound: neighbour => { found.set(neighbour.peerId, neighbour) },
+    onGone: gone => { found.delete(gone) }
+  })
+  opened.push(rendezvous)
+  return { peerId, found, rendezvous }
+}
+
+function freshSwarm (): string {
+  return `swarm-${++swarms}`
+}
+
+function folderOf (swarmId: string): string {
+  return join(user.home, 'run', 'mcp-swarm', swarmId)
+}
+
+test.after(async () => {
+  for (const rendezvous of opened) await rendezvous.close()
+  await user.leave()
+})
+
+test('peers find those who were there before and those who come, and see them leave', async () => {
+  const swarmId = freshSwarm()
+  const early = await watchFrom(swarmId)
+  const late = await watchFrom(swarmId, ['/ip4/127.0.0.1/tcp/2'])
+  assert.equal([...late.found.keys()], [early.peerId])
+  await until('the early one sees the late one', () => early.found.has(late.peerId))
+  assert.equal(early.found.get(late.peerId), { peerId: late.peerId, addresses: ['/ip4/127.0.0.1/tcp/2'], processId: process.pid })
+  await late.rendezvous.close()
+  await until('the late one is gone', () => !early.found.has(late.peerId))
+})
+
+test('swarms do not see each other', async () => {
+  const [one, other] = [await watchFrom(freshSwarm()), await watchFrom(freshSwarm())]
+  const third = await watchFrom(freshSwarm())
+  assert.is(one.found.size + other.found.size + third.found.size, 0)
+})
+
+test('the folder is closed to others, and a folder that is not is refused', async () => {
+  const swarmId = freshSwarm()
+  await watchFrom(swarmId)
+  assert.is((await stat(folderOf(swarmId))).mode & 0o777, 0o700)
+  for (const file of await readdir(folderOf(swarmId))) assert.is((await stat(join(folderOf(swarmId), file))).mode & 0o777, 0o600)
+
+  const open = freshSwarm()
+  await mkdir(folderOf(open))
+  await writeFile(join(folderOf(open), 'planted.json'), '')
+  await chmod(folderOf(open), 0o777)
+  await watchFrom(open).then(() => { throw new Error('not refused') }, (error: unknown) => {
+    if (!(error instanceof SwarmError)) throw error
+    assert.is(error.code, 'FOLDER_UNUSABLE')
+  })
+})
+
+test('a file swept away by others is written again', async () => {
+  const swarmId = freshSwarm()
+  const [one, other] = [await watchFrom(swarmId), await watchFrom(swarmId)]
+  await rm(join(folderOf(swarmId), `${one.peerId}.json`))
+  const names = async (): Promise<string[]> => await readdir(folderOf(swarmId))
+  for (let turn = 0; turn < 500 && !(await names()).includes(`${one.peerId}.json`); turn++) await new Promise(resolve => { setImmediate(resolve) })
+  assert.ok((await names()).includes(`${one.peerId}.json`))
+  await until('the other sees it', () => other.found.has(one.peerId))
+})
+
+test('the file of a process that has ended is taken away once it could not be dialled; that of a living one stays', async () => {
+  const swarmId = freshSwarm()
+  const one = await watchFrom(swarmId)
+  const child = spawn(process.execPath, ['-e', ''])
+  await once(child, 'exit')
+  const { peerId } = generateKey(systemRandom)
+  const path = join(folderOf(swarmId), `${peerId}.json`)
+  await writeFile(path, JSON.stringify({ v: 1, peerId, pid: child.pid, addresses: [] }))
+  await until('it is found', () => one.found.has(peerId))
+  await one.rendezvous.check(peerId)
+  assert.not.ok(one.found.has(peerId))
+  const other = await watchFrom(swarmId)
+  await until('the other is found', () => one.found.has(other.peerId))
+  await one.rendezvous.check(other.peerId)
+  assert.ok(one.found.has(other.peerId))
+})
+
+test('a thousand files of rubbish cost nothing but themselves', async () => {
+  const swarmId = freshSwarm()
+  const one = await watchFrom(swarmId)
+  const rubbish = ['', '{', '[]', 'null', '{"v":1}', 'x'.repeat(NEIGHBOUR_BYTES_MAX + 1)]
+  for (let index = 0; index < 1_000; index++) {
+    const { peerId } = index % 100 === 0 ? generateKey(systemRandom) : { peerId: `no-peer-${index}` }
+    await writeFile(join(folderOf(swarmId), `${peerId}.json`), rubbish[index % rubbish.length] ?? '')
+  }
+  await symlink('/dev/zero', join(folderOf(swarmId), `${generateKey(systemRandom).peerId}.json`))
+  const other = await watchFrom(swarmId)
+  await until('the real one is found', () => one.found.has(other.peerId))
+  assert.equal([...one.found.keys()], [other.peerId])
+})
+
+const { peerId } = generateKey(seededRandom(2))
+for (const [what, text] of [
+  ['broken JSON', '{'],
+  ['another version', JSON.stringify({ v: 2, peerId, pid: 1, addresses: [] })],
+  ['another peer', JSON.stringify({ v: 1, peerId: generateKey(seededRandom(3)).peerId, pid: 1, addresses: [] })],
+  ['a process id that is no number', JSON.stringify({ v: 1, peerId, pid: '1', addresses: [] })],
+  ['addresses that are no texts', JSON.stringify({ v: 1, peerId, pid: 1, addresses: [7] })]
+] as const) {
+  test(`passes over ${what}`, () => { assert.is(readNeighbour(text, peerId), undefined) })
+}
+
+test('takes a bounded number of addresses', () => {
+  const addresses = Array.from({ length: ADDRESSES_MAX + 1 }, (_, index) => `/ip4/127.0.0.1/tcp/${index}`)
+  assert.is(readNeighbour(JSON.stringify({ v: 1, peerId, pid: 1, addresses }), peerId)?.addresses.length, ADDRESSES_MAX)
+})
+
+test.run()
