@@ -7,11 +7,11 @@
  * Our dependencies are bundled, because loading libp2p and the MCP SDK file by file takes five times as long as loading the
  * bundle (docs/decisions/ has the figures). Left outside: what has native parts, and what must exist only once in a process.
  */
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { chmodSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build, type BuildOptions, type Metafile } from 'esbuild'
+import { build, type BuildOptions, type Metafile, type Plugin } from 'esbuild'
 
 interface Manifest { name: string, version: string, license: string, imports: Record<string, { default: string }> }
 
@@ -26,12 +26,33 @@ const NODE_ENTRIES = { ...ENTRIES, 'mcp-stdio': 'lib/mcp/stdio.ts', cli: 'lib/cl
 /** Native parts (LevelDB, and what ws may use), or one copy per process (Yjs). */
 const NODE_EXTERNAL = ['level', 'classic-level', 'memory-level', 'yjs', 'bufferutil', 'utf-8-validate']
 
+/**
+ * In the CLI, leads each name imported from 'mcp-swarm' to the file that defines it. esbuild splits by file and knows a file's live
+ * imports for all entries together: through the entry, one name of ours would load all of it, and `mcp-swarm --help` with it
+ * libp2p and the MCP SDK.
+ */
+const namesToFiles: Plugin = {
+  name: 'names to files',
+  setup ({ onLoad }) {
+    const files = new Map<string, string>()
+    for (const [, list = '', from = ''] of readFileSync(join(root, 'lib/index.ts'), 'utf8').matchAll(/^export \{([^}]*)\} from '([^']+)'/gm)) {
+      for (const name of list.split(',')) files.set(name.trim(), from.replace(/^\.\//, '../'))
+    }
+    onLoad({ filter: /\/lib\/cli\/[^/]+\.ts$/ }, ({ path }) => ({
+      loader: 'ts',
+      contents: readFileSync(path, 'utf8').replaceAll(/^import \{([^}]*)\} from 'mcp-swarm'$/gm, (_, list: string) =>
+        // All on one line, so that source maps keep their lines.
+        list.split(',').map(name => name.trim()).filter(name => !name.startsWith('type ')).map(name => `import { ${name} } from '${files.get(name) ?? 'mcp-swarm'}'`).join('; '))
+    }))
+  }
+}
+
 const shared = {
   absWorkingDir: root, bundle: true, splitting: true, format: 'esm', sourcemap: true, sourcesContent: false, metafile: true,
-  logLevel: 'warning', legalComments: 'none', chunkNames: 'chunk-[hash]'
+  logLevel: 'warning', legalComments: 'none', chunkNames: 'chunk-[hash]', plugins: [namesToFiles]
 } satisfies BuildOptions
 
-const nodeBuild = {
+export const nodeBuild = {
   ...shared, platform: 'node', target: 'node20', outdir: 'dist/node', entryPoints: NODE_ENTRIES,
   conditions: ['mcp-swarm-source', 'node'], external: NODE_EXTERNAL, mainFields: ['module', 'main'],
   // CommonJS packages inside an ES module still ask for Node's own modules with require.
@@ -52,13 +73,13 @@ async function main (quick: boolean): Promise<void> {
   const builds = await Promise.all([build(nodeBuild), ...quick ? [] : [build(browserBuild)]])
   chmodSync(join(dist, 'node/cli.js'), 0o755)
   if (!quick) {
-    emitTypes()
     const metafiles = builds.map(({ metafile }) => metafile)
     writeFileSync(join(dist, 'THIRD-PARTY-LICENSES.txt'), licences(metafiles))
     for (const metafile of metafiles) {
       const entries = Object.entries(metafile.outputs).filter(([, { entryPoint }]) => entryPoint !== undefined && Object.values(NODE_ENTRIES).includes(entryPoint))
       for (const [path] of entries) console.log(`${path}  loads ${Math.ceil(bytesAtOnce(metafile, path) / 1024)} KiB`)
     }
+    emitTypes()
   }
   console.log(`built in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
 }
@@ -79,7 +100,8 @@ function bytesAtOnce (metafile: Metafile, entry: string): number {
 
 /** Declarations, with `#names` turned into the files they lead to: a consumer has our dist/, not our sources. */
 function emitTypes (): void {
-  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
+  const { status } = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
+  if (status !== 0) process.exit(1)
   const { imports } = readManifest(root)
   const types = join(dist, 'types')
   for (const entry of readdirSync(types, { recursive: true, encoding: 'utf8' })) {
