@@ -10,7 +10,7 @@
 import { base32 } from 'multiformats/bases/base32'
 import { concatBytes, fromBase64Url, textOf, toBase64Url, utf8 } from '../base/bytes.ts'
 import { SwarmError, assert, messageOf } from '../base/error.ts'
-import { sha256 } from '../base/hash.ts'
+import { sha256 } from '#hash'
 import { canonicalJson, parseObject } from '../base/json.ts'
 import type { JsonObject } from '../base/json.ts'
 import { PUBLIC_KEY_BYTES, publicKeyOf, verify } from '../identity/key.ts'

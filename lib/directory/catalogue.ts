@@ -11,7 +11,7 @@
  */
 import { toBase64Url, utf8 } from '../base/bytes.ts'
 import { SwarmError } from '../base/error.ts'
-import { sha256 } from '../base/hash.ts'
+import { sha256 } from '#hash'
 import { canonicalJson, isObject, parseObject, type JsonObject } from '../base/json.ts'
 
 /** Longest catalogue, in bytes of its JSON text. */

@@ -9,7 +9,7 @@
 import { textOf, toBase64Url, utf8 } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { SwarmError } from '../base/error.ts'
-import { sha256 } from '../base/hash.ts'
+import { sha256 } from '#hash'
 import type { Change, Storage } from '../base/storage.ts'
 import { readCatalogue, type Catalogue } from './catalogue.ts'
 import type { Directory } from './directory.ts'

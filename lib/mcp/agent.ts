@@ -15,6 +15,7 @@ import { builtinTools } from './builtin.ts'
 import type { Availability, HostedAgent, ToolCall } from './host.ts'
 import { presetTools, type Coordination } from './presets.ts'
 import type { Schema } from './schema.ts'
+import { Stop } from './stop.ts'
 import { checkDescription, makeTool, type Tool, type ToolHandler, type ToolOptions } from './tool.ts'
 
 /** What an agent's name, role or pool may be. */
@@ -63,7 +64,7 @@ export class MCPAgent implements HostedAgent {
   readonly #events = new Emitter<{ change: undefined, status: AgentStatus }>()
   readonly #builtin: ReadonlyMap<string, Tool>
   readonly #tools = new Map<string, Tool>()
-  readonly #running = new Map<AbortController, Promise<unknown>>()
+  readonly #running = new Map<Stop, Promise<unknown>>()
   #host: AgentHost = { clock: systemClock }
   #status: AgentStatus = 'created'
   #catalogue: Catalogue | undefined
@@ -189,24 +190,22 @@ export class MCPAgent implements HostedAgent {
   protected async onStop (): Promise<void> {}
 
   async #run (tool: Tool, call: ToolCall): Promise<CallToolResult> {
-    if (call.signal.aborted) throw new SwarmError('ABORTED', `call of ${call.name} was given up`, { cause: call.signal.reason })
-    const controller = new AbortController()
-    const giveUp = (): void => { controller.abort(call.signal.reason) }
-    call.signal.addEventListener('abort', giveUp, { once: true })
+    const { stop, letGo } = call.stop === undefined ? Stop.of(call.signal) : { stop: call.stop, letGo: undefined }
+    if (stop.isAborted) throw new SwarmError('ABORTED', `call of ${call.name} was given up`, { cause: stop.reason })
     this.#calls++
-    const running = tool.run(call, controller.signal)
-    this.#running.set(controller, running)
-    const ended = (): void => { this.#running.delete(controller) } // a handler that ignores its signal keeps its place until it ends
+    const running = tool.run(call, stop)
+    this.#running.set(stop, running)
+    const ended = (): void => { this.#running.delete(stop) } // a handler that ignores its signal keeps its place until it ends
     running.then(ended, ended)
     try {
-      const result = await orAborted(running, controller.signal, call.name)
+      const result = await orAborted(running, stop, call.name)
       if (result.isError === true) this.#errors++
       return result
     } catch (error) {
       this.#errors++
       throw error
     } finally {
-      call.signal.removeEventListener('abort', giveUp)
+      letGo?.()
     }
   }
 
@@ -225,9 +224,9 @@ export class MCPAgent implements HostedAgent {
   async #settled (): Promise<void> {
     if (this.#running.size === 0) return
     const cancel = this.#host.clock.after(this.#stopMsMax, () => {
-      for (const controller of this.#running.keys()) controller.abort(new SwarmError('ABORTED', `agent ${this.name} stops`))
+      for (const stop of this.#running.keys()) stop.abort(new SwarmError('ABORTED', `agent ${this.name} stops`))
     })
-    await Promise.allSettled([...this.#running.entries()].map(([controller, running]) => orAborted(running, controller.signal, '')))
+    await Promise.allSettled([...this.#running.entries()].map(async ([stop, running]) => await orAborted(running, stop, '')))
     cancel()
   }
 
@@ -271,18 +270,11 @@ export class MCPAgent implements HostedAgent {
 }
 
 /** A handler that ignores its signal must not hold its caller: the wait ends with the signal, whatever the handler does. */
-async function orAborted<Value> (running: Promise<Value>, signal: AbortSignal, tool: string): Promise<Value> {
-  let onAbort: (() => void) | undefined
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => { reject(new SwarmError('ABORTED', `call of ${tool} was given up`, { cause: signal.reason })) }
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort, { once: true })
+async function orAborted<Value> (running: Promise<Value>, stop: Stop, tool: string): Promise<Value> {
+  return await new Promise((resolve, reject) => {
+    const forget = stop.onAbort(reason => { reject(new SwarmError('ABORTED', `call of ${tool} was given up`, { cause: reason })) })
+    running.then(resolve, reject).finally(forget)
   })
-  try {
-    return await Promise.race([running, aborted])
-  } finally {
-    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort)
-  }
 }
 
 function byName (tools: readonly Tool[]): ReadonlyMap<string, Tool> {

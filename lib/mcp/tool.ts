@@ -1,4 +1,5 @@
 /** One tool of an agent: what is advertised, and how a call becomes a result. */
+import type { Stop } from './stop.ts'
 import type { CallToolResult } from '@modelcontextprotocol/server'
 import { SwarmError, messageOf } from '../base/error.ts'
 import { isObject, type JsonObject } from '../base/json.ts'
@@ -48,7 +49,7 @@ type Returned<Output> = CallToolResult | (Output extends undefined ? string | ob
 export interface Tool {
   readonly definition: ToolDefinition
   /** @throws SwarmError ABORTED when the signal fired; every other failure is a result */
-  readonly run: (call: ToolCall, signal: AbortSignal) => Promise<CallToolResult>
+  readonly run: (call: ToolCall, stop: Stop) => Promise<CallToolResult>
 }
 
 /** @throws SwarmError INVALID_OPTION naming what is wrong with the name, description or schema */
@@ -70,14 +71,14 @@ export function makeTool<Input extends Schema | undefined, Output extends Schema
   }
   return {
     definition,
-    async run (call, signal) {
+    async run (call, stop) {
       const checked = input === undefined ? { value: call.arguments } : await input.check(call.arguments)
       if (checked.issues !== undefined) return refuseArguments(name, checked.issues)
       try {
-        const returned: unknown = await handler(checked.value as ArgumentsOf<Input>, contextOf(call, signal))
+        const returned: unknown = await handler(checked.value as ArgumentsOf<Input>, contextOf(call, stop))
         return await resultOf(name, returned, output)
       } catch (error) {
-        if (signal.aborted) throw new SwarmError('ABORTED', `call of ${name} was given up`, { cause: error })
+        if (stop.isAborted) throw new SwarmError('ABORTED', `call of ${name} was given up`, { cause: error })
         return failureResult(error instanceof SwarmError ? error.code : 'TOOL_FAILED', messageOf(error))
       }
     }
@@ -90,10 +91,10 @@ export function checkDescription (what: string, description: unknown): void {
   throw new SwarmError('INVALID_OPTION', `description of ${what}: takes a text of at most ${DESCRIPTION_MAX} characters`)
 }
 
-function contextOf (call: ToolCall, signal: AbortSignal): ToolContext {
+function contextOf (call: ToolCall, stop: Stop): ToolContext {
   let reached = -Infinity
   return {
-    signal,
+    get signal () { return stop.signal },
     caller: call.caller,
     meta: call.meta ?? {},
     progress (progress, total, message) {

@@ -2,7 +2,7 @@ import { realpathSync, statSync } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { userDataFolder } from '../identity/keystore.node.ts'
-import { sha256 } from '../base/hash.ts'
+import { sha256 } from '#hash'
 import { utf8 } from '../base/bytes.ts'
 
 export { openStore } from './engine.node.ts'

@@ -3,14 +3,17 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { toBase64Url } from '../../lib/base/bytes.ts'
-import { sha256 } from '../../lib/base/hash.ts'
+import * as browser from '../../lib/base/hash.browser.ts'
+import * as node from '../../lib/base/hash.node.ts'
 
-test('is the SHA-256 that Node computes', () => {
-  const seed = Math.floor(Math.random() * 2 ** 31)
-  console.log(`\nseed ${seed}`)
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), bytes => {
-    assert.is(toBase64Url(sha256(bytes)), createHash('sha256').update(bytes).digest('base64url'))
-  }), { seed })
-})
+for (const [where, { sha256 }] of Object.entries({ browser, node })) {
+  test(`is SHA-256 in ${where}`, () => {
+    const seed = Math.floor(Math.random() * 2 ** 31)
+    console.log(`\nseed ${seed}`)
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), bytes => {
+      assert.is(toBase64Url(sha256(bytes)), createHash('sha256').update(bytes).digest('base64url'))
+    }), { seed })
+  })
+}
 
 test.run()
