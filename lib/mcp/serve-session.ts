@@ -21,6 +21,7 @@ export interface SessionOptions {
   readonly caller: Caller
   readonly clock: Clock
   readonly report: (error: unknown) => void
+  readonly onCall?: () => void
   readonly callsInFlightMax: number
   readonly lineBytesMax: number
   /** The agent as offered to this caller now. @throws SwarmError UNKNOWN_AGENT, FORBIDDEN */
@@ -178,6 +179,7 @@ export class Session implements LineReader {
     const token = meta?.progressToken
     const call = new RunningCall(name, args, this.#options.caller, meta, isRpcId(token) ? progress => { this.#progress(token, progress) } : undefined)
     this.#calls.set(id, call)
+    this.#options.onCall?.()
     const timeoutMs = meta?.[META.timeoutMs]
     if (typeof timeoutMs === 'number' && timeoutMs > 0) this.#bounds.set(id, timeoutMs)
     void this.#run(id, call, era)

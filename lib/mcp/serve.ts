@@ -29,6 +29,8 @@ export interface ServeOptions {
   readonly clock: Clock
   /** Hears of bugs: what a call threw that is no SwarmError. The caller learns only that there was one. */
   readonly report: (error: unknown) => void
+  /** Told of every call that is let through to its agent. */
+  readonly onCall?: () => void
   /** Default CALLS_IN_FLIGHT_MAX. */
   readonly callsInFlightMax?: number
   /** Longest message either way, in bytes. Default LINE_BYTES_MAX. */

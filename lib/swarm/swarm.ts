@@ -7,7 +7,7 @@ import { parseRule, type Rule } from '../access/rule.ts'
 import type { Membership } from '../access/hello.ts'
 import { afterTurn, deadline, type Clock } from '../base/clock.ts'
 import { Emitter } from '../base/emitter.ts'
-import { SwarmError } from '../base/error.ts'
+import { SwarmError, messageOf } from '../base/error.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { ByteStream, Connection, Network } from '../base/network.ts'
 import type { Storage } from '../base/storage.ts'
@@ -15,6 +15,7 @@ import type { AgentView, Change, PeerView, Provider, Query } from '../directory/
 import type { PrivateKey } from '../identity/key.ts'
 import { MCPAgent, type AgentOptions } from '../mcp/agent.ts'
 import type { CallToolResult } from '../mcp/host.ts'
+import { gatewayTools, type GatewayTool, type Prefix } from '../mcp/names.ts'
 import type { Coordination } from '../mcp/presets.ts'
 import { Pipes } from '../mcp/pipe-pool.ts'
 import { serveAgent } from '../mcp/serve.ts'
@@ -249,6 +250,11 @@ export class Swarm {
     return this.#listing.directory.agents()
   }
 
+  /** Every tool that a gateway shows, by the name it shows it under; with `all` those too that cannot be called now. */
+  tools ({ prefix, all }: { prefix?: Prefix, all?: boolean } = {}): GatewayTool[] {
+    return gatewayTools(this.#listing.directory.find({ all }), { prefix })
+  }
+
   /** Listens to what happens; the returned function stops it. */
   on<Name extends keyof SwarmEvents> (name: Name, listener: (event: SwarmEvents[Name]) => void): () => void {
     return this.#events.on(name, listener)
@@ -303,17 +309,18 @@ export class Swarm {
     if (source === undefined) throw new SwarmError('CONFIG_INVALID', `no server named ${name} to share`)
     const server = this.#offer(source as ServerSource, { name, pool: swarm?.pool[name], allow: swarm?.allow[name] })
     server.ready().catch((error: unknown) => {
-      if (!this.#closing.signal.aborted) this.#events.emit('trouble', { code: error instanceof SwarmError ? error.code : 'SERVER_FAILED', message: String(error) })
+      if (!this.#closing.signal.aborted) this.#events.emit('trouble', { code: error instanceof SwarmError ? error.code : 'SERVER_FAILED', message: messageOf(error) })
     })
   }
 
   #serve (stream: ByteStream, connection: Connection): void {
     const caller = this.#neighbours.callerOf(connection)
     if (caller === undefined) return stream.abort(new SwarmError('NOT_ADMITTED', `peer ${connection.peerId} is not admitted`))
-    serveAgent(stream, caller, name => {
-      this.#served++
-      return this.#hosting.get(name)
-    }, { clock: this.#clock, report: error => { this.#events.emit('trouble', { code: 'TOOL_FAILED', message: String(error) }) } })
+    serveAgent(stream, caller, name => this.#hosting.get(name), {
+      clock: this.#clock,
+      onCall: () => { this.#served++ },
+      report: error => { this.#events.emit('trouble', { code: 'TOOL_FAILED', message: `a tool broke: ${messageOf(error)}` }) }
+    })
   }
 
   #coordination (): Coordination {
