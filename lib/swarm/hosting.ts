@@ -12,9 +12,6 @@ import { catalogueHash, type Catalogue } from '../directory/catalogue.ts'
 import type { AgentEntry } from '../directory/record.ts'
 import type { Caller, HostedAgent } from '../mcp/host.ts'
 
-/** Most agents and servers one peer hosts: more do not fit its record anyway. */
-export const HOSTED_MAX = 64
-
 /** `agent`: made here. `server`: an existing MCP server, offered unchanged. */
 export type HostedKind = 'agent' | 'server'
 
@@ -27,20 +24,25 @@ export interface Hosted {
 export class Hosting {
   readonly #hosted = new Map<string, Hosted & { readonly stop: () => void }>()
   readonly #hashes = new WeakMap<Catalogue, string>()
+  readonly #checkFits: (entries: readonly AgentEntry[]) => void
   readonly #onChange: () => void
   #telling = false
 
-  /** @param onChange called after a turn in which what is offered changed */
-  constructor (onChange: () => void) {
+  /**
+   * @param checkFits throws SwarmError TOO_LARGE if this peer's record has no room for so much
+   * @param onChange called after a turn in which what is offered changed
+   */
+  constructor (checkFits: (entries: readonly AgentEntry[]) => void, onChange: () => void) {
+    this.#checkFits = checkFits
     this.#onChange = onChange
   }
 
-  /** @throws SwarmError AGENT_EXISTS, OVERLOADED */
+  /** @throws SwarmError AGENT_EXISTS, TOO_LARGE with `details.fits` */
   add (agent: HostedAgent, kind: HostedKind, rules: readonly Rule[]): void {
     if (this.#hosted.has(agent.name)) {
       throw new SwarmError('AGENT_EXISTS', `this peer already hosts an agent named ${agent.name}`, { details: { agent: agent.name } })
     }
-    if (this.#hosted.size >= HOSTED_MAX) throw new SwarmError('OVERLOADED', `this peer hosts ${HOSTED_MAX} agents; that is the limit`)
+    this.#checkFits([...this.all().map(hosted => this.#entryOf(hosted)), this.#entryOf({ agent })])
     const stop = agent.onChange(() => { this.#tell() })
     this.#hosted.set(agent.name, { agent, kind, rules, stop })
     this.#tell()
@@ -64,16 +66,7 @@ export class Hosting {
 
   /** What the record says of the agents that are offered now. */
   entries (): AgentEntry[] {
-    return this.all().filter(isOffered).map(({ agent }) => ({
-      name: agent.name,
-      role: agent.role,
-      pool: agent.pool,
-      description: agent.description,
-      version: agent.version,
-      catalogue: this.#hashOf(agent.catalogue),
-      available: agent.availability.available,
-      reason: agent.availability.available ? undefined : agent.availability.reason
-    }))
+    return this.all().filter(isOffered).map(hosted => this.#entryOf(hosted))
   }
 
   /** The catalogues behind `entries`, by hash. */
@@ -97,6 +90,19 @@ export class Hosting {
     const hosted = this.all()
     for (const { agent } of hosted) this.remove(agent.name)
     await Promise.allSettled(hosted.map(({ agent }) => agent.close()))
+  }
+
+  #entryOf ({ agent }: { agent: HostedAgent }): AgentEntry {
+    return {
+      name: agent.name,
+      role: agent.role,
+      pool: agent.pool,
+      description: agent.description,
+      version: agent.version,
+      catalogue: this.#hashOf(agent.catalogue),
+      available: agent.availability.available,
+      reason: agent.availability.available ? undefined : agent.availability.reason
+    }
   }
 
   #tell (): void {

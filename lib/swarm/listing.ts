@@ -73,6 +73,11 @@ export class Listing {
     this.#tick()
   }
 
+  /** @throws SwarmError TOO_LARGE with `details.fits` if the own record has no room for these agents */
+  checkFits (agents: readonly AgentEntry[]): void {
+    this.#sign(agents, false)
+  }
+
   /** Makes the own record anew and tells it. */
   announce (): void {
     if (this.#isClosed) return
@@ -106,21 +111,26 @@ export class Listing {
   }
 
   #publish (agents: readonly AgentEntry[], left: boolean): void {
-    const { key, name, network, swarmId } = this.#options
-    const record: PeerRecord = {
-      v: 1, peerId: key.peerId, name, incarnation: this.#incarnation, sequence: ++this.#sequence, leaseMs: LEASE_MS,
-      addresses: network.addresses(), agents, ...left && { left }
-    }
-    let wire: string
+    this.#sequence++
+    let signed: { record: PeerRecord, wire: string }
     try {
-      wire = signRecord(key, record, swarmId)
+      signed = this.#sign(agents, left)
     } catch (error) {
       // The last record stays true of what it names; the owner hears which agents found no room.
       if (!(error instanceof SwarmError)) throw error
       return this.#options.onTrouble(error.code, `this peer's record cannot tell of what it offers: ${error.message}`)
     }
-    this.#tell(this.directory.setOwn(record, wire))
+    this.#tell(this.directory.setOwn(signed.record, signed.wire))
     for (const exchange of this.#exchanges.values()) exchange.announce()
+  }
+
+  #sign (agents: readonly AgentEntry[], left: boolean): { record: PeerRecord, wire: string } {
+    const { key, name, network, swarmId } = this.#options
+    const record: PeerRecord = {
+      v: 1, peerId: key.peerId, name, incarnation: this.#incarnation, sequence: this.#sequence, leaseMs: LEASE_MS,
+      addresses: network.addresses(), agents, ...left && { left }
+    }
+    return { record, wire: signRecord(key, record, swarmId) }
   }
 
   async #begin (connection: Connection): Promise<void> {

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../base/error.ts'
 import { VERSION } from '../base/version.ts'
 import type { AgentView, PeerView } from '../directory/directory.ts'
 import type { Links } from '../mesh/links.ts'
@@ -18,6 +19,15 @@ export interface Status {
   readonly calls: { readonly made: number, readonly failed: number, readonly inFlight: number, readonly served: number }
   /** Who could not be met, or was not let in; newest last. */
   readonly refusals: readonly Refusal[]
+  /** What went wrong that no call could tell; newest last. */
+  readonly troubles: readonly Trouble[]
+}
+
+export interface Trouble {
+  readonly code: ErrorCode
+  readonly message: string
+  /** Milliseconds since 1970 UTC. */
+  readonly atMs: number
 }
 
 export interface PeerFacts {
@@ -56,8 +66,9 @@ export function describe (facts: {
   hosted: readonly Hosted[]
   calls: Status['calls']
   refusals: readonly Refusal[]
+  troubles: readonly Trouble[]
 }): Status {
-  const { calls, hosted, links, peer, peers, refusals, swarmId } = facts
+  const { calls, hosted, links, peer, peers, refusals, swarmId, troubles } = facts
   return {
     version: VERSION,
     swarm: { id: swarmId, kind: 'local' },
@@ -76,6 +87,7 @@ export function describe (facts: {
       tools: agent.catalogue.tools.length
     })),
     calls,
-    refusals
+    refusals,
+    troubles: [...troubles]
   }
 }

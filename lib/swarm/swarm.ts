@@ -7,7 +7,7 @@ import { parseRule, type Rule } from '../access/rule.ts'
 import type { Membership } from '../access/hello.ts'
 import { afterTurn, deadline, type Clock } from '../base/clock.ts'
 import { Emitter } from '../base/emitter.ts'
-import { SwarmError, messageOf } from '../base/error.ts'
+import { SwarmError, assert, messageOf, type ErrorCode } from '../base/error.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { ByteStream, Connection, Network } from '../base/network.ts'
 import type { Storage } from '../base/storage.ts'
@@ -27,7 +27,10 @@ import { Listing } from './listing.ts'
 import { Neighbours } from './neighbours.ts'
 import type { Settings } from './options.ts'
 import type { Parts } from './parts.ts'
-import { describe, type Status } from './status.ts'
+import { describe, type Status, type Trouble } from './status.ts'
+
+/** Troubles remembered for `status`, newest last. */
+export const TROUBLES_MAX = 32
 
 /** Whom an agent serves when nothing is said: every member. */
 const EVERY_MEMBER: readonly Rule[] = [parseRule('role:member')]
@@ -41,7 +44,7 @@ export interface SwarmEvents {
   /** What may be called has changed: at most once in a turn. */
   'tools:changed': undefined
   /** Something went wrong that no call can tell: a shared server that died, a record that could not be made. */
-  'trouble': { readonly code: string, readonly message: string }
+  'trouble': Trouble
 }
 
 export interface ShareOptions {
@@ -90,6 +93,7 @@ export class Swarm {
   readonly #startedAtMs: number
   readonly #closing = new AbortController()
   #served = 0
+  readonly #troubles: Trouble[] = []
   #isTelling = false
 
   /** Use `joinSwarm`. */
@@ -103,12 +107,12 @@ export class Swarm {
     this.#network = network
     this.#parts = parts
     this.#startedAtMs = clock.nowMs()
-    this.#hosting = new Hosting(() => { this.#listing.announce() })
+    this.#hosting = new Hosting(entries => { this.#listing.checkFits(entries) }, () => { this.#listing.announce() })
     this.#listing = new Listing({
       swarmId: this.id, key, name, network, storage, clock, random, hosting: this.#hosting,
       callerOf: connection => this.#neighbours.callerOf(connection),
       onChange: changes => { this.#changed(changes) },
-      onTrouble: (code, message) => { this.#events.emit('trouble', { code, message }) }
+      onTrouble: (code, message) => { this.#trouble(code, message) }
     })
     this.#neighbours = new Neighbours({
       network, membership, clock, random,
@@ -269,7 +273,8 @@ export class Swarm {
       links: this.#neighbours.links,
       hosted: this.#hosting.all(),
       calls: { ...this.#calling.counts, served: this.#served },
-      refusals: this.#neighbours.refusals
+      refusals: this.#neighbours.refusals,
+      troubles: this.#troubles
     })
   }
 
@@ -291,7 +296,7 @@ export class Swarm {
     const rules = allow === undefined ? EVERY_MEMBER : allow.map(parseRule)
     const server = shareServer(name, source, {
       clock: this.#clock, random: this.#settings.random, pool, description,
-      report: message => { this.#events.emit('trouble', { code: 'SERVER_FAILED', message }) }
+      report: message => { this.#trouble('SERVER_FAILED', message) }
     })
     try {
       this.#hosting.add(server, 'server' satisfies HostedKind, rules)
@@ -306,11 +311,21 @@ export class Swarm {
   #shareListed (name: string): void {
     const { servers = {}, swarm } = this.#settings.config ?? {}
     const source = servers[name]
-    if (source === undefined) throw new SwarmError('CONFIG_INVALID', `no server named ${name} to share`)
-    const server = this.#offer(source as ServerSource, { name, pool: swarm?.pool[name], allow: swarm?.allow[name] })
-    server.ready().catch((error: unknown) => {
-      if (!this.#closing.signal.aborted) this.#events.emit('trouble', { code: error instanceof SwarmError ? error.code : 'SERVER_FAILED', message: messageOf(error) })
-    })
+    assert(source !== undefined, 'a config shares only servers that it lists')
+    try {
+      const server = this.#offer(source, { name, pool: swarm?.pool[name], allow: swarm?.allow[name] })
+      server.ready().catch((error: unknown) => { if (!this.#closing.signal.aborted) this.#trouble(codeOf(error), messageOf(error)) })
+    } catch (error) {
+      if (!(error instanceof SwarmError)) throw error
+      this.#trouble(error.code, `server ${name} is not shared: ${error.message}`)
+    }
+  }
+
+  #trouble (code: ErrorCode, message: string): void {
+    const trouble = { code, message, atMs: this.#clock.wallMs() }
+    this.#troubles.push(trouble)
+    if (this.#troubles.length > TROUBLES_MAX) this.#troubles.shift()
+    this.#events.emit('trouble', trouble)
   }
 
   #serve (stream: ByteStream, connection: Connection): void {
@@ -319,7 +334,7 @@ export class Swarm {
     serveAgent(stream, caller, name => this.#hosting.get(name), {
       clock: this.#clock,
       onCall: () => { this.#served++ },
-      report: error => { this.#events.emit('trouble', { code: 'TOOL_FAILED', message: `a tool broke: ${messageOf(error)}` }) }
+      report: error => { this.#trouble('TOOL_FAILED', `a tool broke: ${messageOf(error)}`) }
     })
   }
 
@@ -370,4 +385,8 @@ export class Swarm {
     this.#holds.set(stream, links.hold(connection))
     return stream
   }
+}
+
+function codeOf (error: unknown): ErrorCode {
+  return error instanceof SwarmError ? error.code : 'SERVER_FAILED'
 }

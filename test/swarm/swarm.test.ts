@@ -245,6 +245,35 @@ scene('a name may be taken once', async lab => {
   alice.agent('words')
 })
 
+scene('an agent for whom the record has no room is refused, and the others stay', async lab => {
+  const [alice, bob] = [await lab.join('alice'), await lab.join('bob')]
+  await counter(bob, 'words')
+  let hosted = 1
+  const error = await failure((async () => { for (;; hosted++) bob.agent(`agent-number-${hosted}`) })())
+  assert.is(error.code, 'TOO_LARGE')
+  assert.is(error.details['fits'], hosted)
+  await knows(alice, 'count')
+  assert.is(textOf(await alice.call('count', { text: 'a' })), 'bob: 1')
+})
+
+scene('an existing MCP server is shared unchanged, and taken back', async lab => {
+  const [alice, bob] = [await lab.join('alice'), await lab.join('bob')]
+  const command = { command: process.execPath, args: ['node_modules/@modelcontextprotocol/server-everything/dist/index.js'] }
+  await bob.share(command, { name: 'everything' })
+  await knows(alice, 'echo', 1)
+  assert.match(textOf(await alice.call('echo', { message: 'hello' })), /hello/)
+  assert.equal(bob.status().agents.map(({ name, kind, available }) => [name, kind, available]), [['everything', 'server', true]])
+  await bob.unshare('everything')
+  await knows(alice, 'echo', 0)
+})
+
+scene('a server whose command does not exist is refused, and not offered', async lab => {
+  const alice = await lab.join('alice')
+  const error = await fails(alice.share({ command: 'no-such-program-anywhere' }, { name: 'missing' }), 'SERVER_FAILED')
+  assert.match(error.message, /no-such-program-anywhere/)
+  assert.equal(alice.status().agents, [])
+})
+
 scene('a coordinator fans a task out to every agent that can do it', async lab => {
   const [alice, bob, carol] = [await lab.join('alice'), await lab.join('bob'), await lab.join('carol')]
   await counter(bob, 'words')
