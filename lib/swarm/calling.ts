@@ -26,6 +26,10 @@ export interface CallOptions {
   readonly agent?: string
   /** The id or name of the peer to ask. */
   readonly peer?: string
+  /** Only agents of this pool. */
+  readonly pool?: string
+  /** Only tools with this definition hash: a definition that has changed meanwhile is not called. */
+  readonly definition?: string
   /** Milliseconds, 1 to CALL_MS_MAX, for all attempts together. Default CALL_MS. */
   readonly timeoutMs?: number
   /** Gives the call up: the provider is told to stop. */
@@ -89,9 +93,9 @@ export class Calling {
     }
   }
 
-  #choose (tool: string, { agent, peer }: CallOptions): Choice {
+  #choose (tool: string, { agent, peer, pool, definition }: CallOptions): Choice {
     const directory = this.#directory
-    const known = directory.find({ tool, all: true })
+    const known = directory.find({ tool, pool, all: true }).filter(({ toolHash }) => definition === undefined || toolHash === definition)
     const living = known.filter(provider => directory.isLiving(provider.peerId))
     return choose(living.length > 0 ? living : known.map(asUnavailable), { tool, agent, peer }, {
       nowMs: this.#clock.nowMs(),

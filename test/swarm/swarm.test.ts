@@ -2,6 +2,8 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { z } from 'zod'
 import { SwarmError, type ErrorCode } from '../../lib/base/error.ts'
+import { gatewayView } from '../../lib/swarm/gateway.ts'
+import type { GatewayTool } from '../../lib/mcp/names.ts'
 import type { Swarm } from '../../lib/swarm/swarm.ts'
 import { Lab } from '../../lib/testing.ts'
 import { until, within } from '../support/within.ts'
@@ -272,6 +274,47 @@ scene('a server whose command does not exist is refused, and not offered', async
   const error = await fails(alice.share({ command: 'no-such-program-anywhere' }, { name: 'missing' }), 'SERVER_FAILED')
   assert.match(error.message, /no-such-program-anywhere/)
   assert.equal(alice.status().agents, [])
+})
+
+scene('a gateway shows each tool once, and calls the one it shows', async lab => {
+  const [alice, bob, carol] = [await lab.join('alice'), await lab.join('bob'), await lab.join('carol')]
+  await counter(bob, 'pooled', { pool: 'words' })
+  await counter(carol, 'pooled', { pool: 'words' })
+  await counter(carol, 'own')
+  await knows(alice, 'count', 3)
+  const view = gatewayView(alice)
+  assert.equal(view.tools().map(({ name, pool }) => [name, pool]), [['own__count', undefined], ['words__count', 'words']])
+  const [own, pooled] = view.tools() as [GatewayTool, GatewayTool]
+  const call = async (tool: GatewayTool): Promise<string> => textOf(await view.call(tool, { text: 'a' }, { signal: new AbortController().signal, meta: {} }))
+  assert.is(await call(own), 'carol: 1')
+  assert.match(await call(pooled), /^(bob|carol): 1$/)
+  await bob.close()
+  for (let times = 0; times < 5; times++) assert.is(await call(pooled), 'carol: 1')
+})
+
+scene('a gateway\'s list is the same array until something on it changes', async lab => {
+  const [alice, bob] = [await lab.join('alice'), await lab.join('bob')]
+  await counter(bob, 'words')
+  await knows(alice, 'count')
+  const view = gatewayView(alice)
+  const shown = view.tools()
+  let told = 0
+  view.onChange(() => { told++ })
+  await bob.agent('idle').start()
+  await until('a change is told', () => told > 0 && alice.agents().some(agent => agent.name === 'idle' && agent.tools !== null))
+  assert.is(view.tools(), shown)
+  await counter(bob, 'more')
+  await knows(alice, 'count', 2)
+  assert.is.not(view.tools(), shown)
+})
+
+scene('a call that pins a definition does not run another', async lab => {
+  const [alice, bob] = [await lab.join('alice'), await lab.join('bob')]
+  await counter(bob, 'words')
+  await knows(alice, 'count')
+  const toolHash = alice.find({ tool: 'count' })[0]?.toolHash
+  assert.is(textOf(await alice.call('count', { text: 'a' }, { definition: toolHash })), 'bob: 1')
+  await fails(alice.call('count', { text: 'a' }, { definition: 'another' }), 'UNKNOWN_TOOL')
 })
 
 scene('a coordinator fans a task out to every agent that can do it', async lab => {
