@@ -7,4 +7,4 @@ import { conformance } from './conformance.ts'
 conformance('libp2p', () => ({
   open: async () => await openNetwork({ key: generateKey(systemRandom), clock: systemClock, random: systemRandom }),
   deadAddress: '/ip4/127.0.0.1/tcp/1'
-}))
+})).run()

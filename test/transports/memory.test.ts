@@ -6,4 +6,4 @@ import { conformance } from './conformance.ts'
 conformance('memory', () => {
   const hub = new MemoryHub()
   return { open: async () => hub.network(generateKey(systemRandom)), deadAddress: '/memory/0' }
-})
+}).run()

@@ -119,9 +119,9 @@ export class Libp2pConnection implements Connection, Admission {
         signal.removeEventListener('abort', onAbort)
         if (signal.aborted) stream.abort(new SwarmError('ABORTED', `open ${protocol} was given up`))
         else resolve(stream)
-      }, (error: unknown) => {
+      }, (error: Error) => {
         signal.removeEventListener('abort', onAbort)
-        reject(error as Error)
+        reject(error)
       })
     })
   }

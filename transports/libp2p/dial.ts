@@ -6,13 +6,13 @@
  * Source: RFC 8305, "Happy Eyeballs", section 5.
  */
 import type { Connection } from '@libp2p/interface'
-import type { TransportManager } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { deadline } from '../../lib/base/clock.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError, messageOf } from '../../lib/base/error.ts'
 import { DIAL_MS_MAX } from '../bounds.ts'
 import { ADDRESSES_MAX, peerNamedBy, readAddress, withoutPeer } from './address.ts'
+import type { Components } from './guard.ts'
 
 /** Wait for one address before the next is tried beside it. */
 const DIAL_STAGGER_MS = 250
@@ -44,7 +44,7 @@ export function readTargets (peerId: string, addresses: readonly string[], diala
  * @param targets ending in the peer's id, so that the handshake fails for anyone else
  * @throws SwarmError UNREACHABLE, ABORTED
  */
-export async function dialFirst (peerId: string, targets: readonly Multiaddr[], transports: TransportManager, clock: Clock, signal: AbortSignal): Promise<Connection> {
+export async function dialFirst (peerId: string, targets: readonly Multiaddr[], transports: Components['transportManager'], clock: Clock, signal: AbortSignal): Promise<Connection> {
   const attempts = new AbortController()
   const failures: string[] = []
   let winner: Connection | undefined

@@ -8,8 +8,12 @@
  * included, knows only what is open to strangers. A connection it does not know counts as not admitted.
  */
 import type { AbortOptions, Connection, PeerId, Stream, StreamHandler, StreamHandlerOptions, StreamHandlerRecord, StreamMiddleware, Topology } from '@libp2p/interface'
-import type { Registrar } from '@libp2p/interface-internal'
+import type { Libp2pOptions } from 'libp2p'
 import { SwarmError, assert } from '../../lib/base/error.ts'
+
+/** What libp2p hands to those who make its transports and services. */
+export type Components = Parameters<NonNullable<Libp2pOptions['transports']>[number]>[0]
+type Registrar = Components['registrar']
 
 /** What the guard asks of the network about a connection. */
 export interface Admission {

@@ -2,8 +2,8 @@
  * Yamux with four differences.
  *
  * Its windows never outgrow what one paused stream may buffer. It answers a new stream on behalf of the guard, which
- * decides per connection what protocols exist. And it never throws from a detached microtask: yamux announces a new stream
- * in one, so that a connection which breaks in between would take the process down. And a goodbye is answered: who closes
+ * decides per connection what protocols exist. It does not throw at a stream that still grants window on a connection which
+ * is gone, as one does whose last bytes are read late: that may come from a microtask, where nobody catches. And a goodbye is answered: who closes
  * says goodbye and lets the other end close the socket. Closing it oneself while bytes are still coming makes TCP reset the
  * connection, and then the other end loses the last words, unread in its kernel.
  */
@@ -46,16 +46,18 @@ export function guardedYamux (guard: Guard, clock: Clock): () => StreamMuxerFact
     protocol: inner.protocol,
     createStreamMuxer (connection: MessageStream): StreamMuxer {
       const muxer = inner.createStreamMuxer(connection)
-      const { send, safeDispatchEvent, onTransportClosed, onCreateStream, onRemoteStream } = muxer
-      muxer.send = data => connection.status === 'open' && send.call(muxer, data)
-      muxer.safeDispatchEvent = (type: keyof StreamMuxerEvents, init?: CustomEventInit) => {
-        const dispatch = (): boolean => safeDispatchEvent.call(muxer, type, init)
-        return type === 'stream' ? guard.during(muxer.streams, dispatch) : dispatch()
-      }
-      muxer.onCreateStream = () => thrifty(onCreateStream.call(muxer))
-      muxer.onRemoteStream = stream => { onRemoteStream.call(muxer, thrifty(stream)) }
+      const send = muxer.send.bind(muxer)
+      const dispatch = muxer.safeDispatchEvent.bind(muxer)
+      const create = muxer.onCreateStream.bind(muxer)
+      const receive = muxer.onRemoteStream.bind(muxer)
+      const endAll = muxer.onTransportClosed.bind(muxer)
+      muxer.send = data => connection.status === 'open' && send(data)
+      muxer.safeDispatchEvent = (type: keyof StreamMuxerEvents, init?: CustomEventInit) =>
+        type === 'stream' ? guard.during(muxer.streams, () => dispatch(type, init)) : dispatch(type, init)
+      muxer.onCreateStream = () => thrifty(create())
+      muxer.onRemoteStream = stream => { receive(thrifty(stream)) }
       muxer.onTransportClosed = () => {
-        onTransportClosed.call(muxer)
+        endAll()
         if (connection.status === 'open') void closeOrAbort(connection, clock)
       }
       const plain = muxer as unknown as StreamMuxer
@@ -67,14 +69,15 @@ export function guardedYamux (guard: Guard, clock: Clock): () => StreamMuxerFact
 
 /** Grants the other end new window only once this much was received: yamux itself answers every single frame with a grant. */
 function thrifty (stream: YamuxStream): YamuxStream {
-  const { handleData, sendWindowUpdate } = stream
+  const take = stream.handleData.bind(stream)
+  const grant = stream.sendWindowUpdate.bind(stream)
   let ungranted = 0
   let isReceiving = false
   stream.handleData = frame => {
     ungranted += frame.header.length
     isReceiving = true
     try {
-      handleData.call(stream, frame)
+      take(frame)
     } finally {
       isReceiving = false
     }
@@ -82,7 +85,7 @@ function thrifty (stream: YamuxStream): YamuxStream {
   stream.sendWindowUpdate = () => {
     if (isReceiving && ungranted < GRANT_BYTES) return
     if (stream.readStatus !== 'paused') ungranted = 0 // a paused stream grants nothing, and makes up for it on resume
-    sendWindowUpdate.call(stream)
+    grant()
   }
   return stream
 }

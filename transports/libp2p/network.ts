@@ -1,5 +1,4 @@
 import type { Connection as LibConnection, Libp2p, Stream } from '@libp2p/interface'
-import type { TransportManager } from '@libp2p/interface-internal'
 import type { Identify } from '@libp2p/identify'
 import { deadline, sleep } from '../../lib/base/clock.ts'
 import type { Clock } from '../../lib/base/clock.ts'
@@ -11,7 +10,7 @@ import { PROTOCOL_STREAMS_MAX } from '../bounds.ts'
 import { withoutPeer } from './address.ts'
 import { Libp2pConnection } from './connection.ts'
 import { dialFirst, readTargets } from './dial.ts'
-import type { Guard } from './guard.ts'
+import type { Components, Guard } from './guard.ts'
 import { STREAMS_MAX } from './muxer.ts'
 import { Libp2pStream } from './stream.ts'
 import { settled } from '../settled.ts'
@@ -26,7 +25,7 @@ const IDENTIFY_PAUSE_MS = 50
 export interface NetworkParts {
   readonly node: Libp2p
   readonly guard: Guard
-  readonly transports: TransportManager
+  readonly transports: Components['transportManager']
   readonly identify: Identify
   readonly clock: Clock
   readonly random: Random

@@ -7,9 +7,7 @@
  */
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
-import type { Identify } from '@libp2p/identify'
 import type { MultiaddrConnection } from '@libp2p/interface'
-import type { Registrar, TransportManager } from '@libp2p/interface-internal'
 import { noise } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
 import { createLibp2p } from 'libp2p'
@@ -21,6 +19,7 @@ import type { Random } from '../../lib/base/random.ts'
 import type { PrivateKey } from '../../lib/identity/key.ts'
 import { readAddress } from './address.ts'
 import { Guard } from './guard.ts'
+import type { Components } from './guard.ts'
 import { guardedYamux } from './muxer.ts'
 import { Libp2pNetwork } from './network.ts'
 import { HANDSHAKES_MAX, Waiting } from '../strangers.ts'
@@ -45,14 +44,18 @@ export interface NetworkOptions {
   readonly random: Random
 }
 
+/** @internal */
 export type TransportFactory = NonNullable<Libp2pOptions['transports']>[number]
 
-/** @throws SwarmError ADDRESS_INVALID, PORT_IN_USE */
+/**
+ * @internal
+ * @throws SwarmError ADDRESS_INVALID, PORT_IN_USE
+ */
 export async function openOver (transports: readonly TransportFactory[], listen: readonly string[], options: NetworkOptions): Promise<Network> {
   for (const address of listen) readAddress(address)
   const guard = new Guard()
   const handshakes = new Waiting(HANDSHAKES_MAX, 'shake hands')
-  let manager: TransportManager | undefined
+  let manager: Components['transportManager'] | undefined
   const [first, ...rest] = transports
   assert(first !== undefined, 'a network needs a transport')
   const privateKey = await generateKeyPairFromSeed('Ed25519', options.key.seed)
@@ -63,7 +66,7 @@ export async function openOver (transports: readonly TransportFactory[], listen:
     addresses: { listen: [...listen] },
     transports: [components => {
       // The first factory to run after the registrar is made: whatever comes later meets the guard.
-      guard.install(components as { registrar: Registrar })
+      guard.install(components)
       manager = components.transportManager
       return first(components)
     }, ...rest],
@@ -96,7 +99,7 @@ export async function openOver (transports: readonly TransportFactory[], listen:
     }
   })
   assert(manager !== undefined && node.peerId.toString() === options.key.peerId, 'the peer id belongs to the key')
-  const network = new Libp2pNetwork({ node, guard, transports: manager, identify: node.services.identify as Identify, clock: options.clock, random: options.random })
+  const network = new Libp2pNetwork({ node, guard, transports: manager, identify: node.services.identify, clock: options.clock, random: options.random })
   try {
     await node.start()
   } catch (cause) {

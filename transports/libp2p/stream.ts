@@ -99,7 +99,7 @@ export class Libp2pStream implements ByteStream {
   }
 
   #flow (): void {
-    if (this.#stream.readStatus === 'paused') this.#stream.resume()
+    if (this.#stream.readStatus === 'paused' && this.#fate?.error === undefined) this.#stream.resume()
   }
 
   #relieve (): void {

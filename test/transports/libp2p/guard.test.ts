@@ -1,6 +1,5 @@
 import type { Connection as LibConnection, Libp2p, PeerId, Stream } from '@libp2p/interface'
 import type { Identify } from '@libp2p/identify'
-import { lpStream } from '@libp2p/utils'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readAll, sendText } from '../reading.ts'
@@ -105,13 +104,12 @@ async function refusal (connection: LibConnection, protocol: string): Promise<st
 /** What multistream-select lists when asked. Source: multistream-select specification, "ls". */
 async function list (connection: LibConnection): Promise<string[]> {
   const stream = await rawStream(connection)
-  const framed = lpStream(stream)
-  const signal = AbortSignal.timeout(5_000)
-  await framed.writeV([bytesOf('/multistream/1.0.0\n'), bytesOf('ls\n')], { signal })
-  assert.is(String(new TextDecoder().decode((await framed.read({ signal })).subarray())), '/multistream/1.0.0\n')
-  const answer = new TextDecoder().decode((await framed.read({ signal })).subarray())
+  let answer = ''
+  stream.addEventListener('message', event => { answer += new TextDecoder().decode(event.data.subarray()) })
+  for (const line of ['/multistream/1.0.0\n', 'ls\n']) stream.send(Uint8Array.of(line.length, ...bytesOf(line)))
+  await until('the list', () => answer.endsWith('\n\n'))
   stream.abort(new Error('done'))
-  return answer.split('\n').map(line => line.slice(line.indexOf('/'))).filter(line => line.startsWith('/'))
+  return answer.split('\n').filter(line => line.includes('/')).map(line => line.slice(line.indexOf('/'))).filter(line => !line.startsWith('/multistream/'))
 }
 
 /** A muxed stream on which nothing has been negotiated. */
@@ -141,7 +139,7 @@ async function again (stranger: Libp2p, address: string, peerId: string): Promis
 }
 
 function identifyOf (stranger: Libp2p): Identify {
-  return stranger.services['identify'] as Identify
+  return stranger.services['identify'] as unknown as Identify
 }
 
 function pingOf (stranger: Libp2p): { ping: (peer: PeerId) => Promise<number> } {
