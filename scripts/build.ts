@@ -4,7 +4,7 @@
  *   npm run build            all of it
  *   … scripts/build.ts --quick   node/ alone, in about a second: what `npm run demo` runs
  *
- * Our dependencies are bundled, because loading libp2p and the MCP SDK file by file takes five times as long as loading the
+ * Our dependencies are bundled, because loading libp2p and the MCP SDK file by file takes three times as long as loading the
  * bundle (docs/decisions/ has the figures). Left outside: what has native parts, and what must exist only once in a process.
  */
 import { spawnSync } from 'node:child_process'

@@ -7,9 +7,11 @@
  */
 import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
+import { resolve } from 'node:path'
 
 const LINES_PERCENT_MIN = 80
-const RAW = 'coverage/raw'
+/** Absolute, because tests start processes in other folders. */
+const RAW = resolve('coverage/raw')
 
 const run = (args: readonly string[], env = process.env): number => spawnSync(process.execPath, args, { stdio: 'inherit', env }).status ?? 1
 

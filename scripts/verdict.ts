@@ -27,13 +27,15 @@ export function judge (end: ChildEnd, boundSeconds: number): Verdict {
   if (totals === undefined) {
     if (end.ending !== 'late') reasons.push(`ended with ${end.code ?? end.signal} before its tests did (is test.run() missing?)`)
   } else if (totals.total + totals.skipped === 0) reasons.push('ran no test')
+  const told = end.output.match(/^.*\bFAIL\b.*"/gm)?.length ?? 0
+  if (failedTests > told) reasons.push(`${failedTests - told} tests never ran: a before or after hook threw, which uvu keeps to itself`)
   if (end.ending === 'late') reasons.push(`still ran after ${boundSeconds} s: killed`)
   if (end.ending === 'lingering') reasons.push('its tests ended but the process did not: something keeps it alive')
   if (end.leftBehind.length > 0) reasons.push(`left processes behind: ${end.leftBehind.join('; ')}`)
   if (reasons.length === 0 && failedTests === 0 && end.code !== 0) reasons.push(`ended with ${end.code ?? end.signal}`)
   return {
     passed: totals?.passed ?? 0,
-    failed: failedTests + (reasons.length > 0 ? 1 : 0),
+    failed: Math.max(failedTests, 0) + (reasons.length > 0 ? 1 : 0),
     skipped: totals?.skipped ?? 0,
     reasons
   }

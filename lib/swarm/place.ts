@@ -28,7 +28,11 @@ const EXPECTED: Readonly<Record<string, string>> = {
   InvalidCharacter: 'expected no control character inside a text'
 }
 
-/** A value and where it stands. */
+/**
+ * A value and where it stands.
+ *
+ * @internal
+ */
 export class Place {
   readonly #text: string
   readonly #path: string
@@ -89,6 +93,7 @@ export class Place {
 /**
  * Reads a document.
  *
+ * @internal
  * @param path names the file in errors; it is not opened
  * @throws SwarmError CONFIG_INVALID with line and column (from 1) of the first syntax error, or over CONFIG_BYTES_MAX
  */
