@@ -16,7 +16,9 @@ export interface ChildOptions {
   readonly cwd: string
   readonly boundMs: number
   readonly env?: NodeJS.ProcessEnv
-  /** Whether the output so far says that the work is done; the process then has LINGER_MS to end. */
+  /** Time to end by itself after the work is done. Default LINGER_MS. */
+  readonly lingerMs?: number
+  /** Whether the output so far says that the work is done; the process then has `lingerMs` to end. */
   doneWhen? (output: string): boolean
   /** Told of output as it comes. */
   onOutput? (text: string): void
@@ -52,7 +54,7 @@ export async function runBounded (command: string, args: readonly string[], opti
   const take = (text: string): void => {
     output += text
     options.onOutput?.(text)
-    if (lingering === undefined && options.doneWhen?.(output) === true) lingering = setTimeout(() => { stop('lingering') }, LINGER_MS)
+    if (lingering === undefined && options.doneWhen?.(output) === true) lingering = setTimeout(() => { stop('lingering') }, options.lingerMs ?? LINGER_MS)
   }
   child.stdout.setEncoding('utf8').on('data', take)
   child.stderr.setEncoding('utf8').on('data', take)
