@@ -1,0 +1,141 @@
+/**
+ * `connect`: the gateway on standard input and output, for an MCP client's config. It relays to whoever holds the data
+ * folder; where nobody does, it becomes the peer itself, and then the next `connect` relays to it. When the holder dies,
+ * every `connect` that relied on it tries to take the folder: one wins, the others relay to that one.
+ *
+ * Standard output carries the protocol and nothing else. A `connect` that only relays loads no part of a peer.
+ */
+import { duplexPair, type Duplex } from 'node:stream'
+import { sleep, SwarmError, systemClock } from 'mcp-swarm'
+import { readLines, writeLine } from './lines.ts'
+import { useFolder } from './folder.ts'
+import { Relay, type Effect } from './relay.ts'
+import type { Prefix } from 'mcp-swarm'
+import { findPlace, type CommonOptions, type Place } from './settings.ts'
+import { askedToEnd, fired } from './signal.ts'
+import { reachHolder } from './socket.ts'
+import type { Terminal } from './terminal.ts'
+import type { Holder } from './peer.ts'
+
+/** How long finding or becoming a holder may take, in milliseconds. */
+export const TAKEOVER_MS_MAX = 10_000
+
+/** How long answers may still come after standard input has ended, in milliseconds. */
+export const LAST_ANSWERS_MS_MAX = 1_000
+
+/** Pause before the next try when a holder was there and left at once, in milliseconds. */
+const PAUSE_MS = 25
+
+export interface ConnectOptions extends CommonOptions {
+  readonly prefix?: Prefix
+}
+
+export async function connect (options: ConnectOptions, terminal: Terminal): Promise<void> {
+  const session = new Session(findPlace(options), options.prefix, terminal)
+  const asked = askedToEnd()
+  void fired(asked).then(() => { session.end() })
+  try {
+    await Promise.all([session.readClient(), session.serve()])
+  } finally {
+    await session.close()
+  }
+}
+
+class Session {
+  readonly #place: Place
+  readonly #prefix: Prefix | undefined
+  readonly #terminal: Terminal
+  readonly #relay = new Relay()
+  readonly #ending = new AbortController()
+  /** The way to the present holder. */
+  #link: Duplex | undefined
+  /** The peer in this process, once it is the holder. */
+  #own: Holder | undefined
+  #clientEnded = false
+
+  constructor (place: Place, prefix: Prefix | undefined, terminal: Terminal) {
+    this.#place = place
+    this.#prefix = prefix
+    this.#terminal = terminal
+  }
+
+  async readClient (): Promise<void> {
+    const stop = (): void => { process.stdin.destroy() }
+    this.#ending.signal.addEventListener('abort', stop)
+    try {
+      for await (const line of readLines(process.stdin)) await this.#perform(this.#relay.fromClient(line))
+    } catch (error) {
+      if (!this.#ending.signal.aborted) throw error
+    }
+    this.#clientEnded = true
+    if (this.#relay.waiting === 0) return this.end()
+    systemClock.after(LAST_ANSWERS_MS_MAX, () => { this.end() })
+  }
+
+  /** Relays to one holder after another until the client has gone. */
+  async serve (): Promise<void> {
+    while (!this.#ending.signal.aborted) {
+      const link = await this.#findHolder()
+      if (link === undefined) return
+      this.#link = link
+      await this.#perform(this.#relay.attached())
+      try {
+        for await (const line of readLines(link)) {
+          await this.#perform(this.#relay.fromHolder(line))
+          if (this.#clientEnded && this.#relay.waiting === 0) this.end()
+        }
+      } catch (error) {
+        if (!this.#ending.signal.aborted) this.#terminal.note(`mcp-swarm: lost the peer that served this connection: ${error instanceof Error ? error.message : String(error)}`)
+      }
+      link.destroy()
+      this.#link = undefined
+      await this.#perform(this.#relay.lost())
+    }
+  }
+
+  /** No more of anything. */
+  end (): void {
+    this.#ending.abort()
+    this.#link?.destroy()
+  }
+
+  async close (): Promise<void> {
+    this.end()
+    await this.#own?.close()
+  }
+
+  async #findHolder (): Promise<Duplex | undefined> {
+    try {
+      if (this.#own !== undefined) await sleep(systemClock, PAUSE_MS, this.#ending.signal)
+      return await useFolder(TAKEOVER_MS_MAX, this.#ending.signal, async () => {
+        if (this.#own !== undefined) return await this.#openOwn(this.#own)
+        const socket = await reachHolder(this.#place.dir)
+        if (socket !== undefined) await writeLine(socket, JSON.stringify({ do: 'mcp', prefix: this.#prefix }))
+        return socket
+      }, async () => {
+        const { becomeHolder } = await import('./peer.ts')
+        this.#own = await becomeHolder(this.#place, {})
+        return await this.#openOwn(this.#own)
+      })
+    } catch (error) {
+      if (this.#ending.signal.aborted) return undefined
+      const [code, why] = error instanceof SwarmError ? [error.code, error.message] : ['UNAVAILABLE', String(error)]
+      await this.#perform(this.#relay.failed(code, why))
+      throw error
+    }
+  }
+
+  async #openOwn ({ swarm }: Holder): Promise<Duplex> {
+    const { serveGateway } = await import('./gateway.ts')
+    const [near, far] = duplexPair()
+    serveGateway(swarm, far, { prefix: this.#prefix }).catch((error: unknown) => { near.destroy(error instanceof Error ? error : undefined) })
+    return near
+  }
+
+  async #perform (effects: readonly Effect[]): Promise<void> {
+    await Promise.all(effects.map(async ({ to, line }) => {
+      const stream = to === 'client' ? process.stdout : this.#link
+      if (stream !== undefined) await writeLine(stream, line)
+    }))
+  }
+}

@@ -1,0 +1,60 @@
+/** What failed, for a person: the code, a plain sentence, and what to do; for a program: the same as one JSON line. */
+import { SwarmError, type ErrorCode } from 'mcp-swarm'
+import { plainLine, plainText } from './text.ts'
+
+/** Exit codes of every command. */
+export const EXIT = { ok: 0, failed: 1, usage: 2 } as const
+
+/** What to do, by code; of the rest the sentence says all there is. */
+const CURES: Partial<Record<ErrorCode, string>> = {
+  ADDRESS_INVALID: 'Listen on a multiaddr such as /ip4/127.0.0.1/tcp/4001.',
+  AMBIGUOUS: 'Say which one: add --agent NAME, --peer NAME, or both.',
+  CONFIG_INVALID: 'Correct the file at that line, then start again.',
+  FOLDER_IN_USE: 'Use that peer (mcp-swarm status with the same --dir), stop it, or give another --dir.',
+  FOLDER_UNUSABLE: 'Check who owns the folder and its mode, or give another --dir.',
+  FORBIDDEN: 'Ask whoever shares it to name this peer under "allow".',
+  INDETERMINATE: 'It may have run: look before you call again.',
+  INVALID_ARGUMENTS: 'See what the tool takes: mcp-swarm tools NAME --json',
+  KEY_EXPOSED: 'Nobody else may read it: chmod 600 the file; if somebody may have read it, delete it and begin anew.',
+  KEY_INVALID: 'Restore the file from a copy, or delete it to begin anew with another key.',
+  OVERLOADED: 'Try again in a moment.',
+  PORT_IN_USE: 'Stop what uses the port, or listen on port 0 to get a free one.',
+  SERVER_FAILED: 'Start the command by hand to see why, and correct it in the config.',
+  TIMEOUT: 'Nothing ran: try again, with a longer --timeout if it is slow.',
+  UNAVAILABLE: 'Try again in a moment; mcp-swarm status says how its provider is.',
+  UNKNOWN_AGENT: 'See who is there: mcp-swarm peers',
+  UNKNOWN_PEER: 'See who is there: mcp-swarm peers',
+  UNKNOWN_TOOL: 'See what is offered: mcp-swarm tools',
+  UNREACHABLE: 'See who is there: mcp-swarm peers'
+}
+
+/** Wrong usage of the command line itself, told as such. */
+export class UsageError extends Error {}
+
+export function exitCodeOf (error: unknown): number {
+  return error instanceof UsageError || (error instanceof SwarmError && error.code === 'INVALID_OPTION') ? EXIT.usage : EXIT.failed
+}
+
+/** The lines for standard error, without a newline at the end. */
+export function failureText (error: unknown): string {
+  if (error instanceof UsageError) return `mcp-swarm: ${plainText(error.message)}`
+  if (error instanceof SwarmError) {
+    const cure = error.code === 'AMBIGUOUS' ? choicesOf(error) : CURES[error.code]
+    const sentence = plainText(error.message)
+    return `mcp-swarm: ${error.code}: ${sentence}${/[.?!]$/.test(sentence) ? '' : '.'}${cure === undefined ? '' : `\n${cure}`}`
+  }
+  return `mcp-swarm: unexpected: ${error instanceof Error ? error.stack ?? error.message : String(error)}`
+}
+
+/** What to add to the call, choice by choice. */
+function choicesOf ({ code, details: { choices } }: SwarmError): string | undefined {
+  const flags = (Array.isArray(choices) ? choices : []).flatMap(({ add }: { add?: { agent?: string, peer?: string } }) =>
+    add === undefined ? [] : [Object.entries(add).map(([option, value]) => `--${option} ${plainLine(String(value))}`).join(' ')])
+  return flags.length === 0 ? CURES[code] : `Say which one, with one of:\n${flags.map(each => `  ${each}`).join('\n')}`
+}
+
+/** The one line for a program that asked for JSON. */
+export function failureJson (error: unknown): string {
+  if (!(error instanceof SwarmError)) return JSON.stringify({ error: { code: error instanceof UsageError ? 'USAGE' : 'UNEXPECTED', message: error instanceof Error ? error.message : String(error) } })
+  return JSON.stringify({ error: { code: error.code, message: error.message, todo: CURES[error.code], details: error.details } })
+}

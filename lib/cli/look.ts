@@ -1,0 +1,101 @@
+/** The commands that look: `status`, `peers`, `tools`. */
+import type { GatewayTool, Prefix, Status } from 'mcp-swarm'
+import { useFolder } from './folder.ts'
+import { ask, type AskOptions, type Question } from './request.ts'
+import { findPlace, type CommonOptions, type Place } from './settings.ts'
+import { askedToEnd } from './signal.ts'
+import { reachHolder } from './socket.ts'
+import { table } from './table.ts'
+import type { Terminal } from './terminal.ts'
+import { plainLine } from './text.ts'
+
+/** How long a peer that holds the folder may take to answer its socket, in milliseconds: it may be starting. */
+const HOLDER_MS_MAX = 5_000
+
+/** Asks the peer that holds the place, or joins for a moment to find out. */
+export async function inquire (place: Place, question: Question, options: AskOptions): Promise<unknown> {
+  return await useFolder(HOLDER_MS_MAX, options.signal, async () => {
+    const socket = await reachHolder(place.dir)
+    return socket === undefined ? undefined : { reply: await ask(socket, question, options) }
+  }, async () => {
+    const { visit } = await import('./peer.ts')
+    return { reply: await visit(place, question, options) }
+  }).then(({ reply }) => reply)
+}
+
+export async function showStatus (options: CommonOptions, terminal: Terminal): Promise<void> {
+  const place = findPlace(options)
+  const status = await inquire(place, { do: 'status' }, { signal: askedToEnd() }) as Status
+  if (terminal.json) return terminal.print(JSON.stringify(status))
+  const { paint } = terminal
+  const { peer, swarm, agents, peers, calls } = status
+  const field = (name: string, value: string): string => `${paint('dim', name.padEnd(8))} ${value}`
+  terminal.print([
+    `${paint('bold', plainLine(peer.name))} ${paint('dim', peer.peerId)}`,
+    field('swarm', `${swarm.kind} ${paint('dim', swarm.id)}`),
+    field('process', `${peer.pid}, up ${duration(peer.uptimeMs)}`),
+    field('folder', peer.dir ?? 'none: memory only'),
+    field('listens', peer.addresses.join(' ') || 'nowhere'),
+    field('peers', `${peers.filter(({ connected }) => connected).length} connected of ${peers.length}`),
+    field('calls', `${calls.made} made, ${calls.served} served, ${calls.failed} failed, ${calls.inFlight} in flight`)
+  ].join('\n'))
+  if (agents.length > 0) {
+    terminal.print(`\n${table(['OFFERS', 'KIND', 'TOOLS', 'STATUS'], agents.map(({ name, kind, tools, reason }) =>
+      [plainLine(name), kind, String(tools), reason === null ? 'running' : `unavailable: ${plainLine(reason)}`]), paint, terminal.width)}`)
+  }
+  next(terminal, peers.length === 0 ? 'mcp-swarm up in another folder, or mcp-swarm demo' : `mcp-swarm peers${place.flags}`)
+}
+
+export async function showPeers (options: CommonOptions, terminal: Terminal): Promise<void> {
+  const place = findPlace(options)
+  const { peers } = await inquire(place, { do: 'status' }, { signal: askedToEnd() }) as Status
+  if (terminal.json) return terminal.print(JSON.stringify(peers))
+  if (peers.length === 0) {
+    terminal.note('No other peer is here.')
+    return next(terminal, 'mcp-swarm up in a folder with a .mcp.json that shares something')
+  }
+  const { paint } = terminal
+  terminal.print(table(['PEER', 'ID', 'LINK', 'OFFERS'], peers.map(({ name, peerId, connected, agents }) => [
+    plainLine(name),
+    peerId,
+    connected ? 'connected' : 'broken',
+    agents.map(agentText).join(', ') || '-'
+  ]), paint))
+  next(terminal, `mcp-swarm tools${place.flags}`)
+}
+
+export async function showTools (query: string | undefined, options: CommonOptions & { prefix?: Prefix }, terminal: Terminal): Promise<void> {
+  const place = findPlace(options)
+  const all = await inquire(place, { do: 'tools', prefix: options.prefix }, { signal: askedToEnd() }) as GatewayTool[]
+  const wanted = query?.toLowerCase()
+  const tools = all.filter(({ name, tool }) => wanted === undefined || [name, tool.name, tool.title, tool.description].some(text => text?.toLowerCase().includes(wanted)))
+  if (terminal.json) return terminal.print(JSON.stringify(tools))
+  if (tools.length === 0) {
+    terminal.note(query === undefined || all.length === 0 ? 'No tool is offered here.' : `None of ${all.length} tools has ${JSON.stringify(query)} in its name or description.`)
+    return next(terminal, `mcp-swarm peers${place.flags}`)
+  }
+  terminal.print(table(['TOOL', 'FROM', 'DESCRIPTION'], tools.map(({ name, tool, agent, peerName, pool }) => [
+    plainLine(name),
+    plainLine(`${agent} @ ${pool === undefined ? peerName : `pool ${pool}`}`),
+    plainLine((tool.description ?? tool.title ?? '').trim().split('\n')[0] ?? '')
+  ]), terminal.paint, terminal.width))
+  next(terminal, `mcp-swarm call ${plainLine(tools[0]?.name ?? 'TOOL')} '{…}'${place.flags}`)
+}
+
+/** An agent with the number of its tools, or why it cannot serve. */
+export function agentText ({ name, available, reason, tools }: Status['peers'][number]['agents'][number]): string {
+  if (!available) return `${plainLine(name)} (unavailable: ${plainLine(reason ?? 'no reason given')})`
+  return tools === null ? plainLine(name) : `${plainLine(name)} (${tools} tool${tools === 1 ? '' : 's'})`
+}
+
+/** Names the next useful command, for a person. */
+export function next (terminal: Terminal, command: string): void {
+  if (!terminal.json) terminal.note(terminal.paint('dim', `\nNext: ${command}`))
+}
+
+export function duration (ms: number): string {
+  const seconds = Math.floor(ms / 1_000)
+  if (seconds < 60) return `${seconds} s`
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+  return `${Math.floor(seconds / 3_600)} h ${Math.floor(seconds / 60) % 60} min`
+}

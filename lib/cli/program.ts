@@ -1,0 +1,88 @@
+/** The commands and what each takes. A command's own code is loaded only when it runs, so that `--help` is quick. */
+import { Argument, Command, InvalidArgumentError, Option } from 'commander'
+import { VERSION, type Prefix } from 'mcp-swarm'
+import type { CallOptions } from './call.ts'
+import type { ConnectOptions } from './connect.ts'
+import type { DemoAgentOptions } from './demo-agent.ts'
+import { EXIT } from './failure.ts'
+import { PREFIXES } from './request.ts'
+import type { CommonOptions } from './settings.ts'
+import type { Terminal } from './terminal.ts'
+import type { UpOptions } from './up.ts'
+
+/** Runs a command: the terminal as its options ask for it. Returns the exit code, or nothing for 0. */
+export type Run = (json: boolean, command: (terminal: Terminal) => Promise<number | void>) => Promise<void>
+
+export function program (run: Run): Command {
+  const root = new Command('mcp-swarm')
+    .description('AI agents find each other and call each other\'s MCP tools: peer to peer, no registry, no server.')
+    .version(VERSION, '--version', 'print the version')
+    .helpOption('--help', 'say what a command takes')
+    .helpCommand('help [command]', 'say what a command takes')
+    .showHelpAfterError('Say mcp-swarm help for the commands.')
+    .addHelpText('after', EPILOGUE)
+
+  command(root, 'up', 'run a peer: offer the servers that the config shares')
+    .option('--name <name>', 'what others call this peer')
+    .option('--listen <address...>', 'multiaddrs to listen on (default: a free port of this machine only)')
+    .action((options: UpOptions) => run(options.json === true, async terminal => { await (await import('./up.ts')).up(options, terminal) }))
+
+  command(root, 'connect', 'the tools of the whole swarm on stdio, for an MCP client')
+    .addOption(prefixOption())
+    .action((options: ConnectOptions) => run(false, async terminal => { await (await import('./connect.ts')).connect(options, terminal) }))
+
+  command(root, 'peers', 'who is there, and what they offer')
+    .action((options: CommonOptions) => run(options.json === true, async terminal => { await (await import('./look.ts')).showPeers(options, terminal) }))
+
+  command(root, 'tools', 'the tools of the swarm')
+    .argument('[query]', 'only those with this in their name or description')
+    .addOption(prefixOption())
+    .action((query: string | undefined, options: CommonOptions & { prefix?: Prefix }) => run(options.json === true, async terminal => { await (await import('./look.ts')).showTools(query, options, terminal) }))
+
+  command(root, 'call', 'call a tool')
+    .argument('<tool>', 'its name, as mcp-swarm tools shows it')
+    .addArgument(new Argument('[json]', 'its arguments as a JSON object; - reads them from standard input').default(undefined, '{}'))
+    .option('--agent <name>', 'the agent to ask')
+    .option('--peer <name>', 'the peer to ask, by name or id')
+    .option('--timeout <seconds>', 'how long to wait (default: 60)', readSeconds)
+    .action((tool: string, json: string | undefined, options: CallOptions) => run(options.json === true, async terminal => await (await import('./call.ts')).call(tool, json, options, terminal)))
+
+  command(root, 'status', 'how this peer is')
+    .action((options: CommonOptions) => run(options.json === true, async terminal => { await (await import('./look.ts')).showStatus(options, terminal) }))
+
+  root.command('demo').description('show it all on this machine, alone, in half a minute')
+    .helpOption('--help', 'say what the command takes')
+    .option('--json', 'print for a program')
+    .action((options: { json?: boolean }) => run(options.json === true, async terminal => await (await import('./demo.ts')).demo(terminal)))
+
+  root.command('demo-agent', { hidden: true })
+    .requiredOption('--dir <dir>')
+    .requiredOption('--name <name>')
+    .option('--probe <tool>')
+    .action((options: DemoAgentOptions) => run(true, async terminal => { await (await import('./demo-agent.ts')).demoAgent(options, terminal) }))
+
+  return root
+}
+
+const EPILOGUE = `
+Exit codes: ${EXIT.ok} done, ${EXIT.failed} failed, ${EXIT.usage} wrong usage.
+First steps: mcp-swarm demo
+For an MCP client: { "command": "npx", "args": ["-y", "mcp-swarm", "connect"] }`
+
+function command (root: Command, name: string, description: string): Command {
+  return root.command(name).description(description)
+    .helpOption('--help', 'say what the command takes')
+    .option('--dir <dir>', 'data folder (default: one for each config file)')
+    .option('--config <file>', 'config file (default: .mcp.json where it is in the current folder)')
+    .option('--json', 'print for a program')
+}
+
+function prefixOption (): Option {
+  return new Option('--prefix <when>', 'when names carry their agent: auto is only where two would be alike').choices(PREFIXES).default('auto')
+}
+
+function readSeconds (text: string): number {
+  const seconds = Number(text)
+  if (!(seconds > 0)) throw new InvalidArgumentError('It takes a number of seconds above 0.')
+  return seconds
+}

@@ -1,0 +1,107 @@
+/**
+ * What one command asks of the peer that holds a data folder: one JSON line; replies are lines `{"progress":…}`, then one
+ * `{"result":…}` or `{"error":{code,message,details}}`. Closing the connection takes the question back.
+ */
+import type { Socket } from 'node:net'
+import { ERROR_CODES, SwarmError, type Prefix } from 'mcp-swarm'
+import { readLines, writeLine } from './lines.ts'
+
+/** When gateway names carry their agent. */
+export const PREFIXES: readonly Prefix[] = ['auto', 'always', 'never']
+
+export interface Call {
+  readonly do: 'call'
+  /** A tool's own name, or its name in the gateway. */
+  readonly tool: string
+  readonly arguments: Readonly<Record<string, unknown>>
+  readonly agent?: string
+  readonly peer?: string
+  readonly timeoutMs?: number
+}
+
+export type Question = { readonly do: 'status' } | { readonly do: 'tools', readonly prefix?: Prefix } | Call
+
+/** The first line of a connection. `mcp`: everything after it is MCP with the gateway. */
+export type Request = Question | { readonly do: 'mcp', readonly prefix?: Prefix }
+
+export interface AskOptions {
+  readonly signal: AbortSignal
+  readonly progress?: (progress: CallProgress) => void
+}
+
+export interface CallProgress {
+  readonly progress: number
+  readonly total?: number
+  readonly message?: string
+}
+
+/** @throws SwarmError MALFORMED */
+export function readRequest (line: string): Request {
+  const request = readObject(line)
+  const { do: what, prefix, tool, arguments: values, agent, peer, timeoutMs } = request
+  if (what === 'status') return { do: what }
+  if (what === 'tools' || what === 'mcp') {
+    if (prefix !== undefined && !PREFIXES.includes(prefix as Prefix)) throw new SwarmError('MALFORMED', 'a request with an unknown prefix')
+    return { do: what, prefix: prefix as Prefix | undefined }
+  }
+  const isText = (value: unknown): value is string | undefined => value === undefined || typeof value === 'string'
+  if (what !== 'call' || typeof tool !== 'string' || !isObject(values) || !isText(agent) || !isText(peer) || !(timeoutMs === undefined || Number.isFinite(timeoutMs))) {
+    throw new SwarmError('MALFORMED', 'a request that is none of status, tools, call and mcp')
+  }
+  return { do: what, tool, arguments: values, agent, peer, timeoutMs: timeoutMs as number | undefined }
+}
+
+/**
+ * Asks the holder behind an open socket.
+ *
+ * @throws SwarmError as the holder answered; ABORTED; INDETERMINATE when the holder went away with a call of ours, else UNAVAILABLE
+ */
+export async function ask (socket: Socket, question: Question, { signal, progress }: AskOptions): Promise<unknown> {
+  const onAbort = (): void => { socket.destroy() }
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    await writeLine(socket, JSON.stringify(question))
+    for await (const line of readLines(socket)) {
+      const reply = readObject(line)
+      if (isObject(reply['progress'])) progress?.(reply['progress'] as unknown as CallProgress)
+      else if (isObject(reply['error'])) throw readError(reply['error'])
+      else if ('result' in reply) return reply['result']
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    socket.destroy()
+  }
+  if (signal.aborted) throw new SwarmError('ABORTED', `${question.do} was given up`, { cause: signal.reason })
+  throw question.do === 'call'
+    ? new SwarmError('INDETERMINATE', `the peer that was calling ${question.tool} is gone`)
+    : new SwarmError('UNAVAILABLE', `the peer that was asked for ${question.do} is gone`)
+}
+
+export function errorReply (error: unknown): string {
+  if (!(error instanceof SwarmError)) return JSON.stringify({ error: { code: 'UNEXPECTED', message: error instanceof Error ? error.stack : String(error) } })
+  return JSON.stringify({ error: { code: error.code, message: error.message, details: error.details } })
+}
+
+function readError (error: Readonly<Record<string, unknown>>): Error {
+  const message = String(error['message'])
+  const code = ERROR_CODES.find(each => each === error['code'])
+  if (code === undefined) return new Error(message)
+  return new SwarmError(code, message, { details: isObject(error['details']) ? { ...error['details'] } : {} })
+}
+
+function readObject (line: string): Readonly<Record<string, unknown>> {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch (cause) {
+    throw new SwarmError('MALFORMED', 'a line on the control socket is not JSON', { cause })
+  }
+  if (!isObject(value)) throw new SwarmError('MALFORMED', 'a line on the control socket is not a JSON object')
+  return value
+}
+
+function isObject (value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
