@@ -15,7 +15,7 @@ export function builtinTools (report: () => Record<string, unknown>): Tool[] {
       description: 'Answers with the message it was given.',
       input: { type: 'object', properties: { message: text }, required: ['message'] },
       annotations
-    }, ({ message }) => String(message), MARK),
+    }, ({ message }) => message as string, MARK),
     makeTool('get_status', {
       description: 'Tells the status of this agent, how long it runs, and how many calls it had.',
       output: {

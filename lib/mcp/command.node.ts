@@ -8,6 +8,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import process from 'node:process'
+import { stripVTControlCharacters } from 'node:util'
 import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/client'
 import { getDefaultEnvironment } from '@modelcontextprotocol/client/stdio'
 import spawn from 'cross-spawn'
@@ -152,7 +153,7 @@ export class CommandTransport implements Transport {
   }
 
   #keep (line: string): void {
-    const plain = line.replace(/\x1b\[[0-9;]*[A-Za-z]/g, '').replace(/\p{Cc}/gu, ' ').trim()
+    const plain = stripVTControlCharacters(line).replace(/\p{Cc}/gu, ' ').trim()
     if (plain === '') return
     this.#said.push(plain.slice(0, STDERR_LINE_CHARS_MAX))
     if (this.#said.length > STDERR_LINES_MAX) this.#said.shift()

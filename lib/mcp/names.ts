@@ -91,7 +91,8 @@ interface Entry {
 
 function gather (providers: readonly Provider[]): Entry[] {
   const ordered = [...providers].sort((left, right) => memberKey(left) < memberKey(right) ? -1 : 1)
-  const [pools, entries]: [Map<string, Map<string, Provider[]>>, Entry[]] = [new Map(), []]
+  const pools = new Map<string, Map<string, Provider[]>>()
+  const entries: Entry[] = []
   for (const provider of ordered) {
     const { agent: { pool }, tool, toolHash } = provider
     if (pool === undefined) {

@@ -46,7 +46,7 @@ export function inOrder<Kind extends Transport> (transport: Kind): Kind {
 }
 
 async function afterMicrotasks (): Promise<void> {
-  for (let count = 0; count < MICROTASKS; count++) await undefined
+  for (let count = 0; count < MICROTASKS; count++) await Promise.resolve()
 }
 
 function answered (message: JSONRPCMessage): JSONRPCMessage {

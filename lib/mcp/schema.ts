@@ -59,7 +59,7 @@ function compileJson (schema: unknown, what: string): StandardSchemaV1 {
   if (!isObject(schema)) throw new SwarmError('INVALID_OPTION', `${what} takes a Standard Schema object or a JSON Schema object`)
   const { $id: _, ...rest } = schema // validators keep schemas by $id for ever: a changed schema would be checked by the old one
   try {
-    return fromJsonSchema({ type: 'object', ...rest } as Parameters<typeof fromJsonSchema>[0])
+    return fromJsonSchema({ type: 'object', ...rest })
   } catch (cause) {
     throw new SwarmError('INVALID_OPTION', `${what} is not a JSON Schema that can be checked: ${messageOf(cause)}`, { cause })
   }

@@ -8,13 +8,14 @@
  */
 import { Client, SdkError, SdkErrorCode, type StandardSchemaV1, type Transport } from '@modelcontextprotocol/client'
 import type { CallToolResult } from '@modelcontextprotocol/server'
-import { afterTurn, sleep, type Clock } from '../base/clock.ts'
+import { afterTurn, type Clock } from '../base/clock.ts'
 import { SwarmError, messageOf } from '../base/error.ts'
 import { isObject, type JsonObject } from '../base/json.ts'
 import { VERSION } from '../base/version.ts'
 import { sealCatalogue, TOOLS_MAX, type Catalogue, type ToolDefinition } from '../directory/catalogue.ts'
 import type { ToolCall } from './host.ts'
 import { inOrder } from './order.ts'
+import { pause } from './pause.ts'
 
 /** Most pages of one list that are read: a cursor that never ends is a broken server. */
 export const LIST_PAGES_MAX = 256
@@ -89,10 +90,10 @@ export class ServerSession {
     const { clock, era, signal } = options
     const session = new ServerSession(events, clock)
     let giveUp = (): void => {}
-    const givenUp = new Promise<never>((_resolve, reject) => { giveUp = () => { reject(signal.reason) } })
+    const givenUp = new Promise<never>((_resolve, reject) => { giveUp = () => { reject(reasonOf(signal)) } })
     signal.addEventListener('abort', giveUp, { once: true })
     try {
-      if (signal.aborted) throw signal.reason
+      if (signal.aborted) throw reasonOf(signal)
       await Promise.race([session.#start(inOrder(transport), era), givenUp])
       return session
     } catch (error) {
@@ -220,7 +221,7 @@ export class ServerSession {
         onFirst()
         if (!signal.aborted) this.#events.trouble(new Error(`cannot hear of changed lists: ${messageOf(error)}`))
       }
-      await sleep(this.#clock, LISTEN_AGAIN_MS, signal).catch(() => {}) // woken by the end
+      await pause(this.#clock, LISTEN_AGAIN_MS, signal)
     }
   }
 
@@ -252,6 +253,10 @@ const METHOD_NOT_FOUND = -32601
 
 /** An answer that never came, told as an error response by a transport that knows of it (url.ts). */
 export const ANSWER_LOST = { code: -32000, message: 'the answer was lost', data: { 'mcp-swarm/lost': true } }
+
+function reasonOf (signal: AbortSignal): Error {
+  return signal.reason instanceof Error ? signal.reason : new SwarmError('ABORTED', 'the start was given up', { cause: signal.reason })
+}
 
 function failureOf (call: ToolCall, error: unknown): SwarmError {
   const tool = call.name

@@ -10,7 +10,7 @@
  */
 import { openCommand } from '#command'
 import type { Clock } from '../base/clock.ts'
-import { deadline, sleep } from '../base/clock.ts'
+import { deadline } from '../base/clock.ts'
 import { Emitter } from '../base/emitter.ts'
 import { SwarmError, messageOf } from '../base/error.ts'
 import type { Random } from '../base/random.ts'
@@ -18,6 +18,7 @@ import type { Catalogue } from '../directory/catalogue.ts'
 import type { Availability, CallToolResult, HostedAgent, ToolCall } from './host.ts'
 import { openInstance } from './instance.ts'
 import type { CommandSource, InstanceSource, Link, UrlSource } from './link.ts'
+import { pause } from './pause.ts'
 import { ServerSession, type Era, type SessionEvents } from './session.ts'
 import { openUrl } from './url.ts'
 
@@ -65,7 +66,8 @@ export function shareServer (name: string, source: ServerSource, options: ShareO
   return new Shared(name, source, options)
 }
 
-interface First { resolve (): void, reject (error: unknown): void }
+/** Only the first call counts. */
+type FirstOutcome = (error?: Error) => void
 
 class Shared implements SharedServer {
   readonly name: string
@@ -78,7 +80,8 @@ class Shared implements SharedServer {
   readonly #canRestart: boolean
   readonly #events = new Emitter<{ change: undefined }>()
   readonly #closing = new AbortController()
-  readonly #ready: Promise<void>
+  /** How the first start went: no rejection, since nobody need ask. */
+  readonly #first: Promise<Error | undefined>
   readonly #done: Promise<void>
   #session: ServerSession | undefined
   #catalogue: Catalogue = { tools: [] }
@@ -97,10 +100,9 @@ class Shared implements SharedServer {
     this.#open = open
     this.#canRestart = canRestart
     this.#down = { reason: 'starting', sinceMs: options.clock.wallMs() }
-    let first: First = { resolve: () => {}, reject: () => {} }
-    this.#ready = new Promise((resolve, reject) => { first = { resolve, reject } })
-    this.#ready.catch(() => {}) // told by availability too, if nobody asks
-    this.#done = this.#live(first)
+    let tell: FirstOutcome = () => {}
+    this.#first = new Promise(resolve => { tell = resolve })
+    this.#done = this.#live(tell)
   }
 
   get catalogue (): Catalogue {
@@ -111,8 +113,9 @@ class Shared implements SharedServer {
     return this.#session === undefined ? { available: false, ...this.#down } : { available: true }
   }
 
-  ready (): Promise<void> {
-    return this.#ready
+  async ready (): Promise<void> {
+    const error = await this.#first
+    if (error !== undefined) throw error
   }
 
   onChange (listener: () => void): () => void {
@@ -143,23 +146,25 @@ class Shared implements SharedServer {
     await this.#done
   }
 
-  async #live (first: First): Promise<void> {
+  async #live (tell: FirstOutcome): Promise<void> {
     const { clock, random, report } = this.#options
     const { signal } = this.#closing
     for (let failures = 1; !signal.aborted; failures++) {
       try {
-        const healthyMs = await this.#serve(first.resolve)
+        const healthyMs = await this.#serve(tell)
         if (healthyMs >= HEALTHY_MS) failures = 1
       } catch (error) {
-        first.reject(error)
-        this.#goDown(error instanceof SwarmError && typeof error.details.reason === 'string' ? error.details.reason : messageOf(error))
+        const { details: { reason } } = error as SwarmError
+        this.#goDown(typeof reason === 'string' ? reason : messageOf(error))
+        tell(error as SwarmError)
       }
       if (signal.aborted || !this.#canRestart) break
       report?.(`server ${this.name} is down: ${this.#down.reason}`)
-      await sleep(clock, random.next() * Math.min(RESTART_MS.max, RESTART_MS.first * 2 ** (failures - 1)), signal).catch(() => {}) // woken by close
+      await pause(clock, random.next() * Math.min(RESTART_MS.max, RESTART_MS.first * 2 ** (failures - 1)), signal)
     }
-    first.reject(signal.reason)
-    if (signal.aborted) this.#goDown('it is no longer shared')
+    if (!signal.aborted) return
+    tell(signal.reason as SwarmError)
+    this.#goDown('it is no longer shared')
   }
 
   /** One life of the server. @returns how long it was healthy, in milliseconds @throws SwarmError SERVER_FAILED if it never was */

@@ -61,7 +61,7 @@ test('types and checks arguments by a Standard Schema, fills defaults, and retur
   const definition = agent.catalogue.tools.find(({ name }) => name === 'repeat')
   assert.is(definition?.inputSchema['type'], 'object')
   assert.equal(definition?.inputSchema['required'], ['text'])
-  assert.equal((definition?.outputSchema?.['properties'] as object), { said: { type: 'string' } })
+  assert.equal((definition?.outputSchema?.['properties']), { said: { type: 'string' } })
   assert.equal(await agent.callTool(toolCall('repeat', { text: 'ab' })), {
     content: [{ type: 'text', text: '{"said":"abab"}' }], structuredContent: { said: 'abab' }
   })

@@ -1,15 +1,11 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { createServer as createTcpServer } from 'node:net'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { McpServer as McpServerV1 } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { Server as ServerV1 } from '@modelcontextprotocol/sdk/server/index.js'
 import { CallToolRequestSchema, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js'
-import { createMcpHandler, McpServer as McpServerV2, Server as ServerV2 } from '@modelcontextprotocol/server'
+import { McpServer as McpServerV2, Server as ServerV2 } from '@modelcontextprotocol/server'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { z } from 'zod'
@@ -18,7 +14,7 @@ import { SwarmError } from '../../lib/base/error.ts'
 import { seededRandom } from '../../lib/base/random.ts'
 import { SERVER_LINE_BYTES_MAX, STDERR_LINES_MAX } from '../../lib/mcp/command.node.ts'
 import { LIST_PAGES_MAX } from '../../lib/mcp/session.ts'
-import { RESTART_MS, shareServer, type ServerSource, type SharedServer, type ShareOptions } from '../../lib/mcp/share.ts'
+import { HEALTHY_MS, RESTART_MS, shareServer, type ServerSource, type SharedServer, type ShareOptions } from '../../lib/mcp/share.ts'
 import { rejection, rejectsWith, textOf, toldCall, toolCall, until, within } from './parts.ts'
 
 const shared = new Set<SharedServer>()
@@ -309,74 +305,25 @@ test('an instance that is connected already', async () => {
   await rejectsWith(within(share(instance).ready(), 'ready'), 'SERVER_FAILED')
 })
 
-test('a url: calls, sends the headers, and dials again when the server comes back', async () => {
-  const seen: unknown[] = []
-  const handler = createMcpHandler(() => {
-    const server = new McpServerV2({ name: 'web', version: '1' })
-    server.registerTool('add', { inputSchema: z.object({ a: z.number() }) }, async ({ a }) => ({ content: [{ type: 'text', text: String(a + 1) }] }))
-    return server
-  })
-  const listen = async (port: number) => {
-    const http = createServer((request, response) => {
-      seen.push(request.headers['x-key'])
-      const headers = new Headers(Object.entries(request.headers).map(([name, value]): [string, string] => [name, String(value)]))
-      const body = request.method === 'POST' ? { body: Readable.toWeb(request) as BodyInit, duplex: 'half' } : {}
-      void handler.fetch(new Request(`http://127.0.0.1${request.url}`, { method: request.method ?? 'GET', headers, ...body })).then(answer => {
-        response.writeHead(answer.status, Object.fromEntries(answer.headers))
-        if (answer.body === null) response.end()
-        else Readable.fromWeb(answer.body as never).pipe(response)
-      })
-    })
-    await new Promise<void>(resolve => http.listen(port, '127.0.0.1', resolve))
-    return http
-  }
-  let http = await listen(0)
-  const { port } = http.address() as AddressInfo
-  const server = await serving({ url: `http://127.0.0.1:${port}/mcp`, headers: { 'x-key': 'k1' } })
-  assert.is(textOf(await server.callTool(toolCall('add', { a: 1 }))), '2')
-  assert.ok(seen.length > 0 && seen.every(key => key === 'k1'))
-  http.closeAllConnections()
-  await new Promise(resolve => http.close(resolve))
-  let error = await within(rejection(server.callTool(toolCall('add', { a: 1 }))), 'the call')
-  if (error.code === 'INDETERMINATE') error = await within(rejection(server.callTool(toolCall('add', { a: 1 }))), 'the call') // the first may have gone into a connection that was just cut
-  assert.is(error.code, 'UNAVAILABLE')
-  assert.is(error.details['sent'], false)
-  await until(server, () => !server.availability.available, 'its end')
-  http = await listen(port)
-  await until(server, () => server.availability.available, 'its return')
-  assert.is(textOf(await server.callTool(toolCall('add', { a: 2 }))), '3')
-  await server.close()
-  http.closeAllConnections()
-  await new Promise(resolve => http.close(resolve))
-})
-
-test('waits longer with every failure, up to a bound, and stops waiting when it is closed', async () => {
-  const tcp = createTcpServer()
-  await new Promise<void>(resolve => tcp.listen(0, '127.0.0.1', resolve))
-  const { port } = tcp.address() as AddressInfo
-  await new Promise(resolve => tcp.close(resolve)) // nobody listens there now
+test('failures before a time of health no longer count', async () => {
   const waits: number[] = []
-  let enough = (): void => {}
-  const twelve = new Promise<void>(resolve => { enough = resolve })
-  const startMsMax = 12_345
+  let laterMs = 0
   const clock: Clock = {
     ...systemClock,
+    nowMs: () => systemClock.nowMs() + laterMs,
     after (delayMs, callback) {
-      if (delayMs === startMsMax) return systemClock.after(delayMs, callback)
+      if (![30, 60, 120].includes(delayMs)) return systemClock.after(delayMs, callback)
       waits.push(delayMs)
-      if (waits.length === 12) {
-        enough()
-        return () => {} // never ends by itself: only closing does
-      }
       return systemClock.after(0, callback)
     }
   }
-  const server = share({ url: `http://127.0.0.1:${port}/mcp` }, { clock, startMsMax, random: { next: () => 0.5, bytes: () => new Uint8Array() } })
-  const error = await rejectsWith(within(server.ready(), 'ready'), 'SERVER_FAILED')
-  assert.match(error.message, 'ECONNREFUSED')
-  await within(twelve, 'twelve failures')
-  assert.equal(waits, Array.from({ length: 12 }, (_, index) => Math.min(RESTART_MS.max, RESTART_MS.first * 2 ** index) / 2))
-  await within(server.close(), 'close')
+  const server = await serving(fixture('v1'), { clock, random: { next: () => 0.3, bytes: () => new Uint8Array() } })
+  for (const healthyMs of [0, 0, HEALTHY_MS]) {
+    laterMs += healthyMs
+    await rejectsWith(within(server.callTool(toolCall('die')), 'the call'), 'INDETERMINATE')
+    await until(server, () => server.availability.available, 'the restart')
+  }
+  assert.equal(waits, [RESTART_MS.first * 0.3, RESTART_MS.first * 2 * 0.3, RESTART_MS.first * 0.3])
 })
 
 test('refuses one call too many', async () => {
