@@ -1,0 +1,36 @@
+/** A failed call in words that a person, or a model, can act on: what, whose, since when, and what to do. */
+import { SwarmError, type ErrorCode } from '../base/error.ts'
+import { failureResult } from './failure.ts'
+import type { CallToolResult } from './host.ts'
+import type { GatewayTool } from './names.ts'
+
+const ADVICE: Partial<Record<ErrorCode, string>> = {
+  AGENT_NOT_RUNNING: 'Nothing has run. Ask its owner to start it.',
+  AMBIGUOUS: 'Nothing has run. List the tools again: their names have changed.',
+  FORBIDDEN: 'Nothing has run. Its owner has to allow this peer ("allow" in the config there).',
+  INDETERMINATE: 'It may or may not have run: look before you repeat it.',
+  NOT_ADMITTED: 'Nothing has run. This peer is no member of the swarm any more.',
+  OVERLOADED: 'Nothing has run. Try again in a moment.',
+  TIMEOUT: 'Nothing has run. Try again.',
+  TOO_LARGE: 'Ask for less at once.',
+  UNAVAILABLE: 'Nothing has run. It is started again by itself; try later, or look at its log there.',
+  UNKNOWN_AGENT: 'Nothing has run. It has left the swarm; list the tools again.',
+  UNKNOWN_PEER: 'Nothing has run. It has left the swarm; list the tools again.',
+  UNKNOWN_TOOL: 'Nothing has run. It is no longer offered; list the tools again.',
+  UNREACHABLE: 'Nothing has run. That machine may be asleep or off the network; try again later.'
+}
+
+export function explainFailure (error: SwarmError, tool: GatewayTool): CallToolResult {
+  const { code, message, details } = error
+  const where = tool.pool === undefined
+    ? `agent ${JSON.stringify(tool.agent)} of peer ${JSON.stringify(tool.peerName)} (${tool.peerId})`
+    : `pool ${JSON.stringify(tool.pool)}`
+  const since = typeof details['sinceMs'] === 'number' && Number.isFinite(details['sinceMs']) ? `, so since ${new Date(details['sinceMs']).toISOString()}` : ''
+  const text = `${message.replace(/\.$/, '')}. It is a tool of ${where}${since}. ${ADVICE[code] ?? ''}`.trimEnd()
+  return failureResult(code, text, { ...details, tool: tool.tool.name, agent: tool.agent, ...tool.pool === undefined ? { peer: tool.peerName, peerId: tool.peerId } : { pool: tool.pool } })
+}
+
+/** A provider that lies: its answer is no result of a tool. */
+export function explainGarbage (tool: GatewayTool): CallToolResult {
+  return explainFailure(new SwarmError('MALFORMED', `what came back from ${tool.name} is not the result of a tool`), tool)
+}
