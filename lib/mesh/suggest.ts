@@ -47,9 +47,14 @@ function difference (wanted: string, name: string): number | undefined {
   const differenceMax = Math.max(1, Math.floor(Math.max(wanted.length, name.length) * DIFFERENCE_MAX))
   const holds = wanted.length >= 3 && name.length >= 3 && (name.includes(wanted) || wanted.includes(name))
   if (!holds && Math.abs(wanted.length - name.length) > differenceMax) return undefined
-  const edits = distance(wanted, name)
+  // Letters in the wrong order are one slip of the fingers, however many edits they count as.
+  const edits = sorted(wanted) === sorted(name) ? Math.min(1, distance(wanted, name)) : distance(wanted, name)
   if (holds) return Math.min(edits, 1.5)
   return edits <= differenceMax && edits < Math.max(wanted.length, name.length) ? edits : undefined
+}
+
+function sorted (name: string): string {
+  return [...name].sort().join('')
 }
 
 function fold (name: string): string {

@@ -5,6 +5,8 @@ import { SUGGESTIONS_MAX, SUGGEST_NAMES_MAX, SUGGEST_NAME_UNITS_MAX, SUGGEST_UNI
 const tools = ['read_file', 'write_file', 'list_directory', 'search_nodes', 'add', 'echo']
 
 for (const [wanted, nearest] of [
+  ['raed_fiel', ['read_file']],
+  ['ecoh', ['echo']],
   ['raed_file', ['read_file']],
   ['readFile', ['read_file']],
   ['READ-FILE', ['read_file']],

@@ -110,7 +110,7 @@ scene('an unknown tool, agent or peer is refused with the nearest names', async 
   await knows(alice, 'count')
   assert.equal((await fails(alice.call('cuont'), 'UNKNOWN_TOOL')).details['nearest'], ['count'])
   assert.equal((await fails(alice.call('count', {}, { agent: 'wrods' }), 'UNKNOWN_AGENT')).details['nearest'], ['words'])
-  assert.equal((await fails(alice.call('count', {}, { peer: 'bobb' }), 'UNKNOWN_PEER')).details['nearest'], ['bob'])
+  assert.equal((await fails(alice.call('count', {}, { peer: 'bbo' }), 'UNKNOWN_PEER')).details['nearest'], ['bob'])
 })
 
 scene('two agents with one tool are ambiguous until one is named; of one pool they are not', async lab => {
