@@ -33,12 +33,12 @@ const NODE_EXTERNAL = ['level', 'classic-level', 'memory-level', 'yjs', 'bufferu
  */
 const namesToFiles: Plugin = {
   name: 'names to files',
-  setup ({ onLoad }) {
+  setup (build) {
     const files = new Map<string, string>()
     for (const [, list = '', from = ''] of readFileSync(join(root, 'lib/index.ts'), 'utf8').matchAll(/^export \{([^}]*)\} from '([^']+)'/gm)) {
       for (const name of list.split(',')) files.set(name.trim(), from.replace(/^\.\//, '../'))
     }
-    onLoad({ filter: /\/lib\/cli\/[^/]+\.ts$/ }, ({ path }) => ({
+    build.onLoad({ filter: /\/lib\/cli\/[^/]+\.ts$/ }, ({ path }) => ({
       loader: 'ts',
       contents: readFileSync(path, 'utf8').replaceAll(/^import \{([^}]*)\} from 'mcp-swarm'$/gm, (_, list: string) =>
         // All on one line, so that source maps keep their lines.

@@ -10,7 +10,7 @@ export class Emitter<Events extends object> {
   on<Name extends keyof Events> (name: Name, listener: (event: Events[Name]) => void): () => void {
     const listeners = this.#listeners.get(name) ?? new Set()
     this.#listeners.set(name, listeners)
-    const entry: Listener = { hear: listener as (event: unknown) => void }
+    const entry: Listener = { hear: listener }
     listeners.add(entry)
     return () => { listeners.delete(entry) }
   }
@@ -20,7 +20,7 @@ export class Emitter<Events extends object> {
     for (const listener of [...listeners]) {
       if (!listeners.has(listener)) continue
       try {
-        listener.hear(event)
+        listener.hear(event as never)
       } catch (error) {
         queueMicrotask(() => { throw error })
       }
@@ -29,4 +29,4 @@ export class Emitter<Events extends object> {
 }
 
 /** An entry of its own for each `on`, so that one function listening twice can stop once. */
-interface Listener { hear (event: unknown): void }
+interface Listener { hear (event: never): void }

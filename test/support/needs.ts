@@ -1,7 +1,7 @@
 /** Tests that need more than Node: they say so, and are counted as skipped where it is missing. */
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import type { Test } from 'uvu'
+import type { Callback, Test } from 'uvu'
 
 const HELD = {
   chromium: () => findProgram('chromium', 'chromium-browser', 'google-chrome'),
@@ -18,11 +18,11 @@ export type Need = keyof typeof HELD
  * The suite itself where everything needed is there; otherwise its `skip`, after a line that the runner repeats.
  * Use: `needs(test, 'chromium')('a page joins', async () => …)`.
  */
-export function needs<Context> (test: Test<Context>, ...all: readonly Need[]): Test<Context> | Test<Context>['skip'] {
+export function needs<Context> (test: Test<Context>, ...all: readonly Need[]): (name: string, run: Callback<Context>) => void {
   const missing = all.filter(need => HELD[need]() === undefined)
   if (missing.length === 0) return test
   console.log(`\nneeds ${missing.join(' and ')}: tests skipped`)
-  return test.skip
+  return (name, run) => { test.skip(name, run) }
 }
 
 /** Where a program lies, or undefined. */
