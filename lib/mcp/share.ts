@@ -85,6 +85,7 @@ class Shared implements SharedServer {
   readonly #done: Promise<void>
   #session: ServerSession | undefined
   #catalogue: Catalogue = { tools: [] }
+  #names: ReadonlySet<string> = new Set()
   #down: { reason: string, sinceMs: number }
   #era: Era | undefined
   #inFlight = 0
@@ -128,7 +129,7 @@ class Shared implements SharedServer {
     if (session === undefined) {
       throw new SwarmError('UNAVAILABLE', `server ${this.name} is down: ${this.#down.reason}`, { details: { ...where, sinceMs: this.#down.sinceMs } })
     }
-    if (!this.#catalogue.tools.some(({ name }) => name === call.name)) {
+    if (!this.#names.has(call.name)) {
       throw new SwarmError('UNKNOWN_TOOL', `server ${this.name} has no tool ${call.name}`, { details: where })
     }
     const max = this.#options.callsInFlightMax ?? SHARED_CALLS_IN_FLIGHT_MAX
@@ -178,8 +179,7 @@ class Shared implements SharedServer {
     const sinceMs = clock.nowMs()
     this.#era = session.era
     this.#session = session
-    this.#catalogue = sameOr(this.#catalogue, session.catalogue)
-    this.#events.emit('change', undefined)
+    this.#offer(sameOr(this.#catalogue, session.catalogue))
     onServing()
     const stop = (): void => { void session.close() }
     signal.addEventListener('abort', stop, { once: true })
@@ -226,6 +226,7 @@ class Shared implements SharedServer {
   #offer (catalogue: Catalogue): void {
     if (this.#session === undefined) return // read again when it serves
     this.#catalogue = catalogue
+    this.#names = new Set(catalogue.tools.map(({ name }) => name))
     this.#events.emit('change', undefined)
   }
 
