@@ -1,7 +1,7 @@
-import { webSockets } from '@libp2p/websockets'
 import type { Network } from '../../lib/base/network.ts'
 import { openOver } from './open.ts'
 import type { NetworkOptions } from './open.ts'
+import { calmWebSockets } from './websocket.ts'
 
 export type { NetworkOptions } from './open.ts'
 
@@ -11,5 +11,5 @@ export type { NetworkOptions } from './open.ts'
  * @throws SwarmError ADDRESS_INVALID if `listen` names an address: a page cannot be dialled
  */
 export async function openNetwork (options: NetworkOptions): Promise<Network> {
-  return await openOver([webSockets()], options.listen ?? [], options)
+  return await openOver([calmWebSockets], options.listen ?? [], options)
 }

@@ -101,7 +101,9 @@ export class Libp2pNetwork implements Network {
 
   async #dial (peerId: string, targets: Parameters<typeof dialFirst>[1], signal: AbortSignal): Promise<Libp2pConnection> {
     const { transports, clock } = this.#parts
-    const dialled = await dialFirst(peerId, targets, transports, clock, AbortSignal.any([signal, this.#closing.signal]))
+    const dialled = await dialFirst(peerId, targets, transports, clock, AbortSignal.any([signal, this.#closing.signal])).catch((error: unknown) => {
+      throw this.#closed === undefined || signal.aborted ? error : new SwarmError('CLOSED', `dial ${peerId}: this peer has closed`, { cause: error })
+    })
     const connection = this.#byConnection.get(dialled)
     assert(connection !== undefined, 'libp2p tells of a connection before the dial resolves')
     if (connection.peerId !== peerId || !connection.isOpen) {

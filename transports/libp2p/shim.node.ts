@@ -12,5 +12,13 @@ promises.withResolvers ??= function withResolvers (): Resolvers {
   return resolvers as Resolvers
 }
 
+/** As a page's: an error that nobody listens for is not thrown. */
+class PageWebSocket extends WebSocket {
+  constructor (address: string | URL, protocols?: string | string[]) {
+    super(address, protocols)
+    this.on('error', () => { this.terminate() })
+  }
+}
+
 const globals = globalThis as unknown as { WebSocket?: unknown }
-globals.WebSocket ??= WebSocket
+globals.WebSocket ??= PageWebSocket

@@ -26,6 +26,7 @@ export class MemoryNetwork implements Network, Home {
   readonly #connections = new Set<MemoryConnection>()
   readonly #dialling = new Map<string, Promise<unknown>>()
   readonly #unadmitted = new Waiting(UNADMITTED_MAX, 'wait for admission')
+  readonly #closing = new AbortController()
   #isOpen = true
   #dialled = 0
 
@@ -86,6 +87,7 @@ export class MemoryNetwork implements Network, Home {
   async close (): Promise<void> {
     if (!this.#isOpen) return
     this.#isOpen = false
+    this.#closing.abort(new SwarmError('CLOSED', 'this peer has closed'))
     this.#hub.forget(this.address)
     for (const connection of [...this.#connections]) await connection.close()
   }
@@ -107,7 +109,7 @@ export class MemoryNetwork implements Network, Home {
 
   async #dial (peerId: string, targets: readonly string[], signal: AbortSignal): Promise<MemoryConnection> {
     const failures: string[] = targets.length === 0 ? ['no address is known'] : []
-    const bound = deadline(this.clock, DIAL_MS_MAX, signal)
+    const bound = deadline(this.clock, DIAL_MS_MAX, signal, this.#closing.signal)
     try {
       for (const target of targets) {
         const reached = await this.#reach(peerId, target, bound.signal)

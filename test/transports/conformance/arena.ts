@@ -1,4 +1,4 @@
-import { suite } from 'uvu'
+import type { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { SwarmError } from '../../../lib/base/error.ts'
 import type { ErrorCode } from '../../../lib/base/error.ts'

@@ -135,11 +135,11 @@ async function echo (connection: LibConnection, protocol: string): Promise<strin
 
 async function again (stranger: Libp2p, address: string, peerId: string): Promise<LibConnection> {
   const { multiaddr } = await import('@multiformats/multiaddr')
-  return await stranger.dial(multiaddr(`${address}/p2p/${peerId}`), { force: true } as never)
+  return await stranger.dial(multiaddr(`${address}/p2p/${peerId}`), { force: true })
 }
 
 function identifyOf (stranger: Libp2p): Identify {
-  return stranger.services['identify'] as unknown as Identify
+  return stranger.services['identify'] as Identify
 }
 
 function pingOf (stranger: Libp2p): { ping: (peer: PeerId) => Promise<number> } {

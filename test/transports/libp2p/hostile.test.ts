@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Connection as LibConnection } from '@libp2p/interface'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { systemClock } from '../../../lib/base/clock.ts'
 import type { ByteStream } from '../../../lib/base/network.ts'
 import { seededRandom } from '../../../lib/base/random.ts'
 import { until, within } from '../../support/within.ts'
@@ -120,6 +121,22 @@ test('survives noise at every stage of a connection', async () => {
   const friend = await openPeer()
   await within(5_000, 'a peer to get in afterwards', friend.dial(network.peerId, network.addresses(), new AbortController().signal))
   await Promise.all([friend.close(), network.close()])
+})
+
+test('survives malformed WebSocket frames', async () => {
+  const network = await openPeer(systemClock, ['/ip4/127.0.0.1/tcp/0/ws'])
+  const { host, port } = hostAndPort(network.addresses()[0] ?? '')
+  for (const frame of [[0xff, 0xff, 1, 2, 3], [0x82, 0x02, 1, 2], [0x88, 0x81, 0, 0, 0, 0, 1]]) {
+    const socket = connect({ host, port })
+    socket.on('error', () => { socket.destroy() })
+    const upgraded = new Promise(resolve => { socket.once('data', resolve) })
+    socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`)
+    await within(5_000, 'the upgrade', upgraded)
+    const gone = new Promise(resolve => { socket.once('close', resolve) })
+    socket.write(Uint8Array.from(frame))
+    await within(7_000, 'the end of it', gone)
+  }
+  await network.close()
 })
 
 test('breaks with a sender that ignores the window of a stream nobody reads', async () => {

@@ -70,7 +70,10 @@ test('closing does not wait for a frozen peer', async () => {
   const a = hub.network('a')
   const { toA } = await link(hub)
   hub.freeze('b')
+  const dialling = a.dial('c', ['/memory/2'], never()) // where the frozen peer lives
+  const failing = fails('CLOSED', /closed/, dialling)
   await within(1_000, 'close', a.close())
+  await failing
   assert.ok(toA)
 })
 
