@@ -1,11 +1,9 @@
-import { joinSwarm, sleep, systemClock, type Swarm } from 'mcp-swarm'
+import { joinSwarm, systemClock, type Swarm } from 'mcp-swarm'
 import { answer, isKnown } from './answer.ts'
 import { serveControl } from './control.ts'
+import { meet, MEET_MS_MAX } from './meet.ts'
 import type { AskOptions, Question } from './request.ts'
 import { readConfig, type Place } from './settings.ts'
-
-/** How long a command that only looks waits to meet the peers of this machine, in milliseconds. */
-export const MEET_MS_MAX = 2_000
 
 /** How long a command waits for a peer that offers the tool it wants to call, while there are peers still to be met. */
 export const SEEK_MS_MAX = 5_000
@@ -45,19 +43,9 @@ export async function visit (place: Place, question: Question, options: AskOptio
   const config = await readConfig(place.configPath)
   const swarm = await joinSwarm({ dir: place.dir, config: config && { ...config, servers: {}, swarm: { ...config.swarm, share: [] } } })
   try {
-    await meet(swarm, question, options.signal)
+    await meet(swarm, options.signal, () => question.do === 'call' && !isKnown(swarm, question) ? SEEK_MS_MAX : MEET_MS_MAX)
     return await answer(swarm, question, options)
   } finally {
     await swarm.close()
   }
 }
-
-/** Waits until every peer known to be on this machine has been met, with what it offers; of those that are slow, not for long. */
-async function meet (swarm: Swarm, question: Question, signal: AbortSignal): Promise<void> {
-  const startMs = systemClock.nowMs()
-  const isMet = (): boolean => !swarm.isLooking && swarm.peers().every(({ agents }) => agents.every(({ tools, reason }) => tools !== null || reason !== undefined))
-  const boundMs = (): number => question.do === 'call' && !isKnown(swarm, question) ? SEEK_MS_MAX : MEET_MS_MAX
-  while (!isMet() && systemClock.nowMs() - startMs < boundMs()) await sleep(systemClock, POLL_MS, signal)
-}
-
-const POLL_MS = 5

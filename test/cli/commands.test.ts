@@ -1,4 +1,5 @@
 // bound: 150 s
+import { chmodSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
@@ -6,6 +7,7 @@ import * as assert from 'uvu/assert'
 import { Home, type Facts, type Outcome, type Running } from './home.ts'
 
 const FIXTURE = fileURLToPath(new URL('../fixtures/servers/v2.mjs', import.meta.url))
+const DIES = fileURLToPath(new URL('../fixtures/servers/dies-at-start.mjs', import.meta.url))
 const test = suite('commands')
 const home = new Home()
 
@@ -19,9 +21,10 @@ test.before(async () => {
     mcpServers: {
       sums: { command: process.execPath, args: [FIXTURE] },
       gone: { command: 'no-such-command-here' },
+      dies: { command: process.execPath, args: [DIES] },
       hidden: { command: process.execPath, args: [FIXTURE] }
     },
-    swarm: { name: 'desk', share: ['sums', 'gone'] }
+    swarm: { name: 'desk', share: ['sums', 'gone', 'dies'] }
   })
   desk = home.start(['up', '--json', '--dir', deskFolder, '--config', config])
   ready = await desk.event(({ event }) => event === 'ready', 'ready')
@@ -43,11 +46,12 @@ test('up tells a program first that it is ready, who it is and where', () => {
   assert.is(ready['dir'], deskFolder)
 })
 
-test('a server that does not exist costs only itself', async () => {
-  const trouble = await desk.event(({ event }) => event === 'trouble', 'trouble')
-  assert.is(trouble['code'], 'SERVER_FAILED')
-  assert.match(String(trouble['message']), 'no-such-command-here')
-})
+for (const [what, words] of [['does not exist', 'no-such-command-here'], ['dies at start', 'API_URL is not set']] as const) {
+  test(`a server that ${what} costs only itself, and up says why`, async () => {
+    const trouble = await desk.event(({ event, message }) => event === 'trouble' && String(message).includes(words), 'trouble')
+    assert.is(trouble['code'], 'SERVER_FAILED')
+  })
+}
 
 test('status asks the running peer', async () => {
   const outcome = await home.run(['status', '--json', '--dir', deskFolder])
@@ -56,7 +60,7 @@ test('status asks the running peer', async () => {
   assert.is(peer['peerId'], ready['peerId'])
   assert.is(peer['pid'], desk.child.pid)
   assert.is(swarm['kind'], 'local')
-  assert.equal(agents.map(({ name, available }) => [name, available]).sort(), [['gone', false], ['sums', true]])
+  assert.equal(agents.map(({ name, available }) => [name, available]).sort(), [['dies', false], ['gone', false], ['sums', true]])
   const shown = await home.run(['status', '--dir', deskFolder])
   assert.match(shown.stdout, 'desk 12D3KooW')
   assert.match(shown.stdout, /sums +server +\d+ +running/)
@@ -69,7 +73,7 @@ test('peers joins for a moment where no peer runs', async () => {
   const peers = JSON.parse(outcome.stdout) as Facts[]
   assert.equal(peers.map(({ peerId, name, connected }) => [peerId, name, connected]), [[ready['peerId'], 'desk', true]])
   const shown = await home.run(['peers', '--dir', home.path('visitor')])
-  assert.match(shown.stdout, /desk +12D3KooW\w+ +connected +gone \(unavailable: .*\), sums \(\d+ tools\)/)
+  assert.match(shown.stdout, /desk +12D3KooW\w+ +connected +dies \(unavailable: .*\), gone \(unavailable: .*\), sums \(\d+ tools\)/)
   assert.match(shown.stderr, 'Next: mcp-swarm tools')
 })
 
@@ -209,6 +213,18 @@ for (const [args, words] of [
     assert.is(outcome.stdout, '')
   })
 }
+
+test('a key that others may read is refused, with what to do', async () => {
+  const other = new Home()
+  assert.is((await other.run(['peers', '--dir', other.path('peer')])).code, 0)
+  const key = other.path('data', 'mcp-swarm', 'local.key')
+  chmodSync(key, 0o644)
+  const outcome = await other.run(['peers', '--dir', other.path('peer')])
+  await other.close()
+  assert.is(outcome.code, 1)
+  assert.match(outcome.stderr, 'mcp-swarm: KEY_EXPOSED: ')
+  assert.match(outcome.stderr, key)
+})
 
 test('help and version are results', async () => {
   const help = await home.run(['--help'])

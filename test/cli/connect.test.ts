@@ -88,7 +88,8 @@ test('becomes the peer where none runs: initialize, list, call, progress', async
   const client = new Client(home.path('alone'))
   const { result } = await client.initialize() as { result: { protocolVersion: string } }
   assert.is(result.protocolVersion, '2025-11-25')
-  await client.untilListed('add')
+  const first = await client.request('tools/list') as { result: { tools: { name: string }[] } }
+  assert.ok(first.result.tools.some(({ name }) => name === 'add'), 'the first list has what others offer: many clients never ask again')
   assert.is(await client.add(2, 3), 5)
   await client.request('tools/call', { name: 'steps', arguments: { count: 3 }, _meta: { progressToken: 'p' } })
   const progress = client.running.lines.map(line => JSON.parse(line) as { method?: string, params?: { progress?: number } }).filter(({ method }) => method === 'notifications/progress')

@@ -62,10 +62,10 @@ export class Home {
   }
 
   /** Runs a command to its end. */
-  async run (args: readonly string[], options: { stdin?: string, env?: Record<string, string> } = {}): Promise<Outcome> {
+  async run (args: readonly string[], options: { stdin?: string, env?: Record<string, string>, boundMs?: number } = {}): Promise<Outcome> {
     const running = this.start(args, options)
     running.child.stdin.end(options.stdin ?? '')
-    return await running.outcome()
+    return await running.outcome(options.boundMs)
   }
 
   /** Ends whatever still runs, and removes the folder. */
@@ -102,8 +102,8 @@ export class Running {
     })
   }
 
-  async outcome (): Promise<Outcome> {
-    return await bounded(this.#outcome, 'a command to end', () => this.#said())
+  async outcome (boundMs = WAIT_MS_MAX): Promise<Outcome> {
+    return await bounded(this.#outcome, 'a command to end', () => this.#said(), boundMs)
   }
 
   /** The first line, past or to come, that is JSON and fits. */
@@ -134,11 +134,11 @@ export class Running {
   }
 }
 
-/** @throws when it takes longer than WAIT_MS_MAX */
-export async function bounded<Result> (promise: Promise<Result>, what: string, said = (): string => ''): Promise<Result> {
+/** @throws when it takes longer than `boundMs` */
+export async function bounded<Result> (promise: Promise<Result>, what: string, said = (): string => '', boundMs = WAIT_MS_MAX): Promise<Result> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => { reject(new Error(`waited ${WAIT_MS_MAX} ms for ${what}${said()}`)) }, WAIT_MS_MAX)
+    timer = setTimeout(() => { reject(new Error(`waited ${boundMs} ms for ${what}${said()}`)) }, boundMs)
   })
   return await Promise.race([promise, late]).finally(() => { clearTimeout(timer) })
 }
