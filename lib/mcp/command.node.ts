@@ -181,7 +181,7 @@ export class CommandTransport implements Transport {
   #whyEnded (code: number | null, signal: string | null): Trouble {
     const how = signal === null ? `exited with code ${code}` : `was ended by ${signal}`
     const last = lastOf(this.#said)
-    return { reason: last === undefined ? how : `${how}: ${last}`, details: { exitCode: code, signal, stderr: [...this.#said] } }
+    return { reason: how, said: last, details: { exitCode: code, signal, stderr: [...this.#said] } }
   }
 
   #whyNotStarted (error: Error): Trouble {

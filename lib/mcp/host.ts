@@ -35,7 +35,13 @@ export interface HostedAgent {
   close (): Promise<void>
 }
 
-export type Availability = { readonly available: true } | { readonly available: false, readonly reason: string }
+export type Availability = { readonly available: true } | {
+  readonly available: false
+  /** Every peer may see it. */
+  readonly reason: string
+  /** What it said last: for its owner alone. */
+  readonly said?: string
+}
 
 export interface ToolCall {
   readonly name: string

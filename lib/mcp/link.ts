@@ -33,8 +33,10 @@ export interface Link {
 }
 
 export interface Trouble {
-  /** `exited with code 1`, for example, and the last thing it said. */
+  /** `exited with code 1`, for example. Every peer may see it. */
   readonly reason: string
+  /** The last thing it said: for its owner alone, for nobody knows what secrets a dying server prints. */
+  readonly said?: string
   /** Nothing that was tried again in the same way would help: what a person should look at. */
   readonly check?: string
   /** Facts for a program, as plain JSON. */

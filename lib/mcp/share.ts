@@ -86,7 +86,7 @@ class Shared implements SharedServer {
   #session: ServerSession | undefined
   #catalogue: Catalogue = { tools: [] }
   #names: ReadonlySet<string> = new Set()
-  #down: { reason: string, sinceMs: number }
+  #down: { readonly reason: string, readonly said?: string, readonly sinceMs: number }
   #era: Era | undefined
   #inFlight = 0
 
@@ -155,12 +155,12 @@ class Shared implements SharedServer {
         const healthyMs = await this.#serve(tell)
         if (healthyMs >= HEALTHY_MS) failures = 1
       } catch (error) {
-        const { details: { reason } } = error as SwarmError
-        this.#goDown(typeof reason === 'string' ? reason : messageOf(error))
+        const { details: { reason, said } } = error as SwarmError
+        this.#goDown(typeof reason === 'string' ? reason : messageOf(error), typeof said === 'string' ? said : undefined)
         tell(error as SwarmError)
       }
       if (signal.aborted || !this.#canRestart) break
-      report?.(`server ${this.name} is down: ${this.#down.reason}`)
+      report?.(`server ${this.name} is down: ${this.#down.reason}${saying(this.#down.said)}`)
       await pause(clock, random.next() * Math.min(RESTART_MS.max, RESTART_MS.first * 2 ** (failures - 1)), signal)
     }
     if (!signal.aborted) return
@@ -186,7 +186,8 @@ class Shared implements SharedServer {
     if (signal.aborted) stop()
     await session.closed
     signal.removeEventListener('abort', stop)
-    this.#goDown(link.trouble()?.reason ?? 'it closed the connection')
+    const trouble = link.trouble()
+    this.#goDown(trouble?.reason ?? 'it closed the connection', trouble?.said)
     return clock.nowMs() - sinceMs
   }
 
@@ -218,8 +219,8 @@ class Shared implements SharedServer {
     const late = cause instanceof SwarmError && cause.code === 'TIMEOUT'
     const reason = late ? `it did not answer in ${startMsMax} ms` : trouble?.reason ?? messageOf(cause)
     const check = trouble?.check ?? (late ? 'check that it is an MCP server on stdio' : undefined)
-    return new SwarmError('SERVER_FAILED', `server ${this.name} failed to start: ${reason}${check === undefined ? '' : `; ${check}`}`, {
-      cause, details: { agent: this.name, reason, ...trouble?.details }
+    return new SwarmError('SERVER_FAILED', `server ${this.name} failed to start: ${reason}${saying(trouble?.said)}${check === undefined ? '' : `; ${check}`}`, {
+      cause, details: { agent: this.name, reason, said: trouble?.said, ...trouble?.details }
     })
   }
 
@@ -230,11 +231,15 @@ class Shared implements SharedServer {
     this.#events.emit('change', undefined)
   }
 
-  #goDown (reason: string): void {
+  #goDown (reason: string, said?: string): void {
     this.#session = undefined
-    this.#down = { reason, sinceMs: this.#options.clock.wallMs() }
+    this.#down = { reason, said, sinceMs: this.#options.clock.wallMs() }
     this.#events.emit('change', undefined)
   }
+}
+
+function saying (said: string | undefined): string {
+  return said === undefined ? '' : `: ${said}`
 }
 
 function opener (name: string, source: ServerSource, clock: Clock): { open: () => Link | Promise<Link>, canRestart: boolean } {

@@ -83,7 +83,7 @@ export function describe (facts: {
       kind,
       pool: agent.pool ?? null,
       available: agent.availability.available,
-      reason: agent.availability.available ? null : agent.availability.reason,
+      reason: agent.availability.available ? null : [agent.availability.reason, agent.availability.said].filter(Boolean).join(': '),
       tools: agent.catalogue.tools.length
     })),
     calls,

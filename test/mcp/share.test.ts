@@ -1,3 +1,4 @@
+// bound: 120 s
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -108,11 +109,12 @@ test('a server that dies in a call: that call is indeterminate, later ones wait 
   assert.is(lost.details['sent'], true)
   const { availability } = server
   assert.ok(!availability.available)
-  assert.is(availability.reason, 'exited with code 7: fatal: out of ideas')
+  assert.is(availability.reason, 'exited with code 7')
+  assert.is(availability.said, 'fatal: out of ideas')
   assert.ok(Math.abs((availability.sinceMs ?? 0) - Date.now()) < 60_000)
   const refused = await rejectsWith(server.callTool(toolCall('add', { a: 1, b: 1 })), 'UNAVAILABLE')
   assert.is(refused.details['sent'], false)
-  assert.match(refused.message, 'exited with code 7: fatal: out of ideas')
+  assert.is(refused.message, 'server notes is down: exited with code 7', 'what a dying server prints may be secret, and is for its owner alone')
   await until(server, () => server.availability.available, 'the restart')
   assert.is(server.catalogue, catalogue)
   assert.equal((await server.callTool(toolCall('add', { a: 1, b: 1 }))).structuredContent, { sum: 2 })
