@@ -6,7 +6,7 @@
 import './apart.ts'
 import assert from 'node:assert/strict'
 import { fileURLToPath } from 'node:url'
-import { joinSwarm, type Swarm } from 'mcp-swarm'
+import { joinSwarm } from 'mcp-swarm'
 
 const SERVER = fileURLToPath(import.meta.resolve('@modelcontextprotocol/server-everything/dist/index.js'))
 
@@ -20,7 +20,7 @@ try {
   console.log('desk shares the server "everything"')
 
   // Another peer needs no address, no registry and no config: it sees what is offered.
-  await offered(laptop, 'get-sum')
+  await laptop.offered({ tool: 'get-sum' }, { timeoutMs: 10_000 })
   const tools = laptop.find({ agent: 'everything' })
   console.log(`laptop sees ${tools.length} tools of ${tools[0]?.peerName}: ${tools.map(({ tool }) => tool.name).join(', ')}`)
   assert.ok(tools.length >= 5)
@@ -38,12 +38,4 @@ try {
   console.log('desk no longer shares it, and laptop knows')
 } finally {
   await Promise.all([desk.close(), laptop.close()])
-}
-
-/** Resolves as soon as somebody offers the tool: peers tell what they offer a moment after they have met. */
-async function offered (swarm: Swarm, tool: string): Promise<void> {
-  await swarm.joined({ timeoutMs: 10_000 })
-  while (swarm.find({ tool }).length === 0) {
-    await new Promise<void>(resolve => { const stop = swarm.on('tools:changed', () => { stop(); resolve() }) })
-  }
 }

@@ -3,14 +3,14 @@ import './apart.ts'
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { joinSwarm, SwarmError, type Swarm } from 'mcp-swarm'
+import { joinSwarm, SwarmError } from 'mcp-swarm'
 
 const other = fork(new URL('./agent.ts', import.meta.url))
 const ended = once(other, 'exit')
 const swarm = await joinSwarm({ name: 'reader' })
 
 try {
-  await offered(swarm, 'count_words')
+  await swarm.offered({ tool: 'count_words' }, { timeoutMs: 10_000 })
 
   const { structuredContent } = await swarm.call('count_words', { text: 'to be or not to be' })
   console.log('count_words:', structuredContent)
@@ -49,14 +49,6 @@ try {
   await swarm.close()
 }
 assert.equal(other.exitCode, 0)
-
-/** Resolves as soon as somebody offers the tool: peers tell what they offer a moment after they have met. */
-async function offered (swarm: Swarm, tool: string): Promise<void> {
-  await swarm.joined({ timeoutMs: 10_000 })
-  while (swarm.find({ tool }).length === 0) {
-    await new Promise<void>(resolve => { const stop = swarm.on('tools:changed', () => { stop(); resolve() }) })
-  }
-}
 
 async function failure (call: Promise<unknown>): Promise<SwarmError> {
   return await call.then(

@@ -60,11 +60,11 @@ export interface Connection {
 /** A reliable, ordered byte stream that either end can half-close. */
 export interface ByteStream {
   readonly protocol: string
-  /** Sends bytes, which the stream may keep. False: wait for `drained` before sending more. @throws SwarmError CLOSED */
+  /** Sends bytes, which the stream may keep. False: wait for `drained` before sending more; whoever does not is cut off. @throws SwarmError CLOSED */
   send (bytes: Uint8Array): boolean
   /** Resolves when the stream takes more, rejects with SwarmError CLOSED when it ends first. */
   drained (): Promise<void>
-  /** Starts reading; called exactly once, at once or later: bytes wait for it, up to a limit that resets the stream. */
+  /** Starts reading; called exactly once, at once or later: bytes wait for it, and hold their sender back. */
   read (reader: StreamReader): void
   /** Holds inbound bytes back, and with them the sender. */
   pause (): void

@@ -8,6 +8,7 @@ import { SwarmError } from '../base/error.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Random } from '../base/random.ts'
 import type { Directory, Provider } from '../directory/directory.ts'
+import { isBuiltin } from '../mcp/builtin.ts'
 import type { CallToolResult, Caller, Progress } from '../mcp/host.ts'
 import type { Pipes } from '../mcp/pipe-pool.ts'
 import { Breaker } from '../mesh/breaker.ts'
@@ -95,7 +96,10 @@ export class Calling {
 
   #choose (tool: string, { agent, peer, pool, definition }: CallOptions): Choice {
     const directory = this.#directory
-    const known = directory.find({ tool, pool, all: true }).filter(({ toolHash }) => definition === undefined || toolHash === definition)
+    const all = directory.find({ tool, pool, all: true }).filter(({ toolHash }) => definition === undefined || toolHash === definition)
+    // What every agent answers is meant only where an agent or peer is named, or where there is nothing else of that name.
+    const own = agent === undefined && peer === undefined ? all.filter(provider => !isBuiltin(provider.tool)) : all
+    const known = own.length > 0 ? own : all
     const living = known.filter(provider => directory.isLiving(provider.peerId))
     return choose(living.length > 0 ? living : known.map(asUnavailable), { tool, agent, peer }, {
       nowMs: this.#clock.nowMs(),

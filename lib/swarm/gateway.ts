@@ -1,6 +1,7 @@
 import { toolHash } from '../directory/catalogue.ts'
 import type { GatewayView } from '../mcp/gateway.ts'
 import type { GatewayTool, Prefix } from '../mcp/names.ts'
+import { CALL_MS_MAX } from './calling.ts'
 import type { Swarm } from './swarm.ts'
 
 /**
@@ -24,10 +25,12 @@ export function gatewayView (swarm: Swarm, { prefix }: { prefix?: Prefix } = {})
     },
     onChange: listener => swarm.on('tools:changed', listener),
     async call ({ agent, peerId, pool, tool }, args, options) {
-      if (pool === undefined) return await swarm.call(tool.name, args, { ...options, agent, peer: peerId })
+      // The client decides how long it waits, and cancels when it no longer does.
+      const bounds = { ...options, timeoutMs: CALL_MS_MAX }
+      if (pool === undefined) return await swarm.call(tool.name, args, { ...bounds, agent, peer: peerId })
       const definition = hashes.get(tool) ?? toolHash(tool)
       hashes.set(tool, definition)
-      return await swarm.call(tool.name, args, { ...options, pool, definition })
+      return await swarm.call(tool.name, args, { ...bounds, pool, definition })
     }
   }
 }

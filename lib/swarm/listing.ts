@@ -10,6 +10,7 @@ import type { ByteStream, Connection, Network } from '../base/network.ts'
 import type { Random } from '../base/random.ts'
 import type { Storage } from '../base/storage.ts'
 import { utf8 } from '../base/bytes.ts'
+import { canonicalJson } from '../base/json.ts'
 import { Directory, type Change } from '../directory/directory.ts'
 import { Exchange } from '../directory/exchange.ts'
 import { Keep } from '../directory/keep.ts'
@@ -49,6 +50,8 @@ export class Listing {
   readonly #keep: Keep
   readonly #exchanges = new Map<Connection, Exchange>()
   #incarnation = 0
+  /** What the last record tells of agents. */
+  #said: string | undefined
   #sequence = 0
   #isClosed = false
   #cancelTick: () => void = () => undefined
@@ -85,7 +88,11 @@ export class Listing {
     for (const [hash, catalogue] of hosting.catalogues()) {
       if (!this.directory.hasCatalogue(hash)) this.#tell(this.directory.addCatalogue(hash, catalogue, utf8(JSON.stringify(catalogue)).byteLength))
     }
-    this.#publish(hosting.entries(), false)
+    const entries = hosting.entries()
+    const said = canonicalJson(entries)
+    if (said === this.#said) return
+    this.#said = said
+    this.#publish(entries, false)
   }
 
   /** Begins the exchange on a new connection, if this end is to. */
@@ -156,6 +163,7 @@ export class Listing {
         catalogueTaken: (hash, text) => { this.#keep.saveCatalogue(hash, text) },
         outdated: record => {
           this.#incarnation = Math.max(this.#incarnation, record.incarnation + 1)
+          this.#said = undefined
           this.announce()
         }
       }

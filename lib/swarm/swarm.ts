@@ -47,6 +47,12 @@ export interface SwarmEvents {
   'trouble': Trouble
 }
 
+export interface WaitOptions {
+  /** Milliseconds. Default: for ever. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
 export interface ShareOptions {
   /** What the server is called in the swarm: 1 to 64 of `A-Z a-z 0-9 _ - .` */
   readonly name: string
@@ -153,29 +159,24 @@ export class Swarm {
   }
 
   /**
-   * Resolves when this peer has met at least one other and knows what it offers.
+   * Resolves when this peer has met at least one other. What that one offers follows a moment later: see `offered`.
    *
    * @throws SwarmError TIMEOUT after `timeoutMs` (default: waits for ever), ABORTED, CLOSED
    */
-  async joined ({ timeoutMs, signal }: { timeoutMs?: number, signal?: AbortSignal } = {}): Promise<void> {
-    if (this.peers().length > 0) return
-    const bound = timeoutMs === undefined ? undefined : deadline(this.#clock, timeoutMs)
-    const signals = [signal, bound?.signal, this.#closing.signal].filter(each => each !== undefined)
-    try {
-      await new Promise<void>((resolve, reject) => {
-        const stop = this.on('peer:joined', () => { resolve() })
-        for (const each of signals) {
-          const onAbort = (): void => {
-            stop()
-            reject(each.reason instanceof SwarmError ? each.reason : new SwarmError('ABORTED', 'waiting for another peer was given up', { cause: each.reason }))
-          }
-          if (each.aborted) onAbort()
-          else each.addEventListener('abort', onAbort, { once: true })
-        }
-      })
-    } finally {
-      bound?.done()
-    }
+  async joined (options: WaitOptions = {}): Promise<void> {
+    await this.#until('another peer', 'peer:joined', () => this.peers().length > 0 || undefined, options)
+  }
+
+  /**
+   * Resolves with the providers that `find` gives for a query as soon as there is one.
+   *
+   * @throws SwarmError TIMEOUT after `timeoutMs` (default: waits for ever), ABORTED, CLOSED
+   */
+  async offered (query: Query, options: WaitOptions = {}): Promise<Provider[]> {
+    return await this.#until(`a provider of ${JSON.stringify(query)}`, 'tools:changed', () => {
+      const found = this.find(query)
+      return found.length > 0 ? found : undefined
+    }, options)
   }
 
   /** Whether a peer that is known to be on this machine has not been met yet. */
@@ -288,6 +289,36 @@ export class Swarm {
     await this.close()
   }
 
+  /** Waits until `look` finds something, looking again at every such event. */
+  async #until<Found> (what: string, event: keyof SwarmEvents, look: () => Found | undefined, { timeoutMs, signal }: WaitOptions): Promise<Found> {
+    const bound = timeoutMs === undefined ? undefined : deadline(this.#clock, timeoutMs)
+    const signals = [this.#closing.signal, signal, bound?.signal].filter(each => each !== undefined)
+    const stops: (() => void)[] = []
+    try {
+      return await new Promise<Found>((resolve, reject) => {
+        for (const each of signals) {
+          const onAbort = (): void => {
+            reject(each.reason instanceof SwarmError
+              ? new SwarmError(each.reason.code, `waiting for ${what}: ${each.reason.message}`, { cause: each.reason })
+              : new SwarmError('ABORTED', `waiting for ${what} was given up`, { cause: each.reason }))
+          }
+          if (each.aborted) return onAbort()
+          each.addEventListener('abort', onAbort, { once: true })
+          stops.push(() => { each.removeEventListener('abort', onAbort) })
+        }
+        const check = (): void => {
+          const found = look()
+          if (found !== undefined) resolve(found)
+        }
+        stops.push(this.on(event, check))
+        check()
+      })
+    } finally {
+      bound?.done()
+      for (const stop of stops) stop()
+    }
+  }
+
   #assertOpen (): void {
     if (this.#closing.signal.aborted) throw new SwarmError('CLOSED', 'the swarm is closed')
   }
@@ -321,11 +352,14 @@ export class Swarm {
     }
   }
 
+  /** One that goes on is told of once. */
   #trouble (code: ErrorCode, message: string): void {
+    const known = this.#troubles.findIndex(trouble => trouble.message === message)
+    if (known !== -1) this.#troubles.splice(known, 1)
     const trouble = { code, message, atMs: this.#clock.wallMs() }
     this.#troubles.push(trouble)
     if (this.#troubles.length > TROUBLES_MAX) this.#troubles.shift()
-    this.#events.emit('trouble', trouble)
+    if (known === -1) this.#events.emit('trouble', trouble)
   }
 
   #serve (stream: ByteStream, connection: Connection): void {

@@ -317,6 +317,18 @@ scene('a call that pins a definition does not run another', async lab => {
   await fails(alice.call('count', { text: 'a' }, { definition: 'another' }), 'UNKNOWN_TOOL')
 })
 
+scene('the tools built into every agent do not make a like-named tool ambiguous', async lab => {
+  const [alice, bob] = [await lab.join('alice'), await lab.join('bob')]
+  const agent = bob.agent('parrot').tool('say', { description: 'Says' }, () => 'said')
+  await agent.start()
+  agent.tool('echo', { description: 'An echo of its own' }, () => 'own echo')
+  await counter(alice, 'words')
+  await until('the tool is there', () => alice.find({ tool: 'echo', agent: 'parrot' })[0]?.tool.description === 'An echo of its own')
+  assert.is(textOf(await alice.call('echo', { message: 'x' })), 'own echo')
+  assert.is(textOf(await alice.call('echo', { message: 'x' }, { agent: 'words' })), 'x')
+  assert.is(textOf(await alice.call('ping', {}, { peer: 'bob' })), 'pong')
+})
+
 scene('a coordinator fans a task out to every agent that can do it', async lab => {
   const [alice, bob, carol] = [await lab.join('alice'), await lab.join('bob'), await lab.join('carol')]
   await counter(bob, 'words')
@@ -327,6 +339,18 @@ scene('a coordinator fans a task out to every agent that can do it', async lab =
   const { succeeded, answers } = result.structuredContent as { succeeded: number, answers: { text: string }[] }
   assert.is(succeeded, 2)
   assert.equal(answers.map(({ text }) => text).sort(), ['bob: 2', 'carol: 2'])
+})
+
+scene('offered() resolves with the providers of a tool, now or once there are some, and ends by its time-out', async lab => {
+  const [alice, bob] = [await lab.join('alice'), await lab.join('bob')]
+  await fails(alice.offered({ tool: 'count' }, { timeoutMs: 10 }), 'TIMEOUT')
+  const waiting = alice.offered({ tool: 'count', peer: 'bob' })
+  await counter(bob, 'words')
+  assert.equal((await waiting).map(({ agent }) => agent.name), ['words'])
+  assert.is((await alice.offered({ tool: 'count' })).length, 1)
+  const never = fails(alice.offered({ tool: 'never' }), 'CLOSED')
+  await alice.close()
+  await never
 })
 
 scene('joined() ends by its time-out or its signal while nobody comes', async lab => {
