@@ -4,7 +4,7 @@ export type { Swarm, SwarmEvents, ShareOptions, HostOptions, WaitOptions } from 
 export type { JoinOptions, Seams } from './swarm/options.ts'
 export type { CallOptions } from './swarm/calling.ts'
 export { gatewayView } from './swarm/gateway.ts'
-export type { Status, PeerFacts, PeerStatus, AgentStatus } from './swarm/status.ts'
+export type { Status, PeerFacts, PeerStatus, AgentStatus, Trouble } from './swarm/status.ts'
 export { parseConfig } from './swarm/config.ts'
 export type { Config } from './swarm/config.ts'
 export { MCPAgent } from './mcp/agent.ts'

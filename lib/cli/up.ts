@@ -1,5 +1,5 @@
 /** `up`: runs a peer until it is asked to end, and tells what happens. */
-import type { AgentView, PeerView, Swarm } from 'mcp-swarm'
+import type { AgentView, PeerView, Swarm, Trouble } from 'mcp-swarm'
 import { useFolder } from './folder.ts'
 import { agentText, next } from './look.ts'
 import { becomeHolder, type Holder, type PeerOptions } from './peer.ts'
@@ -39,17 +39,18 @@ const EVENTS = ['peer:joined', 'peer:left', 'agent:added', 'agent:changed', 'age
 
 /** A line per event, the first of them `ready`. */
 function tellProgram ({ swarm, readyMs }: Holder, terminal: Terminal): () => void {
-  const { peer, swarm: { id, kind }, agents } = swarm.status()
+  const { peer, swarm: { id, kind }, agents, troubles } = swarm.status()
   const print = (event: string, facts: object): void => { terminal.print(JSON.stringify({ event, ...facts })) }
   print('ready', { peerId: peer.peerId, addresses: peer.addresses, gateway: null, name: peer.name, swarm: { id, kind }, dir: peer.dir, pid: peer.pid, agents, readyMs })
   const stops = EVENTS.map(name => swarm.on(name, facts => { print(name, facts ?? {}) }))
+  for (const trouble of troubles) print('trouble', trouble)
   for (const met of swarm.peers()) print('peer:joined', met)
   return () => { for (const stop of stops) stop() }
 }
 
 function tellPerson (swarm: Swarm, place: Place, terminal: Terminal): () => void {
   const { paint } = terminal
-  const { peer, swarm: { kind }, agents } = swarm.status()
+  const { peer, swarm: { kind }, agents, troubles } = swarm.status()
   const field = (name: string, value: string): string => `  ${paint('dim', name.padEnd(8))}${value}`
   terminal.print([
     `${paint('bold', plainLine(peer.name))} is up ${paint('dim', peer.peerId)}`,
@@ -81,14 +82,16 @@ function tellPerson (swarm: Swarm, place: Place, terminal: Terminal): () => void
     terminal.print(`${paint('green', '+')} ${plainLine(joined.name)} joined`)
     for (const agent of joined.agents) tellOffer(agent)
   }
+  const tellTrouble = ({ code, message }: Trouble): void => {
+    if (code === 'SERVER_FAILED') return tellOwn()
+    terminal.note(`${paint('red', '✗')} ${code}: ${plainLine(message)}`)
+  }
   tellOwn()
+  for (const trouble of troubles) tellTrouble(trouble)
   next(terminal, `mcp-swarm tools${place.flags}\n      claude mcp add swarm -- npx -y mcp-swarm connect${place.flags}`)
   const stops = [
     swarm.on('tools:changed', tellOwn),
-    swarm.on('trouble', ({ code, message }) => {
-      if (code === 'SERVER_FAILED') return tellOwn()
-      terminal.note(`${paint('red', '✗')} ${code}: ${plainLine(message)}`)
-    }),
+    swarm.on('trouble', tellTrouble),
     swarm.on('peer:joined', tellJoined),
     swarm.on('peer:left', peer => { terminal.print(`${paint('yellow', '-')} ${plainLine(peer.name)} left`) }),
     swarm.on('agent:added', tellOffer),
