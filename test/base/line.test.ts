@@ -91,23 +91,29 @@ test('bytes that are not UTF-8 reset the stream after the lines before them', ()
   assert.equal(heard.closed.map(codeOf), ['MALFORMED'])
 })
 
-test('a peer that sends byte by byte costs little more than its bytes', () => {
+test('a peer that sends byte by byte costs little more than its bytes', async () => {
   const { stream } = open({ lineBytesMax: 2 ** 17 })
-  const before = heldBytes()
+  const before = await heldBytes()
   for (let count = 0; count < 2 ** 17; count++) {
     // Each byte is a view of a buffer of its own, as a socket would give it.
     stream.reader?.data(new Uint8Array(1_024).subarray(0, 1).fill(97))
   }
-  const grown = heldBytes() - before
+  const grown = await heldBytes() - before
   assert.ok(grown < 2 ** 20, `holds ${grown} bytes for a line of ${2 ** 17}`)
 })
 
-function heldBytes (): number {
+/** Bytes in use after collecting what is not; V8 frees buffers beside the program, so it gets some turns for that. */
+async function heldBytes (): Promise<number> {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
-  collect()
-  const { arrayBuffers, heapUsed } = process.memoryUsage()
-  return arrayBuffers + heapUsed
+  let least = Infinity
+  for (let round = 0; round < 10; round++) {
+    collect()
+    await new Promise<void>(resolve => { setTimeout(resolve, 10) })
+    const { arrayBuffers, heapUsed } = process.memoryUsage()
+    least = Math.min(least, arrayBuffers + heapUsed)
+  }
+  return least
 }
 
 test('what arrives after the end of a stream is not heard', () => {

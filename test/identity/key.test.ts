@@ -60,7 +60,8 @@ test('a signature has one spelling: adding the group order is refused', () => {
 test('a key of small order, for which anybody can sign, signs nothing', () => {
   const identity = Uint8Array.from({ length: 32 }, (_, index) => index === 0 ? 1 : 0)
   const made = Uint8Array.from({ length: 64 }, (_, index) => index === 0 ? 1 : 0)
-  assert.ok(node.isSigned(identity, utf8('anything'), made), 'the platform itself takes it')
+  // Node 24 refuses it by itself.
+  if (Number.parseInt(process.versions.node) < 24) assert.ok(node.isSigned(identity, utf8('anything'), made), 'the platform itself takes it')
   assert.not(verify(identity, utf8('anything'), made))
   const negative = Uint8Array.from(identity)
   negative[31] = 0x80
