@@ -5,7 +5,7 @@
  * `npm run bench -- calls [--smoke]`. Nothing is asserted: a figure is a fact about a machine.
  */
 import { load, median, type Load } from './calls/load.ts'
-import { startNats } from './calls/nats.ts'
+import { startNats } from './rivals/nats.ts'
 import { startPeers, type Caller } from './calls/peer.ts'
 
 const smoke = process.argv.includes('--smoke')

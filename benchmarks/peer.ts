@@ -1,10 +1,17 @@
 /** A peer in a process of its own, for the benchmarks: does what its parent asks, and answers with what it measured. */
-import type { Swarm } from '../lib/index.ts'
-import { joinSwarm } from '../lib/swarm/join.ts' // loaded here, so that `join` measures joining and not reading modules
+import { joinSwarm, type Swarm } from 'mcp-swarm'
+import 'mcp-swarm/testing' // joinSwarm loads the rest at its first call, and this loads it now: `join` measures joining, not loading
+
+const loadMs = performance.now()
 
 let swarm: Swarm | undefined
 
 const VERBS: Record<string, (what: Record<string, string>) => Promise<unknown>> = {
+  /** Answers how long it took from the start of the process until the library was loaded. */
+  async loaded () {
+    return loadMs
+  },
+
   /** Joins; answers how long that took. */
   async join ({ dir, name }) {
     const startMs = performance.now()

@@ -30,7 +30,7 @@ export class PeerProcess {
 
   constructor (env: NodeJS.ProcessEnv) {
     this.#child = fork(fileURLToPath(new URL('./peer.ts', import.meta.url)), {
-      env, execArgv: ['--import', 'tsx', '--conditions=mcp-swarm-source'], stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+      env, execArgv: ['--import', 'tsx'], stdio: ['ignore', 'inherit', 'inherit', 'ipc']
     })
     this.#child.on('message', message => {
       const { id, answer, error } = message as { id: number, answer?: unknown, error?: string }

@@ -1,5 +1,5 @@
 /** A tool added at one of ten connected peers: how long until every other one can see it. Real TCP on loopback. */
-import { joinSwarm, type Swarm } from '../lib/index.ts'
+import { joinSwarm, type Swarm } from 'mcp-swarm'
 import { isSmoke, ms, quantile, report, temporaryUser } from './rig.ts'
 
 const PEERS = 10

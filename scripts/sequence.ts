@@ -1,4 +1,4 @@
-/** Runs scripts one after the other from the source, each in a bounded process; says how many passed and failed. */
+/** Runs scripts one after the other, each in a bounded process; says how many passed and failed. */
 import { runBounded } from './child.ts'
 
 export interface Sequence {
@@ -8,15 +8,17 @@ export interface Sequence {
   readonly boundMs: number
   /** Show output only of those that fail. */
   readonly quiet: boolean
+  /** Run against the built package, as its users have it, and not against the source. */
+  readonly built?: boolean
 }
 
 /** Runs those whose path holds one of the words on the command line, or all. Sets the exit code; none to run is a failure. */
-export async function runScripts ({ paths, args, boundMs, quiet }: Sequence): Promise<void> {
+export async function runScripts ({ paths, args, boundMs, quiet, built = false }: Sequence): Promise<void> {
   const words = process.argv.slice(2).filter(word => !word.startsWith('--'))
   const chosen = paths.filter(path => words.length === 0 || words.some(word => path.includes(word))).sort()
   let failed = 0
   for (const path of chosen) {
-    const end = await runBounded(process.execPath, ['--import', 'tsx', '--conditions=mcp-swarm-source', path, ...args], {
+    const end = await runBounded(process.execPath, ['--import', 'tsx', ...built ? [] : ['--conditions=mcp-swarm-source'], path, ...args], {
       cwd: process.cwd(), boundMs, onOutput: text => { if (!quiet) process.stdout.write(text) }
     })
     const passed = end.ending === 'own' && end.code === 0 && end.leftBehind.length === 0

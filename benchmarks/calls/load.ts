@@ -1,5 +1,5 @@
 /** Keeps a fixed number of calls in flight for a while, and tells how fast they were answered. */
-import { systemClock } from '../../lib/base/clock.ts'
+import { systemClock } from 'mcp-swarm'
 
 export interface Load {
   readonly callsPerSecond: number

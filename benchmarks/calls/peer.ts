@@ -1,5 +1,5 @@
 /** Our side: an agent at one peer, called by `swarm.call` from another process. Run by itself it is the process of the agent. */
-import { joinSwarm } from '../../lib/index.ts'
+import { joinSwarm } from 'mcp-swarm'
 import { temporaryUser } from '../rig.ts'
 import { PAYLOAD, serveUntilDone, startSide } from './side.ts'
 

@@ -15,7 +15,7 @@ export const PAYLOAD = { text: 'x'.repeat(100) }
 /** @param script of this folder */
 export async function startSide (script: string, ...args: readonly string[]): Promise<Side> {
   const file = new URL(script, import.meta.url).pathname
-  const child = spawn(process.execPath, ['--import', 'tsx', '--conditions=mcp-swarm-source', file, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['--import', 'tsx', file, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
   const gone = once(child, 'exit')
   const line = await Promise.race([
     once(createInterface({ input: child.stdout }), 'line').then(([text]) => String(text)),

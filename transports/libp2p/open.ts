@@ -5,13 +5,14 @@
  * every connection every 10 s and cuts the slow ones, admitted or not; who is healthy is decided above, in lib/mesh, which
  * knows its own lateness), no public resolver, no version in what identify tells.
  */
-import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import { privateKeyFromRaw } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
 import type { MultiaddrConnection } from '@libp2p/interface'
 import { noise } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
 import { createLibp2p } from 'libp2p'
 import type { Libp2pOptions } from 'libp2p'
+import { concatBytes } from '../../lib/base/bytes.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError, assert, messageOf } from '../../lib/base/error.ts'
 import type { Network } from '../../lib/base/network.ts'
@@ -58,7 +59,7 @@ export async function openOver (transports: readonly TransportFactory[], listen:
   let manager: Components['transportManager'] | undefined
   const [first, ...rest] = transports
   assert(first !== undefined, 'a network needs a transport')
-  const privateKey = await generateKeyPairFromSeed('Ed25519', options.key.seed)
+  const privateKey = privateKeyFromRaw(concatBytes(options.key.seed, options.key.publicKey))
   const node = await createLibp2p({
     privateKey,
     start: false,

@@ -2,10 +2,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
-import type { Caller } from './peer.ts'
-import { PAYLOAD, serveUntilDone, startSide } from './side.ts'
+import type { Caller } from '../calls/peer.ts'
+import { PAYLOAD, serveUntilDone, startSide } from '../calls/side.ts'
 
-/** The part of the client that is used here; its package is installed in benchmarks/ alone, so that types cannot come from it. */
+/** The part of the client that is used here; its package is installed in this folder alone, so that types cannot come from it. */
 interface NatsModule {
   connect (options: { servers: string }): Promise<NatsConnection>
 }
@@ -25,7 +25,7 @@ const SUBJECT = 'say'
 /** Starts server, replying process and a requesting client; says why not where the server or the client is not installed. */
 export async function startNats (): Promise<Caller | string> {
   const module = await load()
-  if (module === undefined) return 'the NATS client is not installed: npm ci --prefix benchmarks'
+  if (module === undefined) return 'the NATS client is not installed: npm ci --prefix benchmarks/rivals'
   const port = await freePort()
   const server = spawn('nats-server', ['-a', '127.0.0.1', '-p', String(port)], { stdio: ['ignore', 'ignore', 'pipe'] })
   const failed = once(server, 'error').then(() => 'nats-server is not installed: apt-get install nats-server')
