@@ -251,7 +251,7 @@ export class MCPAgent implements HostedAgent {
   #enter (status: AgentStatus): void {
     this.#status = status
     this.#events.emit('status', status)
-    this.#tell()
+    this.#events.emit('change', undefined) // at once: whoever awaited the status may rely on what follows from it
   }
 
   #offerChanged (): void {

@@ -85,6 +85,13 @@ export class Hosting {
     return this.all().some(({ agent, rules }) => this.#hashOf(agent.catalogue) === hash && allows(rules, who))
   }
 
+  /** Tells now of what has changed in this turn, rather than at its end. */
+  settle (): void {
+    if (!this.#telling) return
+    this.#telling = false
+    this.#onChange()
+  }
+
   /** Ends every agent and server. */
   async close (): Promise<void> {
     const hosted = this.all()
@@ -108,10 +115,7 @@ export class Hosting {
   #tell (): void {
     if (this.#telling) return
     this.#telling = true
-    afterTurn(() => {
-      this.#telling = false
-      this.#onChange()
-    })
+    afterTurn(() => { this.settle() })
   }
 
   #hashOf (catalogue: Catalogue): string {

@@ -230,6 +230,7 @@ export class Swarm {
 
   /** Living providers, from what is known here: no waiting. Best narrowed by `tool`. */
   find (query: Query = {}): Provider[] {
+    this.#hosting.settle()
     return this.#listing.directory.find(query)
   }
 
@@ -242,6 +243,7 @@ export class Swarm {
    */
   async call (tool: string, args: object = {}, options: CallOptions = {}): Promise<CallToolResult> {
     this.#assertOpen()
+    this.#hosting.settle()
     return await this.#calling.call(tool, args as JsonObject, options)
   }
 

@@ -71,6 +71,14 @@ scene('a peer calls its own agents directly, and alone', async lab => {
   assert.is(textOf(await alice.call('count', { text: 'a b' })), 'alice: 2')
 })
 
+scene('once an agent has started, its own peer can call it', async lab => {
+  const alice = await lab.join('alice')
+  const agent = alice.agent('words').tool('count', { description: 'Counts' }, () => 'here')
+  await agent.start()
+  assert.is(alice.find({ tool: 'count' }).length, 1)
+  assert.is(textOf(await alice.call('count')), 'here')
+})
+
 scene('an agent is not offered before it is started, nor after it has stopped', async lab => {
   const [alice, bob] = [await lab.join('alice'), await lab.join('bob')]
   const agent = bob.agent('words').tool('count', { description: 'Counts' }, () => 'x')
