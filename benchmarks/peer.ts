@@ -1,5 +1,5 @@
 /** A peer in a process of its own, for the benchmarks: does what its parent asks, and answers with what it measured. */
-import { joinSwarm, type Swarm } from 'mcp-swarm'
+import { joinSwarm, SwarmError, type Swarm } from 'mcp-swarm'
 import 'mcp-swarm/testing' // joinSwarm loads the rest at its first call, and this loads it now: `join` measures joining, not loading
 
 const loadMs = performance.now()
@@ -22,7 +22,7 @@ const VERBS: Record<string, (what: Record<string, string>) => Promise<unknown>> 
   /** Offers an agent with one tool. */
   async offer ({ agent: name = 'agent', tool = 'echo_back', pool }) {
     const agent = joined().agent(name, { pool })
-    agent.tool(tool, { description: 'Answers its text', input: { type: 'object', properties: { text: { type: 'string' } } } }, ({ text }) => String(text))
+    agent.tool(tool, { description: 'Answers its text', input: { type: 'object', properties: { text: { type: 'string' } } } }, ({ text }) => text as string)
     await agent.start()
   },
 
@@ -59,7 +59,7 @@ const VERBS: Record<string, (what: Record<string, string>) => Promise<unknown>> 
   /** Calls with a deadline; answers how it ended and after how long. */
   async call ({ tool = 'echo_back', timeoutMs }) {
     const startMs = performance.now()
-    const code = await joined().call(tool, { text: 'x' }, { timeoutMs: Number(timeoutMs) }).then(() => 'ok', (error: { code?: string }) => error.code ?? String(error))
+    const code = await joined().call(tool, { text: 'x' }, { timeoutMs: Number(timeoutMs) }).then(() => 'ok', (error: unknown) => error instanceof SwarmError ? error.code : String(error))
     return { code, tookMs: performance.now() - startMs }
   },
 

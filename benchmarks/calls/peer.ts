@@ -10,7 +10,7 @@ export interface Caller {
 
 export async function startPeers (): Promise<Caller> {
   Object.assign(process.env, temporaryUser().env)
-  const side = await startSide('peer.ts', 'agent')
+  const side = await startSide(new URL('./peer.ts', import.meta.url), 'agent')
   const swarm = await joinSwarm({ name: 'caller' })
   while (swarm.find({ tool: 'say' }).length === 0) {
     await new Promise<void>(resolve => {

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 
 export interface Side {
   /** What it said when it was ready, one JSON line. */
@@ -12,14 +13,12 @@ export interface Side {
 /** What every call sends, and gets back. */
 export const PAYLOAD = { text: 'x'.repeat(100) }
 
-/** @param script of this folder */
-export async function startSide (script: string, ...args: readonly string[]): Promise<Side> {
-  const file = new URL(script, import.meta.url).pathname
-  const child = spawn(process.execPath, ['--import', 'tsx', file, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
+export async function startSide (script: URL, ...args: readonly string[]): Promise<Side> {
+  const child = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(script), ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
   const gone = once(child, 'exit')
   const line = await Promise.race([
     once(createInterface({ input: child.stdout }), 'line').then(([text]) => String(text)),
-    gone.then(() => { throw new Error(`${script} ended before it was ready`) })
+    gone.then(() => { throw new Error(`${script.pathname} ended before it was ready`) })
   ])
   return {
     ready: JSON.parse(line),

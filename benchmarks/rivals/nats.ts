@@ -35,17 +35,25 @@ export async function startNats (): Promise<Caller | string> {
   const trouble = await Promise.race([failed, ready])
   if (trouble !== undefined) return trouble
   const servers = `nats://127.0.0.1:${port}`
-  const side = await startSide('nats.ts', 'reply', servers)
-  const connection = await module.connect({ servers })
-  return {
-    call: async () => (await connection.request(SUBJECT, JSON.stringify(PAYLOAD), { timeout: 10_000 })).json(),
-    stop: async () => {
-      await connection.close()
-      await side.stop()
-      const gone = once(server, 'exit')
-      server.kill()
-      await gone
+  const stop = async (): Promise<void> => {
+    const gone = once(server, 'exit')
+    server.kill()
+    await gone
+  }
+  try {
+    const side = await startSide(new URL('./nats.ts', import.meta.url), 'reply', servers)
+    const connection = await module.connect({ servers })
+    return {
+      call: async () => (await connection.request(SUBJECT, JSON.stringify(PAYLOAD), { timeout: 10_000 })).json(),
+      stop: async () => {
+        await connection.close()
+        await side.stop()
+        await stop()
+      }
     }
+  } catch (error) {
+    await stop()
+    throw error
   }
 }
 

@@ -151,7 +151,7 @@ export function readNeighbour (text: string, peerId: string): Neighbour | undefi
     const { v, peerId: named, pid, addresses } = facts
     if (!isObject(facts) || v !== 1 || named !== peerId || !Number.isSafeInteger(pid) || !Array.isArray(addresses)) return undefined
     if (!addresses.every(address => typeof address === 'string')) return undefined
-    return { peerId, processId: pid as number, addresses: (addresses as string[]).slice(0, ADDRESSES_MAX) }
+    return { peerId, processId: pid as number, addresses: (addresses).slice(0, ADDRESSES_MAX) }
   } catch (error) {
     if (error instanceof SwarmError) return undefined
     throw error

@@ -45,11 +45,11 @@ function scene (name: string, body: () => Promise<void>): void {
   })
 }
 
-test.after(user.leave)
+test.after(async () => { await user.leave() })
 
 async function offerEcho (swarm: Swarm): Promise<void> {
   const agent = swarm.agent('echoes')
-  agent.tool('say', { description: 'Says it', input: { type: 'object', properties: { text: { type: 'string' } } } }, ({ text }) => String(text))
+  agent.tool('say', { description: 'Says it', input: { type: 'object', properties: { text: { type: 'string' } } } }, ({ text }) => text as string)
   await agent.start()
 }
 
