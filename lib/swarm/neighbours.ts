@@ -42,6 +42,8 @@ export interface NeighbourEvents {
   readonly onBroken: (peerId: string) => void
   /** It is gone. */
   readonly onLost: (peerId: string, reason: SwarmError) => void
+  /** Peers of this machine cannot be found for now. */
+  readonly onTrouble: (error: SwarmError) => void
 }
 
 export class Neighbours {
@@ -85,7 +87,7 @@ export class Neighbours {
   }
 
   /** Looks for peers of this machine, and is found by them, from now on. */
-  async discover (options: Omit<RendezvousOptions, 'onFound' | 'onGone'>, open = openFolder): Promise<void> {
+  async discover (options: Omit<RendezvousOptions, 'onFound' | 'onGone' | 'onTrouble'>, open = openFolder): Promise<void> {
     this.#rendezvous = await open({
       ...options,
       onFound: ({ peerId, addresses }) => {
@@ -95,7 +97,8 @@ export class Neighbours {
       onGone: peerId => {
         this.#named.delete(peerId)
         if (this.links.get(peerId) === undefined) this.#dialler.forget(peerId)
-      }
+      },
+      onTrouble: this.#events.onTrouble
     })
   }
 
@@ -121,11 +124,14 @@ export class Neighbours {
   }
 
   async close (): Promise<void> {
-    await this.#rendezvous?.close()
-    this.#stopAdmitting()
-    this.#keeper.close()
-    this.links.close()
-    await this.#dialler.close()
+    try {
+      await this.#rendezvous?.close()
+    } finally {
+      this.#stopAdmitting()
+      this.#keeper.close()
+      this.links.close()
+      await this.#dialler.close()
+    }
   }
 
   #failed (peerId: string, error: SwarmError, attempts: number): void {

@@ -4,14 +4,15 @@
  *
  * Invariants: the folder belongs to this user and nobody else may enter it (checked, not assumed); a file is written whole
  * or not at all; what a file says is only a hint, since the handshake proves who answers; a file outlives its process only
- * until somebody fails to dial it. A peer whose file is swept away by a cleaner of temporary files writes it again.
+ * until somebody fails to dial it. A peer whose file, or whose whole folder, is swept away by a cleaner of temporary files
+ * makes it again. Once open, a folder that cannot be used for a while costs only time: it is told of, and tried again.
  */
 import { watch } from 'node:fs'
 import { lstat, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { checkPrivateFolder, runtimeFolder } from '#folder'
 import { isRunning, processId } from '#platform'
-import { SwarmError } from '../base/error.ts'
+import { SwarmError, messageOf } from '../base/error.ts'
 import { isObject, parseObject } from '../base/json.ts'
 import { publicKeyOf } from '../identity/key.ts'
 import type { Neighbour, Rendezvous, RendezvousOptions } from './rendezvous.ts'
@@ -31,12 +32,14 @@ export const SCAN_MS = 5000
 const ENDING = '.json'
 
 export async function openRendezvous (options: RendezvousOptions): Promise<Rendezvous> {
-  await checkPrivateFolder(runtimeFolder())
-  const folder = join(runtimeFolder(), options.swarmId)
-  await checkPrivateFolder(folder)
-  const rendezvous = new FolderRendezvous(folder, options)
-  await rendezvous.open()
-  return rendezvous
+  const rendezvous = new FolderRendezvous(join(runtimeFolder(), options.swarmId), options)
+  try {
+    await rendezvous.open()
+    return rendezvous
+  } catch (error) {
+    await rendezvous.close().catch(() => undefined) // what failed first says more
+    throw error
+  }
 }
 
 class FolderRendezvous implements Rendezvous {
@@ -47,7 +50,9 @@ class FolderRendezvous implements Rendezvous {
   #scanning: Promise<void> | undefined
   #scanAgain = false
   #closed = false
-  #stops: (() => void)[] = []
+  #isFailing = false
+  #stopWatching = (): void => {}
+  #cancelScan = (): void => {}
 
   constructor (folder: string, options: RendezvousOptions) {
     this.#folder = folder
@@ -55,9 +60,12 @@ class FolderRendezvous implements Rendezvous {
   }
 
   async open (): Promise<void> {
-    await this.#writeOwn()
-    this.#watch()
-    await this.#scan()
+    try {
+      await this.#settleIn()
+      await this.#scan()
+    } catch (cause) {
+      throw this.#failure(cause)
+    }
     this.#scanLater()
   }
 
@@ -71,24 +79,58 @@ class FolderRendezvous implements Rendezvous {
   async close (): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    for (const stop of this.#stops) stop()
-    await this.#scanning
+    this.#stopWatching()
+    this.#cancelScan()
+    await this.#scanning?.catch(() => undefined) // whoever asked for that scan has its error
     await rm(this.#pathOf(this.#options.peerId), { force: true })
   }
 
+  /** Makes the folder where it is missing, is found in it, and is told of its changes. */
+  async #settleIn (): Promise<void> {
+    await checkPrivateFolder(dirname(this.#folder))
+    await checkPrivateFolder(this.#folder)
+    await this.#writeOwn()
+    this.#watch()
+  }
+
+  /** The system may have no watches left: the regular scan goes on finding peers, only later. */
   #watch (): void {
-    const watcher = watch(this.#folder, { persistent: false }, () => { void this.#scan() })
-    // The system may have no watches left: the regular scan goes on finding peers, only later.
-    watcher.on('error', () => { watcher.close() })
-    this.#stops.push(() => { watcher.close() })
+    this.#stopWatching()
+    this.#stopWatching = () => {}
+    if (this.#closed) return
+    try {
+      const watcher = watch(this.#folder, { persistent: false }, () => { this.#scanNow() })
+      watcher.on('error', () => { watcher.close() })
+      this.#stopWatching = () => { watcher.close() }
+    } catch (cause) {
+      this.#tell(cause)
+    }
   }
 
   #scanLater (): void {
     if (this.#closed) return
-    const cancel = this.#options.clock.after(SCAN_MS * (0.75 + this.#options.random.next() / 2), () => {
-      void this.#scan().then(() => { this.#scanLater() })
+    const { clock, random } = this.#options
+    this.#cancelScan()
+    this.#cancelScan = clock.after(SCAN_MS * (0.75 + random.next() / 2), () => {
+      this.#scanNow()
+      this.#scanLater()
     })
-    this.#stops = [...this.#stops.slice(0, 1), cancel]
+  }
+
+  #scanNow (): void {
+    this.#scan().then(() => { this.#isFailing = false }, (error: unknown) => { this.#tell(error) })
+  }
+
+  /** Once for each time it begins to fail: it is tried again every few seconds. */
+  #tell (cause: unknown): void {
+    if (this.#isFailing || this.#closed) return
+    this.#isFailing = true
+    this.#options.onTrouble?.(this.#failure(cause))
+  }
+
+  #failure (cause: unknown): SwarmError {
+    if (cause instanceof SwarmError) return cause
+    return new SwarmError('FOLDER_UNUSABLE', `rendezvous folder ${this.#folder} cannot be used: ${messageOf(cause)}`, { cause, details: { folder: this.#folder } })
   }
 
   /** One scan at a time; a change during a scan causes one more. */
@@ -101,13 +143,24 @@ class FolderRendezvous implements Rendezvous {
   async #scanWhileAsked (): Promise<void> {
     while (this.#scanAgain && !this.#closed) {
       this.#scanAgain = false
-      const names = (await readdir(this.#folder)).filter(name => name.endsWith(ENDING)).slice(0, NEIGHBOURS_MAX)
-      const present = new Set(names.map(name => name.slice(0, -ENDING.length)))
-      if (!present.delete(this.#options.peerId)) await this.#writeOwn()
+      const present = new Set(await this.#list())
+      // Not there: then neither may the folder be that we watch.
+      if (!present.delete(this.#options.peerId)) await this.#settleIn()
       for (const peerId of this.#seen.keys()) {
         if (!present.has(peerId)) this.#forget(peerId)
       }
       for (const peerId of present) await this.#look(peerId)
+    }
+  }
+
+  /** The peers that have a file. */
+  async #list (): Promise<string[]> {
+    try {
+      const names = (await readdir(this.#folder)).filter(name => name.endsWith(ENDING)).slice(0, NEIGHBOURS_MAX)
+      return names.map(name => name.slice(0, -ENDING.length))
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') return [] // swept away
+      throw error
     }
   }
 
@@ -127,7 +180,8 @@ class FolderRendezvous implements Rendezvous {
       this.#seen.set(peerId, { version, neighbour })
       if (neighbour !== undefined && !this.#closed) this.#options.onFound(neighbour)
     } catch (error) {
-      if ((error as { code?: unknown }).code !== 'ENOENT') throw error // it left between the listing and the look
+      // It left between the listing and the look, or cannot be read: one file hides no other, and is looked at again.
+      if (codeOf(error) === undefined) throw error
     }
   }
 
@@ -141,6 +195,12 @@ class FolderRendezvous implements Rendezvous {
   #pathOf (peerId: string): string {
     return join(this.#folder, peerId + ENDING)
   }
+}
+
+/** The system's name for what went wrong; undefined for anything else. */
+function codeOf (error: unknown): string | undefined {
+  const { code, syscall } = error as { code?: string, syscall?: string }
+  return syscall === undefined ? undefined : code
 }
 
 /** @returns undefined for a file of another version, of rubbish, or that speaks for another peer: it is passed over */

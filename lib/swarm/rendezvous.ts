@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts'
+import type { SwarmError } from '../base/error.ts'
 import type { Random } from '../base/random.ts'
 
 /** A peer of this machine, as its own file in the rendezvous folder names it: a hint, proven only by dialling. */
@@ -19,6 +20,8 @@ export interface RendezvousOptions {
   readonly onFound: (neighbour: Neighbour) => void
   /** Called when a peer has taken its file away. */
   readonly onGone: (peerId: string) => void
+  /** Peers cannot be found for now, nor find this one; it goes on trying. Called once for each time that this begins. */
+  readonly onTrouble?: (error: SwarmError) => void
 }
 
 export interface Rendezvous {

@@ -126,7 +126,8 @@ export class Swarm {
         onLink: connection => { this.#listing.begin(connection) },
         onMoved: peerId => { this.#pipes.renewPeer(peerId) },
         onBroken: peerId => { this.#pipes.closePeer(peerId) },
-        onLost: peerId => { this.#listing.lose(peerId) }
+        onLost: peerId => { this.#listing.lose(peerId) },
+        onTrouble: ({ code, message }) => { this.#trouble(code, message) }
       }
     })
     this.#pipes = new Pipes({

@@ -1,15 +1,17 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { chmod, mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { systemClock } from '../../lib/base/clock.ts'
+import { systemClock, type Clock } from '../../lib/base/clock.ts'
 import { SwarmError } from '../../lib/base/error.ts'
 import { seededRandom, systemRandom } from '../../lib/base/random.ts'
 import { generateKey } from '../../lib/identity/key.ts'
-import { ADDRESSES_MAX, NEIGHBOUR_BYTES_MAX, openRendezvous, readNeighbour } from '../../lib/swarm/rendezvous.node.ts'
+import { ADDRESSES_MAX, NEIGHBOUR_BYTES_MAX, SCAN_MS, openRendezvous, readNeighbour } from '../../lib/swarm/rendezvous.node.ts'
 import type { Neighbour, Rendezvous } from '../../lib/swarm/rendezvous.ts'
+import { VirtualClock } from '../support/clock.ts'
 import { until } from '../support/within.ts'
 import { becomeUser } from './user.ts'
 
@@ -17,18 +19,29 @@ const user = await becomeUser()
 const opened: Rendezvous[] = []
 let swarms = 0
 
-interface Watcher { readonly peerId: string, readonly found: Map<string, Neighbour>, readonly rendezvous: Rendezvous }
+interface Watcher { readonly peerId: string, readonly found: Map<string, Neighbour>, readonly rendezvous: Rendezvous, readonly troubles: SwarmError[] }
 
-async function watchFrom (swarmId: string, addresses = ['/ip4/127.0.0.1/tcp/1']): Promise<Watcher> {
+/** What would have taken the process down. */
+const disasters: unknown[] = []
+process.on('unhandledRejection', error => { disasters.push(error) })
+
+test.after.each(async () => {
+  for (let turn = 0; turn < 10; turn++) await new Promise(resolve => { setImmediate(resolve) })
+  assert.equal(disasters.splice(0), [])
+})
+
+async function watchFrom (swarmId: string, addresses = ['/ip4/127.0.0.1/tcp/1'], clock: Clock = systemClock): Promise<Watcher> {
   const { peerId } = generateKey(systemRandom)
   const found = new Map<string, Neighbour>()
+  const troubles: SwarmError[] = []
   const rendezvous = await openRendezvous({
-    swarmId, peerId, addresses, clock: systemClock, random: seededRandom(1),
+    swarmId, peerId, addresses, clock, random: seededRandom(1),
     onFound: neighbour => { found.set(neighbour.peerId, neighbour) },
-    onGone: gone => { found.delete(gone) }
+    onGone: gone => { found.delete(gone) },
+    onTrouble: error => { troubles.push(error) }
   })
   opened.push(rendezvous)
-  return { peerId, found, rendezvous }
+  return { peerId, found, rendezvous, troubles }
 }
 
 function freshSwarm (): string {
@@ -85,6 +98,48 @@ test('a file swept away by others is written again', async () => {
   for (let turn = 0; turn < 500 && !(await names()).includes(`${one.peerId}.json`); turn++) await new Promise(resolve => { setImmediate(resolve) })
   assert.ok((await names()).includes(`${one.peerId}.json`))
   await until('the other sees it', () => other.found.has(one.peerId))
+})
+
+test('a folder swept away by others is made again, and peers still find each other in it', async () => {
+  const swarmId = freshSwarm()
+  const [one, other] = [await watchFrom(swarmId), await watchFrom(swarmId)]
+  await until('they have met', () => one.found.has(other.peerId))
+  await rm(folderOf(swarmId), { recursive: true })
+  await until('both are back', () => existsSync(join(folderOf(swarmId), `${one.peerId}.json`)) && existsSync(join(folderOf(swarmId), `${other.peerId}.json`)))
+  assert.is((await stat(folderOf(swarmId))).mode & 0o777, 0o700)
+  const third = await watchFrom(swarmId)
+  await until('the third is found by both', () => one.found.has(third.peerId) && other.found.has(third.peerId))
+  assert.equal([...third.found.keys()].sort(), [one.peerId, other.peerId].sort())
+  assert.equal([...one.troubles, ...other.troubles], [])
+})
+
+test('a folder that cannot be used for a while is told of once, and used again afterwards', async () => {
+  const swarmId = freshSwarm()
+  const clock = new VirtualClock()
+  const one = await watchFrom(swarmId, undefined, clock)
+  const draft = join(folderOf(swarmId), `.${one.peerId}`)
+  await mkdir(draft) // it can write no file
+  await rm(join(folderOf(swarmId), `${one.peerId}.json`))
+  await until('it is told of', () => one.troubles.length > 0)
+  for (let round = 0; round < 3; round++) await clock.advance(2 * SCAN_MS)
+  assert.equal(one.troubles.map(({ code }) => code), ['FOLDER_UNUSABLE'])
+  await rm(draft, { recursive: true })
+  await clock.advance(2 * SCAN_MS)
+  await until('it is back', () => existsSync(join(folderOf(swarmId), `${one.peerId}.json`)))
+  await one.rendezvous.close()
+  assert.is(clock.pending, 0)
+})
+
+test('a start that fails says so with its code, and leaves no file behind', async () => {
+  const swarmId = freshSwarm()
+  await mkdir(folderOf(swarmId), { recursive: true, mode: 0o700 })
+  const { peerId } = generateKey(systemRandom)
+  await mkdir(join(folderOf(swarmId), `.${peerId}`)) // its draft cannot be written
+  const opening = openRendezvous({ swarmId, peerId, addresses: [], clock: systemClock, random: seededRandom(1), onFound () {}, onGone () {} })
+  const error = await opening.then(() => undefined, (thrown: unknown) => thrown)
+  assert.instance(error, SwarmError)
+  assert.is((error as SwarmError).code, 'FOLDER_UNUSABLE')
+  assert.not.ok(existsSync(join(folderOf(swarmId), `${peerId}.json`)))
 })
 
 test('the file of a process that has ended is taken away once it could not be dialled; that of a living one stays', async () => {
