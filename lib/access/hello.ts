@@ -68,7 +68,7 @@ export async function sayHello (connection: Connection, own: Membership, { clock
     if (refusal !== undefined) throw refusal
     const welcome = judge(line, own, connection.peerId, clock.wallMs())
     onAdmit?.(welcome)
-    connection.admit()
+    admit(connection)
     end(stream)
     return welcome
   } catch (thrown) {
@@ -90,7 +90,7 @@ export async function answerHello (stream: ByteStream, connection: Connection, o
     if (line === undefined) throw gone()
     const welcome = judge(line, own, connection.peerId, clock.wallMs())
     onAdmit?.(welcome)
-    connection.admit()
+    admit(connection)
     send(stream, introduction)
     end(stream)
     const verdict = await hear()
@@ -138,6 +138,12 @@ function listen (stream: ByteStream, signal: AbortSignal): () => Promise<string 
     if (word instanceof Error) throw word
     return word
   }
+}
+
+/** What closes with its last word is not admitted, whatever that word proved. */
+function admit (connection: Connection): void {
+  connection.admit()
+  if (!connection.admitted) throw gone()
 }
 
 /** Sends a whole line at once; one line always fits into what a fresh stream takes. */
