@@ -112,10 +112,11 @@ export class Neighbours {
     this.#dialler.forget(peerId)
   }
 
-  /** Who is at the other end of an admitted connection. */
+  /** Who is at the other end of an admitted connection, while its grant lasts. */
   callerOf (connection: Connection): Caller | undefined {
     const welcome = this.#welcomes.get(connection)
-    return welcome === undefined ? undefined : { peerId: connection.peerId, role: welcome.role }
+    if (welcome === undefined || (welcome.memberUntilMs !== null && this.#clock.wallMs() >= welcome.memberUntilMs)) return undefined
+    return { peerId: connection.peerId, role: welcome.role }
   }
 
   /** Whether a peer that the folder names, and that is still sought or linked, has not been met yet. */
