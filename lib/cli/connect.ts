@@ -77,6 +77,7 @@ class Session {
     while (!this.#ending.signal.aborted) {
       const link = await this.#findHolder()
       if (link === undefined) return
+      if (this.#ending.signal.aborted) return void link.destroy() // the client has gone meanwhile
       this.#link = link
       await this.#perform(this.#relay.attached())
       try {

@@ -6,6 +6,8 @@ import { program } from './program.ts'
 import { leave, openTerminal } from './terminal.ts'
 
 async function main (): Promise<number> {
+  // A reader that goes away is no failure of ours: a command that would go on is asked to end (signal.ts).
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => { stream.destroy() })
   let code: number = EXIT.ok
   const root = program(async (json, command) => {
     const terminal = openTerminal(json)

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net'
 import { ERROR_CODES, SwarmError, type Prefix } from 'mcp-swarm'
-import { readLines, writeLine } from './lines.ts'
+import { LINE_BYTES_MAX, readLines, writeLine } from './lines.ts'
 
 /** When gateway names carry their agent. */
 export const PREFIXES: readonly Prefix[] = ['auto', 'always', 'never']
@@ -60,7 +60,10 @@ export async function ask (socket: Socket, question: Question, { signal, progres
   const onAbort = (): void => { socket.destroy() }
   signal.addEventListener('abort', onAbort, { once: true })
   try {
-    await writeLine(socket, JSON.stringify(question))
+    const line = JSON.stringify(question)
+    const bytes = Buffer.byteLength(line)
+    if (bytes > LINE_BYTES_MAX) throw new SwarmError('TOO_LARGE', `a request of ${bytes} bytes; limit ${LINE_BYTES_MAX}`)
+    void writeLine(socket, line) // what comes back is read meanwhile: whoever refuses a request reads no more of it
     for await (const line of readLines(socket)) {
       const reply = readObject(line)
       if (isObject(reply['progress'])) progress?.(reply['progress'] as unknown as CallProgress)
