@@ -27,7 +27,7 @@ export async function serveControl (dir: string, swarm: Swarm): Promise<() => Pr
     socket.on('error', () => { socket.destroy() }) // what it was doing ends with its close
     socket.on('close', () => { clients.delete(socket) })
     serveClient(swarm, socket).catch((error: unknown) => {
-      if (!socket.destroyed) socket.end(`${errorReply(error)}\n`)
+      if (!socket.destroyed) socket.end(`${errorReply(error)}\n`, () => { socket.destroy() }) // whoever still sends would wait for ever
     })
   })
   server.maxConnections = CLIENTS_MAX
