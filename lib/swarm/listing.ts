@@ -4,7 +4,7 @@
  * Invariants: the own record is made anew after every turn in which what is offered changed, and never says less than is
  * offered unless it would not fit; each connection carries one exchange, begun by the peer that dialled it.
  */
-import { deadline, type Clock } from '../base/clock.ts'
+import { deadline, sleep, type Clock } from '../base/clock.ts'
 import { SwarmError, messageOf, type ErrorCode } from '../base/error.ts'
 import type { ByteStream, Connection, Network } from '../base/network.ts'
 import type { Random } from '../base/random.ts'
@@ -18,6 +18,7 @@ import { LEASE_MS, signRecord, type AgentEntry, type PeerRecord } from '../direc
 import { directoryProtocol } from '../directory/wire.ts'
 import type { PrivateKey } from '../identity/key.ts'
 import type { Caller } from '../mcp/host.ts'
+import { LATE_MS_MAX } from '../mesh/health.ts'
 import type { Hosting } from './hosting.ts'
 
 /** How often leases are looked at, in milliseconds. */
@@ -25,6 +26,15 @@ const TICK_MS = 1_000
 
 /** An exchange that broke on a connection that did not is begun again after this many milliseconds, and some chance. */
 const RESUME_MS = 1_000
+
+/** Exchanges that the other end of one connection may have open: one, and one that it has begun anew before we saw its last end. */
+export const EXCHANGES_MAX = 2
+
+/**
+ * Two tellings of the own record start at least so far apart, in milliseconds: each costs every peer the check of a signature, and an
+ * agent may change in every turn. The first change is told at once.
+ */
+export const TELL_MS_MIN = 20
 
 /** How long a stream for an exchange may take to open, in milliseconds. */
 const OPEN_MS = 5_000
@@ -48,12 +58,16 @@ export class Listing {
   readonly #options: Options
   readonly #protocol: string
   readonly #keep: Keep
-  readonly #exchanges = new Map<Connection, Exchange>()
+  readonly #exchanges = new Set<Exchange>()
+  /** Open connections on which this end keeps an exchange up, each with the way to stop. */
+  readonly #kept = new Map<Connection, AbortController>()
   #incarnation = 0
   /** What the last record tells of agents. */
   #said: string | undefined
   #sequence = 0
   #isClosed = false
+  #toldMs = -Infinity
+  #cancelTelling: (() => void) | undefined
   #cancelTick: () => void = () => undefined
 
   constructor (options: Options) {
@@ -72,7 +86,10 @@ export class Listing {
     await this.#keep.load(this.directory)
     this.#incarnation = Math.floor(clock.wallMs())
     this.announce()
-    network.handle(this.#protocol, (stream, connection) => { this.#run(stream, connection) })
+    network.handle(this.#protocol, (stream, connection) => {
+      const exchange = this.#run(stream, connection)
+      if (exchange !== undefined) void exchange.closed.then(error => { this.#report(connection, error) })
+    }, { streamsMax: EXCHANGES_MAX })
     this.#tick()
   }
 
@@ -95,10 +112,16 @@ export class Listing {
     this.#publish(entries, false)
   }
 
-  /** Begins the exchange on a new connection, if this end is to. */
+  /** Keeps an exchange up on a new connection, if this end is to. */
   begin (connection: Connection): void {
-    if (connection.direction !== 'outbound' || this.#isClosed || this.#exchanges.has(connection)) return
-    this.#begin(connection).catch((error: unknown) => { this.#resume(connection, error) })
+    if (connection.direction !== 'outbound' || this.#isClosed || this.#kept.has(connection)) return
+    const stop = new AbortController()
+    this.#kept.set(connection, stop)
+    connection.onClose(() => {
+      this.#kept.delete(connection)
+      stop.abort()
+    })
+    void this.#keepUp(connection, stop.signal)
   }
 
   /** A peer that is gone no longer counts as living. */
@@ -112,8 +135,10 @@ export class Listing {
     this.#publish([], true)
     this.#isClosed = true
     this.#cancelTick()
+    this.#cancelTelling?.()
+    for (const stop of this.#kept.values()) stop.abort()
     this.#options.network.unhandle(this.#protocol)
-    await Promise.all([...this.#exchanges.values()].map(async exchange => { await exchange.leave() }))
+    await Promise.all([...this.#exchanges].map(async exchange => { await exchange.leave() }))
     await this.#keep.close()
   }
 
@@ -128,7 +153,20 @@ export class Listing {
       return this.#options.onTrouble(error.code, `this peer's record cannot tell of what it offers: ${error.message}`)
     }
     this.#tell(this.directory.setOwn(signed.record, signed.wire))
-    for (const exchange of this.#exchanges.values()) exchange.announce()
+    if (!left) this.#tellOthers()
+  }
+
+  #tellOthers (): void {
+    if (this.#cancelTelling !== undefined) return
+    const { clock } = this.#options
+    const tell = (): void => {
+      this.#cancelTelling = undefined
+      this.#toldMs = clock.nowMs()
+      for (const exchange of this.#exchanges) exchange.announce()
+    }
+    const waitMs = this.#toldMs + TELL_MS_MIN - clock.nowMs()
+    if (waitMs > 0) this.#cancelTelling = clock.after(waitMs, tell)
+    else tell()
   }
 
   #sign (agents: readonly AgentEntry[], left: boolean): { record: PeerRecord, wire: string } {
@@ -140,19 +178,40 @@ export class Listing {
     return { record, wire: signRecord(key, record, swarmId) }
   }
 
-  async #begin (connection: Connection): Promise<void> {
-    const limit = deadline(this.#options.clock, OPEN_MS)
-    try {
-      this.#run(await connection.open(this.#protocol, limit.signal), connection)
-    } finally {
-      limit.done()
+  /** One exchange after another: a stream may break while its connection lives, and without any the peer would run out of its lease. */
+  async #keepUp (connection: Connection, signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#options
+    while (!signal.aborted) {
+      const error = await this.#exchangeOver(connection, signal)
+      if (!signal.aborted) this.#report(connection, error)
+      // The signal ends the pause, and with it the loop.
+      await sleep(clock, RESUME_MS * (1 + random.next()), signal).catch(() => undefined)
     }
   }
 
-  #run (stream: ByteStream, connection: Connection): void {
+  /** @returns what ended the exchange, or kept it from beginning */
+  async #exchangeOver (connection: Connection, signal: AbortSignal): Promise<unknown> {
+    const limit = deadline(this.#options.clock, OPEN_MS, signal)
+    try {
+      const stream = await connection.open(this.#protocol, limit.signal).finally(limit.done)
+      return await this.#run(stream, connection)?.closed
+    } catch (error) {
+      return error
+    }
+  }
+
+  #report (connection: Connection, error: unknown): void {
+    if (this.#isClosed || !(error instanceof SwarmError) || error.code === 'CLOSED' || error.code === 'UNREACHABLE') return
+    this.#options.onTrouble(error.code, `the directory exchange with peer ${connection.peerId} broke: ${messageOf(error)}`)
+  }
+
+  #run (stream: ByteStream, connection: Connection): Exchange | undefined {
     const { callerOf, clock, hosting, random, swarmId } = this.#options
     const caller = callerOf(connection)
-    if (caller === undefined || this.#isClosed) return stream.abort(new SwarmError('NOT_ADMITTED', `peer ${connection.peerId} is not admitted`))
+    if (caller === undefined || this.#isClosed) {
+      stream.abort(new SwarmError('NOT_ADMITTED', `peer ${connection.peerId} is not admitted`))
+      return undefined
+    }
     const exchange = new Exchange({
       swarmId, peerId: connection.peerId, directory: this.directory, clock, random,
       catalogueText: hash => hosting.catalogueText(hash),
@@ -168,30 +227,23 @@ export class Listing {
         }
       }
     })
-    this.#exchanges.set(connection, exchange)
+    this.#exchanges.add(exchange)
     exchange.run(stream)
-    void exchange.closed.then(error => {
-      if (this.#exchanges.get(connection) === exchange) this.#exchanges.delete(connection)
-      this.#resume(connection, error)
-    })
+    void exchange.closed.then(() => { this.#exchanges.delete(exchange) })
+    return exchange
   }
 
-  /** A stream may break while its connection lives; without an exchange the peer would silently run out of its lease. */
-  #resume (connection: Connection, error: unknown): void {
-    const { clock, onTrouble, random } = this.#options
-    if (error instanceof SwarmError && error.code !== 'CLOSED' && error.code !== 'UNREACHABLE') {
-      onTrouble(error.code, `the directory exchange with peer ${connection.peerId} broke: ${messageOf(error)}`)
-    }
-    let isOpen = true
-    connection.onClose(() => { isOpen = false })
-    clock.after(RESUME_MS * (1 + random.next()), () => { if (isOpen) this.begin(connection) })
-  }
-
-  #tick (): void {
+  /**
+   * Leases end by our clock. A tick that comes late was kept by our own stall, in which nobody could be heard: what has come
+   * meanwhile is read first, and the next tick judges.
+   */
+  #tick (wasLate = false): void {
     const { clock } = this.#options
+    const dueMs = clock.nowMs() + TICK_MS
     this.#cancelTick = clock.after(TICK_MS, () => {
-      this.#tell(this.directory.tick(clock.nowMs()))
-      this.#tick()
+      const isLate = clock.nowMs() - dueMs > LATE_MS_MAX && !wasLate
+      if (!isLate) this.#tell(this.directory.tick(clock.nowMs()))
+      this.#tick(isLate)
     })
   }
 
