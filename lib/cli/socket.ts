@@ -25,7 +25,8 @@ export async function reachHolder (dir: string): Promise<Socket | undefined> {
   return await new Promise((resolve, reject) => {
     const socket = connect(path)
     const onError = (error: Error & { code?: string }): void => {
-      if (['ENOENT', 'ECONNREFUSED', 'ENOTDIR'].includes(error.code ?? '')) return resolve(undefined)
+      // reset: it ended with us in its queue
+      if (['ENOENT', 'ECONNREFUSED', 'ENOTDIR', 'ECONNRESET'].includes(error.code ?? '')) return resolve(undefined)
       reject(new SwarmError('FOLDER_UNUSABLE', `cannot reach the peer of ${dir} at ${path}: ${error.message}`, { cause: error }))
     }
     socket.once('error', onError)
