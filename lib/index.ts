@@ -1,5 +1,5 @@
 /** mcp-swarm: agents find each other with no registry, and call each other's MCP tools. */
-export { joinSwarm } from './swarm/enter.ts'
+export { joinSwarm, prepareJoin } from './swarm/enter.ts'
 export type { Swarm, SwarmEvents, ShareOptions, HostOptions, WaitOptions } from './swarm/swarm.ts'
 export type { JoinOptions, Seams } from './swarm/options.ts'
 export type { CallOptions } from './swarm/calling.ts'

@@ -3,10 +3,11 @@
  * folder; where nobody does, it becomes the peer itself, and then the next `connect` relays to it. When the holder dies,
  * every `connect` that relied on it tries to take the folder: one wins, the others relay to that one.
  *
- * Standard output carries the protocol and nothing else. A `connect` that only relays loads no part of a peer.
+ * Standard output carries the protocol and nothing else. A `connect` that only relays loads what a peer needs a moment after
+ * its client is served: quick to start, and quick to take over.
  */
 import { duplexPair, type Duplex } from 'node:stream'
-import { sleep, SwarmError, systemClock } from 'mcp-swarm'
+import { prepareJoin, sleep, SwarmError, systemClock } from 'mcp-swarm'
 import { readLines, writeLine } from './lines.ts'
 import { useFolder } from './folder.ts'
 import { Relay, type Effect } from './relay.ts'
@@ -25,6 +26,9 @@ export const LAST_ANSWERS_MS_MAX = 1_000
 
 /** Pause before the next try when a holder was there and left at once, in milliseconds. */
 const PAUSE_MS = 25
+
+/** How long a client has been served by another process before this one makes ready to take over, in milliseconds. */
+const READY_MS = 500
 
 export interface ConnectOptions extends CommonOptions {
   readonly prefix?: Prefix
@@ -79,6 +83,7 @@ class Session {
       if (link === undefined) return
       if (this.#ending.signal.aborted) return void link.destroy() // the client has gone meanwhile
       this.#link = link
+      if (this.#own === undefined) this.#makeReady()
       await this.#perform(this.#relay.attached())
       try {
         for await (const line of readLines(link)) {
@@ -114,7 +119,7 @@ class Session {
         if (socket !== undefined) await writeLine(socket, JSON.stringify({ do: 'mcp', prefix: this.#prefix }))
         return socket
       }, async () => {
-        const { becomeHolder } = await import('./peer.ts')
+        const [{ becomeHolder }] = await loadPeer()
         this.#own = await becomeHolder(this.#place, {})
         return await this.#openOwn(this.#own)
       })
@@ -127,10 +132,15 @@ class Session {
   }
 
   async #openOwn ({ swarm }: Holder): Promise<Duplex> {
-    const { serveGateway } = await import('./gateway.ts')
+    const [, { serveGateway }] = await loadPeer()
     const [near, far] = duplexPair()
     serveGateway(swarm, far, { prefix: this.#prefix }).catch((error: unknown) => { near.destroy(error instanceof Error ? error : undefined) })
     return near
+  }
+
+  /** Loading takes half of a takeover. A loading that fails is told when it is needed. */
+  #makeReady (): void {
+    systemClock.after(READY_MS, () => { Promise.all([loadPeer(), prepareJoin()]).catch(() => undefined) })
   }
 
   async #perform (effects: readonly Effect[]): Promise<void> {
@@ -139,4 +149,8 @@ class Session {
       if (stream !== undefined) await writeLine(stream, line)
     }))
   }
+}
+
+async function loadPeer () {
+  return await Promise.all([import('./peer.ts'), import('./gateway.ts')])
 }

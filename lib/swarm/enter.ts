@@ -6,3 +6,8 @@ export async function joinSwarm (options: JoinOptions = {}): Promise<Swarm> {
   const join = await import('./join.ts')
   return await join.joinSwarm(options)
 }
+
+/** Loads ahead of time what `joinSwarm` needs, which is most of what a first join takes; joins nothing. */
+export async function prepareJoin (): Promise<void> {
+  await import('./join.ts')
+}
