@@ -71,7 +71,7 @@ export interface Gateway {
 /** @param transport not started; the gateway's from here on */
 export function serveGateway (view: GatewayView, transport: Transport, options: GatewayOptions): Gateway {
   const wire = new Wire(transport)
-  const serving = serveStdio(({ era }) => openServer(view, era, options), { transport: wire, onerror: error => { options.report?.(error) } })
+  const serving = serveStdio(({ era }) => openConnection(view, era, options), { transport: wire, onerror: error => { options.report?.(error) } })
   return { close: async () => { await serving.close() }, closed: wire.closed }
 }
 
@@ -84,14 +84,32 @@ class PlainServer extends Server {
   }
 }
 
-function openServer (view: GatewayView, era: 'legacy' | 'modern', options: GatewayOptions): Server {
+/** A server for one client that stays connected, and is told of changes. */
+function openConnection (view: GatewayView, era: 'legacy' | 'modern', options: GatewayOptions): Server {
+  const server = openServer(view, options)
+  let isReady = era === 'modern'
+  const { check, stop } = announceChanges(view, options.clock, () => isReady, () => { tellChanged(server, options) })
+  server.oninitialized = () => { // before that a client of 2025 need not listen
+    isReady = true
+    check()
+  }
+  server.onclose = stop
+  return server
+}
+
+/** The gateway as a server of the SDK, of either revision, connected to nothing. It tells of no changes by itself. */
+export function openServer (view: GatewayView, options: GatewayOptions): Server {
   const server = new PlainServer({ name: 'mcp-swarm', title: 'MCP swarm', version: VERSION }, {
     capabilities: { tools: { listChanged: true } }, instructions: options.instructions ?? INSTRUCTIONS
   })
   server.setRequestHandler('tools/list', () => listOf(view.tools()))
   server.setRequestHandler('tools/call', async ({ params }, context) => await call(view, params.name, (params.arguments ?? {}) as JsonObject, context, options))
-  announceChanges(server, view, era, options)
   return server
+}
+
+/** Tells the client of a connected server that the tools have changed. */
+export function tellChanged (server: Server, { report }: GatewayOptions): void {
+  server.sendToolListChanged().catch((error: unknown) => { report?.(asError(error)) })
 }
 
 interface Shown { readonly list: ListToolsResult, readonly byName: ReadonlyMap<string, GatewayTool> }
@@ -160,29 +178,32 @@ function isResult (value: unknown): value is CallToolResult {
   return Array.isArray(content) && content.every(block => isObject(block) && typeof block['type'] === 'string')
 }
 
-/** Tells the client that the tools have changed: at once, then at most every LIST_CHANGED_MS_MIN. */
-function announceChanges (server: Server, view: GatewayView, era: 'legacy' | 'modern', { clock, report }: GatewayOptions): void {
+/**
+ * Calls `tell` when the tools have changed: at once, then at most every LIST_CHANGED_MS_MIN.
+ *
+ * @param isReady whether somebody listens; what changes meanwhile is told by the next `check`
+ */
+export function announceChanges (view: GatewayView, clock: Clock, isReady: () => boolean, tell: () => void): { check: () => void, stop: () => void } {
   let told = view.tools()
-  let isReady = era === 'modern'
+  let isOver = false
   let cancel: (() => void) | undefined
-  const tell = (): void => {
-    if (!isReady || cancel !== undefined || view.tools() === told) return
+  const check = (): void => {
+    if (isOver || cancel !== undefined || !isReady() || view.tools() === told) return
     told = view.tools()
-    server.sendToolListChanged().catch((error: unknown) => { report?.(asError(error)) })
+    tell()
     cancel = clock.after(LIST_CHANGED_MS_MIN, () => {
       cancel = undefined
-      tell()
+      check()
     })
   }
-  const stop = view.onChange(tell)
-  server.oninitialized = () => { // before that a client of 2025 need not listen
-    isReady = true
-    tell()
-  }
-  server.onclose = () => {
-    stop()
-    cancel?.()
-    isReady = false
+  const forget = view.onChange(check)
+  return {
+    check,
+    stop () {
+      isOver = true
+      forget()
+      cancel?.()
+    }
   }
 }
 

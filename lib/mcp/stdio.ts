@@ -1,4 +1,4 @@
-/** What needs Node's processes and pipes: `mcp-swarm/mcp/stdio`. */
+/** What needs Node's processes, pipes and ports: `mcp-swarm/mcp/stdio`. */
 import type { Readable, Writable } from 'node:stream'
 import { StdioServerTransport } from '@modelcontextprotocol/server/stdio'
 import { LINE_BYTES_MAX } from '../base/line.ts'
@@ -6,6 +6,9 @@ import { serveGateway, type Gateway, type GatewayOptions, type GatewayView } fro
 
 export { connectClient } from './client.ts'
 export type { ClientOptions, ToolClient, ToolClientCall } from './client.ts'
+export { serveGatewayHttp } from './http.node.ts'
+export type { HttpGateway, HttpGatewayOptions } from './http.node.ts'
+export { loadOrCreateToken } from './token.node.ts'
 
 /**
  * Serves the gateway on a pair of streams: a process's stdin and stdout, or both ends of a socket.
