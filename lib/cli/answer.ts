@@ -1,11 +1,14 @@
 /** Answers the questions of commands from a swarm joined by this process. */
-import type { Swarm } from 'mcp-swarm'
+import type { Status, Swarm } from 'mcp-swarm'
 import type { AskOptions, Call, Question } from './request.ts'
 import { viewOf } from './view.ts'
 
-export async function answer (swarm: Swarm, question: Question, options: AskOptions): Promise<unknown> {
+/** What `status` says: how the peer is, and where its gateway is served over HTTP. */
+export type StatusAnswer = Status & { readonly gateway: string | null }
+
+export async function answer (swarm: Swarm, question: Question, options: AskOptions, gateway: string | null = null): Promise<unknown> {
   switch (question.do) {
-    case 'status': return swarm.status()
+    case 'status': return { ...swarm.status(), gateway } satisfies StatusAnswer
     case 'tools': return viewOf(swarm, question.prefix).tools()
     case 'call': return await callTool(swarm, question, options)
   }

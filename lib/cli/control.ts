@@ -18,15 +18,18 @@ export const CLIENTS_MAX = 256
 /** How long a connection may take to say what it wants, in milliseconds. */
 export const FIRST_LINE_MS_MAX = 5_000
 
-/** @returns the way to stop: answers end, connections close */
-export async function serveControl (dir: string, swarm: Swarm): Promise<() => Promise<void>> {
+/**
+ * @param gateway where this process serves the gateway over HTTP
+ * @returns the way to stop: answers end, connections close
+ */
+export async function serveControl (dir: string, swarm: Swarm, gateway?: string): Promise<() => Promise<void>> {
   const path = socketPath(dir)
   const clients = new Set<Socket>()
   const server = createServer(socket => {
     clients.add(socket)
     socket.on('error', () => { socket.destroy() }) // what it was doing ends with its close
     socket.on('close', () => { clients.delete(socket) })
-    serveClient(swarm, socket).catch((error: unknown) => {
+    serveClient(swarm, socket, gateway).catch((error: unknown) => {
       if (!socket.destroyed) socket.end(`${errorReply(error)}\n`, () => { socket.destroy() }) // whoever still sends would wait for ever
     })
   })
@@ -45,7 +48,7 @@ export async function serveControl (dir: string, swarm: Swarm): Promise<() => Pr
   }
 }
 
-async function serveClient (swarm: Swarm, socket: Socket): Promise<void> {
+async function serveClient (swarm: Swarm, socket: Socket, gateway?: string): Promise<void> {
   const { signal, done } = deadline(systemClock, FIRST_LINE_MS_MAX)
   signal.addEventListener('abort', () => { socket.destroy() })
   const line = await readFirstLine(socket).finally(done)
@@ -58,7 +61,7 @@ async function serveClient (swarm: Swarm, socket: Socket): Promise<void> {
   const result = await answer(swarm, request, {
     signal: closing.signal,
     progress: progress => { void writeLine(socket, JSON.stringify({ progress })) }
-  })
+  }, gateway)
   socket.end(`${JSON.stringify({ result })}\n`)
 }
 

@@ -1,5 +1,6 @@
 /** The commands that look: `status`, `peers`, `tools`. */
 import type { GatewayTool, Prefix, Status } from 'mcp-swarm'
+import type { StatusAnswer } from './answer.ts'
 import { useFolder } from './folder.ts'
 import { ask, type AskOptions, type Question } from './request.ts'
 import { findPlace, type CommonOptions, type Place } from './settings.ts'
@@ -25,10 +26,10 @@ export async function inquire (place: Place, question: Question, options: AskOpt
 
 export async function showStatus (options: CommonOptions, terminal: Terminal): Promise<void> {
   const place = findPlace(options)
-  const status = await inquire(place, { do: 'status' }, { signal: askedToEnd() }) as Status
+  const status = await inquire(place, { do: 'status' }, { signal: askedToEnd() }) as StatusAnswer
   if (terminal.json) return terminal.print(JSON.stringify(status))
   const { paint } = terminal
-  const { peer, swarm, agents, peers, calls } = status
+  const { peer, swarm, agents, peers, calls, gateway } = status
   const field = (name: string, value: string): string => `${paint('dim', name.padEnd(8))} ${value}`
   terminal.print([
     `${paint('bold', plainLine(peer.name))} ${paint('dim', peer.peerId)}`,
@@ -36,6 +37,7 @@ export async function showStatus (options: CommonOptions, terminal: Terminal): P
     field('process', `${peer.pid}, up ${duration(peer.uptimeMs)}`),
     field('folder', peer.dir ?? 'none: memory only'),
     field('listens', peer.addresses.join(' ') || 'nowhere'),
+    ...gateway === null ? [] : [field('gateway', gateway)],
     field('peers', `${peers.filter(({ connected }) => connected).length} connected of ${peers.length}`),
     field('calls', `${calls.made} made, ${calls.served} served, ${calls.failed} failed, ${calls.inFlight} in flight`)
   ].join('\n'))

@@ -1,6 +1,7 @@
 import { joinSwarm, systemClock, type Swarm } from 'mcp-swarm'
 import { answer, isKnown } from './answer.ts'
 import { serveControl } from './control.ts'
+import type { HttpOptions, HttpServing } from './http.ts'
 import { meet, MEET_MS_MAX } from './meet.ts'
 import type { AskOptions, Question } from './request.ts'
 import { readConfig, type Place } from './settings.ts'
@@ -13,27 +14,42 @@ export interface PeerOptions {
   readonly listen?: readonly string[]
 }
 
+export interface HolderOptions extends PeerOptions {
+  /** Serve the gateway over HTTP too. */
+  readonly http?: HttpOptions
+}
+
 /** A peer of this process, and its control socket. */
 export interface Holder {
   readonly swarm: Swarm
   /** How long joining took, in milliseconds. */
   readonly readyMs: number
+  readonly gateway: HttpServing | undefined
   /** Leaves in order: the socket first, so that those attached look for another holder. A second call does nothing. */
   close (): Promise<void>
 }
 
 /** Holds the data folder, joins, and shares what the config lists. @throws SwarmError FOLDER_IN_USE, CONFIG_INVALID, … */
-export async function becomeHolder (place: Place, options: PeerOptions): Promise<Holder> {
+export async function becomeHolder (place: Place, { http, ...options }: HolderOptions): Promise<Holder> {
   const config = await readConfig(place.configPath)
   const startMs = systemClock.nowMs()
   const swarm = await joinSwarm({ dir: place.dir, config, ...options })
   const readyMs = systemClock.nowMs() - startMs
+  let gateway: HttpServing | undefined
+  const leave = async (): Promise<void> => {
+    try {
+      await gateway?.close()
+    } finally {
+      await swarm.close()
+    }
+  }
   try {
-    const stop = await serveControl(place.dir, swarm)
+    if (http !== undefined) gateway = await (await import('./http.ts')).serveHttp(swarm, place.dir, http)
+    const stop = await serveControl(place.dir, swarm, gateway?.url)
     let closing: Promise<void> | undefined
-    return { swarm, readyMs, close: () => closing ??= stop().finally(() => swarm.close()) }
+    return { swarm, readyMs, gateway, close: () => closing ??= stop().finally(leave) }
   } catch (error) {
-    await swarm.close()
+    await leave()
     throw error
   }
 }

@@ -25,6 +25,9 @@ export function program (run: Run): Command {
   command(root, 'up', 'run a peer: offer the servers that the config shares')
     .option('--name <name>', 'what others call this peer')
     .option('--listen <address...>', 'multiaddrs to listen on (default: a free port of this machine only)')
+    .option('--port <port>', 'port of the gateway for MCP clients, 0 for a free one (default: 7337, or a free one)', readPort)
+    .addOption(prefixOption())
+    .option('--no-token', 'let whatever runs on this machine use the gateway')
     .action((options: UpOptions) => run(options.json === true, async terminal => { await (await import('./up.ts')).up(options, terminal) }))
 
   command(root, 'connect', 'the tools of the whole swarm on stdio, for an MCP client')
@@ -79,6 +82,12 @@ function command (root: Command, name: string, description: string): Command {
 
 function prefixOption (): Option {
   return new Option('--prefix <when>', 'when names carry their agent: auto is only where two would be alike').choices(PREFIXES).default('auto')
+}
+
+function readPort (text: string): number {
+  const port = Number(text)
+  if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new InvalidArgumentError('It takes a number from 0 to 65535.')
+  return port
 }
 
 function readSeconds (text: string): number {

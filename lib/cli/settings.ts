@@ -63,6 +63,6 @@ async function readText (path: string): Promise<string> {
 }
 
 /** As a shell takes it. */
-function quote (text: string): string {
+export function quote (text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -1,6 +1,7 @@
 /** `up`: runs a peer until it is asked to end, and tells what happens. */
-import type { AgentView, PeerView, Swarm, Trouble } from 'mcp-swarm'
+import type { AgentView, PeerView, Prefix, Trouble } from 'mcp-swarm'
 import { useFolder } from './folder.ts'
+import { registerCommand } from './http.ts'
 import { agentText, next } from './look.ts'
 import { becomeHolder, type Holder, type PeerOptions } from './peer.ts'
 import { findPlace, type CommonOptions, type Place } from './settings.ts'
@@ -12,15 +13,20 @@ import { plainLine } from './text.ts'
 /** How long to wait for a command that holds the folder only for a moment, in milliseconds. */
 const VISITOR_MS_MAX = 3_000
 
-export interface UpOptions extends CommonOptions, PeerOptions {}
+export interface UpOptions extends CommonOptions, PeerOptions {
+  readonly port?: number
+  readonly prefix?: Prefix
+  /** False: whatever runs on this machine may use the gateway. */
+  readonly token?: boolean
+}
 
 export async function up (options: UpOptions, terminal: Terminal): Promise<void> {
   const place = findPlace(options)
   const asked = askedToEnd()
-  const peer = { name: options.name, listen: options.listen }
+  const { listen, name, port, prefix, token } = options
   const patience = await isHeld(place) ? 0 : VISITOR_MS_MAX
-  const holder = await useFolder(patience, asked, async () => undefined, async () => await becomeHolder(place, peer))
-  const stop = terminal.json ? tellProgram(holder, terminal) : tellPerson(holder.swarm, place, terminal)
+  const holder = await useFolder(patience, asked, async () => undefined, async () => await becomeHolder(place, { name, listen, http: { port, prefix, token } }))
+  const stop = terminal.json ? tellProgram(holder, terminal) : tellPerson(holder, place, terminal)
   await fired(asked)
   stop()
   await holder.close()
@@ -38,17 +44,17 @@ async function isHeld ({ dir }: Place): Promise<boolean> {
 const EVENTS = ['peer:joined', 'peer:left', 'agent:added', 'agent:changed', 'agent:removed', 'tools:changed', 'trouble'] as const
 
 /** A line per event, the first of them `ready`. */
-function tellProgram ({ swarm, readyMs }: Holder, terminal: Terminal): () => void {
+function tellProgram ({ swarm, gateway, readyMs }: Holder, terminal: Terminal): () => void {
   const { peer, swarm: { id, kind }, agents, troubles } = swarm.status()
   const print = (event: string, facts: object): void => { terminal.print(JSON.stringify({ event, ...facts })) }
-  print('ready', { peerId: peer.peerId, addresses: peer.addresses, gateway: null, name: peer.name, swarm: { id, kind }, dir: peer.dir, pid: peer.pid, agents, readyMs })
+  print('ready', { peerId: peer.peerId, addresses: peer.addresses, gateway: gateway?.url ?? null, name: peer.name, swarm: { id, kind }, dir: peer.dir, pid: peer.pid, agents, readyMs })
   const stops = EVENTS.map(name => swarm.on(name, facts => { print(name, facts ?? {}) }))
   for (const trouble of troubles) print('trouble', trouble)
   for (const met of swarm.peers()) print('peer:joined', met)
   return () => { for (const stop of stops) stop() }
 }
 
-function tellPerson (swarm: Swarm, place: Place, terminal: Terminal): () => void {
+function tellPerson ({ swarm, gateway }: Holder, place: Place, terminal: Terminal): () => void {
   const { paint } = terminal
   const { peer, swarm: { kind }, agents, troubles } = swarm.status()
   const field = (name: string, value: string): string => `  ${paint('dim', name.padEnd(8))}${value}`
@@ -57,6 +63,7 @@ function tellPerson (swarm: Swarm, place: Place, terminal: Terminal): () => void
     field('swarm', kind),
     field('folder', peer.dir ?? 'none'),
     field('listens', peer.addresses.join(' ') || 'nowhere'),
+    ...(gateway === undefined ? [] : [field('gateway', gateway.url), field('token', gateway.tokenPath ?? 'none: whatever runs on this machine may use it')]),
     ...(place.configPath === undefined ? [field('config', 'none: no .mcp.json here')] : []),
     ...(agents.length === 0 ? [field('offers', place.configPath === undefined ? 'nothing' : `nothing: list servers under "swarm": { "share": [...] } in ${place.configPath}`)] : [])
   ].join('\n'))
@@ -88,7 +95,7 @@ function tellPerson (swarm: Swarm, place: Place, terminal: Terminal): () => void
   }
   tellOwn()
   for (const trouble of troubles) tellTrouble(trouble)
-  next(terminal, `mcp-swarm tools${place.flags}\n      claude mcp add swarm -- npx -y mcp-swarm connect${place.flags}`)
+  next(terminal, `mcp-swarm tools${place.flags}${gateway === undefined ? '' : `\n      ${registerCommand(gateway)}`}`)
   const stops = [
     swarm.on('tools:changed', tellOwn),
     swarm.on('trouble', tellTrouble),

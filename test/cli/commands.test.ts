@@ -41,7 +41,7 @@ test('up tells a program first that it is ready, who it is and where', () => {
   assert.is(desk.lines.map(line => JSON.parse(line) as Facts)[0]?.['event'], 'ready')
   assert.match(String(ready['peerId']), /^12D3KooW/)
   assert.match(String((ready['addresses'] as string[])[0]), /^\/ip4\/127\.0\.0\.1\/tcp\/\d+$/)
-  assert.is(ready['gateway'], null)
+  assert.match(String(ready['gateway']), /^http:\/\/127\.0\.0\.1:\d+\/mcp$/)
   assert.is(ready['name'], 'desk')
   assert.is(ready['dir'], deskFolder)
 })
@@ -204,7 +204,9 @@ for (const [args, words] of [
   [['call', 'add', '--timeout', 'soon'], 'a number of seconds'],
   [['tools', '--prefix', 'sometimes'], 'Allowed choices are auto, always, never'],
   [['up', '--listen', 'localhost'], 'INVALID_OPTION'],
-  [['up', '--port', '1'], 'unknown option']
+  [['up', '--port', '65536'], 'a number from 0 to 65535'],
+  [['up', '--port', '0x50'], 'a number from 0 to 65535'],
+  [['up', '--prefix', 'sometimes'], 'Allowed choices are auto, always, never']
 ] as const) {
   test(`wrong usage ends with 2: ${args.join(' ')}`, async () => {
     const outcome = await home.run(args)
@@ -246,7 +248,7 @@ test('up shows a person what it offers and what comes and goes, and leaves when 
   const outcome = await shelf.outcome()
   assert.is(outcome.code, 0)
   assert.match(outcome.stdout, /^shelf is up/)
-  assert.match(outcome.stderr, 'claude mcp add swarm -- npx -y mcp-swarm connect')
+  assert.match(outcome.stderr, /claude mcp add --transport http swarm http:\/\/127\.0\.0\.1:\d+\/mcp --header "Authorization: Bearer \$\(cat .*gateway\.token\)"/)
   await desk.event(({ event, name }) => event === 'peer:left' && name === 'shelf', 'desk to hear that it left')
 })
 
