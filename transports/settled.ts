@@ -1,5 +1,6 @@
-/** Resolves when some work has ended either way, or the signal fires. */
+/** Resolves when some work has ended either way, or the signal fires, or has fired. */
 export async function settled (work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
   await new Promise<void>(resolve => {
     const done = (): void => {
       signal.removeEventListener('abort', done)
