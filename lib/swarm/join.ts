@@ -21,7 +21,7 @@ export async function joinSwarm (options: JoinOptions = {}): Promise<Swarm> {
   try {
     return await open(settle(options), parts)
   } catch (error) {
-    await parts.close()
+    await parts.close().catch(() => undefined) // what failed first says why
     throw error
   }
 }

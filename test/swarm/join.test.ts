@@ -10,6 +10,7 @@ import { generateKey } from '../../lib/identity/key.ts'
 import { joinSwarm } from '../../lib/swarm/join.ts'
 import type { JoinOptions } from '../../lib/swarm/options.ts'
 import type { Swarm } from '../../lib/swarm/swarm.ts'
+import { MemoryHub } from '../../transports/memory/memory.ts'
 import { until, within } from '../support/within.ts'
 import { becomeUser } from './user.ts'
 
@@ -123,6 +124,20 @@ scene('a data folder that is a file is refused', async () => {
   await mkdir(user.home, { recursive: true })
   await writeFile(join(user.home, 'file'), '')
   await fails({ dir: join(user.home, 'file') }, 'FOLDER_UNUSABLE')
+})
+
+scene('a start that fails says why, even if what was opened cannot be closed', async () => {
+  const { message } = await fails({
+    seams: {
+      openNetwork: async ({ key }) => {
+        const network = new MemoryHub().network(key)
+        network.close = async () => { throw new Error('the network does not close') }
+        return network
+      },
+      openRendezvous: async () => { throw new SwarmError('FOLDER_UNUSABLE', 'no folder to meet in') }
+    }
+  }, 'FOLDER_UNUSABLE')
+  assert.is(message, 'no folder to meet in')
 })
 
 scene('a peer of another swarm is not let in, in either direction, and sees nothing', async () => {
