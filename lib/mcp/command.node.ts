@@ -107,7 +107,7 @@ export class CommandTransport implements Transport {
     this.#isClosing = true
     const child = this.#child
     if (child?.pid !== undefined && !this.#ended) {
-      await this.#lines?.end()
+      void this.#lines?.end() // not waited for: a server that does not read would keep us for ever
       if (!await this.#exitsWithin(CLOSE_MS_MAX)) signalGroup(child, 'SIGTERM')
       if (!await this.#exitsWithin(CLOSE_MS_MAX)) signalGroup(child, 'SIGKILL')
       await this.#exited

@@ -215,6 +215,16 @@ test('closing ends a grandchild that ignores SIGTERM', async () => {
   await within(gone(pid), 'the end of the grandchild')
 })
 
+test('closing ends a server that has stopped reading, with a message for it under way', async () => {
+  const server = await serving(fixture('raw', 'plain'))
+  const pid = Number(textOf(await server.callTool(toolCall('act'))))
+  process.kill(pid, 'SIGSTOP')
+  const lost = rejectsWith(server.callTool(toolCall('act', { text: 'x'.repeat(2_000_000) })), 'INDETERMINATE')
+  await within(server.close(), 'close')
+  await within(lost, 'the call')
+  await within(gone(pid), 'the end of the server')
+})
+
 async function gone (pid: number): Promise<void> {
   for (;;) {
     try {
