@@ -2,9 +2,11 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { VERSION, type Prefix } from 'mcp-swarm'
 import type { CallOptions } from './call.ts'
+import { CLIENTS, type Client } from './client.ts'
 import type { ConnectOptions } from './connect.ts'
 import type { DemoAgentOptions } from './demo-agent.ts'
 import { EXIT } from './failure.ts'
+import type { InstallOptions } from './install.ts'
 import { PREFIXES } from './request.ts'
 import type { CommonOptions } from './settings.ts'
 import type { Terminal } from './terminal.ts'
@@ -52,6 +54,14 @@ export function program (run: Run): Command {
 
   command(root, 'status', 'how this peer is')
     .action((options: CommonOptions) => run(options.json === true, async terminal => { await (await import('./look.ts')).showStatus(options, terminal) }))
+
+  command(root, 'install', 'put the swarm into the config of an MCP client')
+    .addArgument(new Argument('<client>', 'which client').choices(CLIENTS))
+    .option('--as <name>', 'name of the entry', 'swarm')
+    .option('--user', 'for all your projects, not for the one in the current folder')
+    .option('--dry-run', 'show the change, write nothing')
+    .option('--force', 'replace another entry of that name; write even if the client seems not to be installed')
+    .action((client: Client, options: InstallOptions) => run(options.json === true, async terminal => { await (await import('./install.ts')).install(client, options, terminal) }))
 
   root.command('demo').description('show it all on this machine, alone, in half a minute')
     .helpOption('--help', 'say what the command takes')
