@@ -140,6 +140,7 @@ export class Session implements LineReader {
   }
 
   #discover (id: RpcId): void {
+    if (!this.#find(id)) return
     const { instructions } = this.#agent.catalogue
     this.#result(id, JSON.stringify({
       resultType: 'complete', supportedVersions: [STATELESS_REVISION], capabilities: CAPABILITIES, instructions, ttlMs: LIST_TTL_MS, cacheScope: 'private', _meta: { [META.serverInfo]: this.#info() }
@@ -159,6 +160,7 @@ export class Session implements LineReader {
   }
 
   #listen (id: RpcId, params: JsonObject): void {
+    if (!this.#find(id)) return
     if (!isObject(params.notifications)) return this.#refuse(id, RPC.params, 'notifications must be an object')
     const wanted = params.notifications.toolsListChanged === true
     if (wanted && this.#listening.size >= SUBSCRIPTIONS_MAX) return this.#fail(id, new SwarmError('OVERLOADED', `over ${SUBSCRIPTIONS_MAX} subscriptions on a stream`))

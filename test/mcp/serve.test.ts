@@ -229,8 +229,8 @@ test('who is not allowed is refused at the first line, and at the next call when
   writer.ask(1, 'tools/call', { name: 'echo' })
   assert.is((await writer.next()).id, 1)
   state.offer = { agent, rules: [] }
-  for (const [id, method] of [[2, 'tools/call'], [3, 'tools/list']] as const) {
-    writer.ask(id, method, { name: 'echo' })
+  for (const [id, method] of [[2, 'tools/call'], [3, 'tools/list'], [5, 'server/discover'], [6, 'subscriptions/listen']] as const) {
+    writer.ask(id, method, { name: 'echo', notifications: { toolsListChanged: true } })
     const { data } = errorOf(await writer.next())
     assert.equal([data.code, data.executed], ['FORBIDDEN', false])
   }
