@@ -3,8 +3,14 @@
  * `{"result":…}` or `{"error":{code,message,details}}`. Closing the connection takes the question back.
  */
 import type { Socket } from 'node:net'
-import { ERROR_CODES, SwarmError, type Prefix } from 'mcp-swarm'
+import { ERROR_CODES, SwarmError, systemClock, type Prefix } from 'mcp-swarm'
 import { LINE_BYTES_MAX, readLines, writeLine } from './lines.ts'
+
+/** How long a holder may take to answer, in milliseconds, beyond what a call itself may: it may be frozen. */
+export const ANSWER_MS_MAX = 5_000
+
+/** How long a call may take unless told otherwise, in milliseconds: as `swarm.call`. */
+const CALL_MS_DEFAULT = 60_000
 
 /** When gateway names carry their agent. */
 export const PREFIXES: readonly Prefix[] = ['auto', 'always', 'never']
@@ -59,6 +65,9 @@ export function readRequest (line: string): Request {
 export async function ask (socket: Socket, question: Question, { signal, progress }: AskOptions): Promise<unknown> {
   const onAbort = (): void => { socket.destroy() }
   signal.addEventListener('abort', onAbort, { once: true })
+  let cause: unknown
+  const boundMs = question.do === 'call' ? (question.timeoutMs ?? CALL_MS_DEFAULT) + ANSWER_MS_MAX : ANSWER_MS_MAX
+  const cancel = systemClock.after(boundMs, onAbort)
   try {
     const line = JSON.stringify(question)
     const bytes = Buffer.byteLength(line)
@@ -71,15 +80,17 @@ export async function ask (socket: Socket, question: Question, { signal, progres
       else if ('result' in reply) return reply['result']
     }
   } catch (error) {
-    if (!signal.aborted) throw error
+    if (error instanceof SwarmError) throw error
+    cause = error // the socket broke, or was destroyed here
   } finally {
     signal.removeEventListener('abort', onAbort)
+    cancel()
     socket.destroy()
   }
   if (signal.aborted) throw new SwarmError('ABORTED', `${question.do} was given up`, { cause: signal.reason })
   throw question.do === 'call'
-    ? new SwarmError('INDETERMINATE', `the peer that was calling ${question.tool} is gone`)
-    : new SwarmError('UNAVAILABLE', `the peer that was asked for ${question.do} is gone`)
+    ? new SwarmError('INDETERMINATE', `the peer that was calling ${question.tool} is gone, or frozen`, { cause })
+    : new SwarmError('UNAVAILABLE', `the peer that was asked for ${question.do} is gone, or frozen`, { cause })
 }
 
 export function errorReply (error: unknown): string {

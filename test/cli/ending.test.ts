@@ -52,6 +52,17 @@ test('whoever sends the control socket too much is cut off', async () => {
   await bounded(ended, 'the connection to end')
 })
 
+test('a peer that is frozen holds no command for ever', async () => {
+  holder.child.kill('SIGSTOP')
+  try {
+    const [status, call] = await Promise.all([home.run(['status', '--json', '--dir', folder]), home.run(['call', 'any', '--json', '--timeout', '0.1', '--dir', folder])])
+    assert.match(status.stdout, 'UNAVAILABLE')
+    assert.match(call.stdout, 'INDETERMINATE')
+  } finally {
+    holder.child.kill('SIGCONT')
+  }
+})
+
 /** As a command of this user finds them. */
 async function pathsOf (): Promise<{ socketPath: string }> {
   process.env['XDG_RUNTIME_DIR'] = home.env['XDG_RUNTIME_DIR']
