@@ -1,9 +1,9 @@
-import type { ErrorCode } from '../base/error.ts'
 import { VERSION } from '../base/version.ts'
 import type { AgentView, PeerView } from '../directory/directory.ts'
 import type { Links } from '../mesh/links.ts'
 import type { Hosted, HostedKind } from './hosting.ts'
 import type { Refusal } from './neighbours.ts'
+import type { Trouble } from './troubles.ts'
 
 /** How a peer is, as plain JSON: what the CLI shows is read from here alone. */
 export interface Status {
@@ -21,13 +21,6 @@ export interface Status {
   readonly refusals: readonly Refusal[]
   /** What went wrong that no call could tell; newest last. */
   readonly troubles: readonly Trouble[]
-}
-
-export interface Trouble {
-  readonly code: ErrorCode
-  readonly message: string
-  /** Milliseconds since 1970 UTC. */
-  readonly atMs: number
 }
 
 export interface PeerFacts {
@@ -88,6 +81,6 @@ export function describe (facts: {
     })),
     calls,
     refusals,
-    troubles: [...troubles]
+    troubles
   }
 }

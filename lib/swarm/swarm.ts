@@ -3,11 +3,10 @@
  * theirs.
  */
 import { processId } from '#platform'
-import { parseRule, type Rule } from '../access/rule.ts'
 import type { Membership } from '../access/hello.ts'
-import { afterTurn, deadline, type Clock } from '../base/clock.ts'
+import { afterTurn, type Clock } from '../base/clock.ts'
 import { Emitter } from '../base/emitter.ts'
-import { SwarmError, assert, messageOf, type ErrorCode } from '../base/error.ts'
+import { SwarmError, messageOf } from '../base/error.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { ByteStream, Connection, Network } from '../base/network.ts'
 import type { Storage } from '../base/storage.ts'
@@ -19,21 +18,18 @@ import { gatewayTools, type GatewayTool, type Prefix } from '../mcp/names.ts'
 import type { Coordination } from '../mcp/presets.ts'
 import { Pipes } from '../mcp/pipe-pool.ts'
 import { serveAgent } from '../mcp/serve.ts'
-import { shareServer, type ServerSource, type SharedServer } from '../mcp/share.ts'
+import type { ServerSource, SharedServer } from '../mcp/share.ts'
 import { mcpProtocol } from '../mcp/wire.ts'
 import { Calling, type CallOptions } from './calling.ts'
-import { Hosting, type HostedKind } from './hosting.ts'
+import { Hosting } from './hosting.ts'
 import { Listing } from './listing.ts'
 import { Neighbours } from './neighbours.ts'
 import type { Settings } from './options.ts'
 import type { Parts } from './parts.ts'
-import { describe, type Status, type Trouble } from './status.ts'
-
-/** Troubles remembered for `status`, newest last. */
-export const TROUBLES_MAX = 32
-
-/** Whom an agent serves when nothing is said: every member. */
-const EVERY_MEMBER: readonly Rule[] = [parseRule('role:member')]
+import { offerListed, offerServer, rulesOf, type ShareOptions } from './sharing.ts'
+import { describe, type Status } from './status.ts'
+import { Troubles, type Trouble } from './troubles.ts'
+import { waitFor, type WaitOptions } from './wait.ts'
 
 export interface SwarmEvents {
   'peer:joined': PeerView
@@ -45,22 +41,6 @@ export interface SwarmEvents {
   'tools:changed': undefined
   /** Something went wrong that no call can tell: a shared server that died, a record that could not be made. */
   'trouble': Trouble
-}
-
-export interface WaitOptions {
-  /** Milliseconds. Default: for ever. */
-  readonly timeoutMs?: number
-  readonly signal?: AbortSignal
-}
-
-export interface ShareOptions {
-  /** What the server is called in the swarm: 1 to 64 of `A-Z a-z 0-9 _ - .` */
-  readonly name: string
-  /** Servers of one pool declare themselves interchangeable where their tools are equal. */
-  readonly pool?: string
-  readonly description?: string
-  /** Who may use it: `all`, `role:member`, `role:admin`, `peer:<peer id>`. Default `role:member`. An empty list: nobody. */
-  readonly allow?: readonly string[]
 }
 
 export interface HostOptions extends AgentOptions {
@@ -89,6 +69,7 @@ export class Swarm {
   readonly #network: Network
   readonly #parts: Parts
   readonly #events = new Emitter<SwarmEvents>()
+  readonly #troubles: Troubles
   readonly #hosting: Hosting
   readonly #listing: Listing
   readonly #neighbours: Neighbours
@@ -99,7 +80,6 @@ export class Swarm {
   readonly #startedAtMs: number
   readonly #closing = new AbortController()
   #served = 0
-  readonly #troubles: Trouble[] = []
   #isTelling = false
 
   /** Use `joinSwarm`. */
@@ -113,12 +93,13 @@ export class Swarm {
     this.#network = network
     this.#parts = parts
     this.#startedAtMs = clock.nowMs()
+    this.#troubles = new Troubles(clock, trouble => { this.#events.emit('trouble', trouble) })
     this.#hosting = new Hosting(entries => { this.#listing.checkFits(entries) }, () => { this.#listing.announce() })
     this.#listing = new Listing({
       swarmId: this.id, key, name, network, storage, clock, random, hosting: this.#hosting,
       callerOf: connection => this.#neighbours.callerOf(connection),
       onChange: changes => { this.#changed(changes) },
-      onTrouble: (code, message) => { this.#trouble(code, message) }
+      onTrouble: (code, message) => { this.#troubles.note(code, message) }
     })
     this.#neighbours = new Neighbours({
       network, membership, clock, random,
@@ -127,7 +108,7 @@ export class Swarm {
         onMoved: peerId => { this.#pipes.renewPeer(peerId) },
         onBroken: peerId => { this.#pipes.closePeer(peerId) },
         onLost: peerId => { this.#listing.lose(peerId) },
-        onTrouble: ({ code, message }) => { this.#trouble(code, message) }
+        onTrouble: ({ code, message }) => { this.#troubles.note(code, message) }
       }
     })
     this.#pipes = new Pipes({
@@ -136,6 +117,10 @@ export class Swarm {
       ended: stream => { this.#holds.get(stream)?.() }
     })
     this.#calling = new Calling({ directory: this.#listing.directory, hosting: this.#hosting, pipes: this.#pipes, clock, random, self: { peerId: this.peerId, role: 'admin' } })
+  }
+
+  get #sharing (): Parameters<typeof offerListed>[1] {
+    return { clock: this.#clock, random: this.#settings.random, hosting: this.#hosting, troubles: this.#troubles, closing: this.#closing.signal }
   }
 
   /** Called once, by `joinSwarm`. */
@@ -148,7 +133,7 @@ export class Swarm {
     this.#network.handle(mcpProtocol(this.id), (stream, connection) => { this.#serve(stream, connection) })
     parts.add(async () => { this.#pipes.close() })
     parts.add(async () => { await this.#hosting.close() })
-    for (const name of config?.swarm.share ?? []) this.#shareListed(name)
+    if (config !== undefined) offerListed(config, this.#sharing)
     if (discovery) {
       await this.#neighbours.discover({ swarmId: this.id, peerId: this.peerId, addresses: this.addresses(), clock, random }, seams.openRendezvous)
     }
@@ -165,7 +150,7 @@ export class Swarm {
    * @throws SwarmError TIMEOUT after `timeoutMs` (default: waits for ever), ABORTED, CLOSED
    */
   async joined (options: WaitOptions = {}): Promise<void> {
-    await this.#until('another peer', 'peer:joined', () => this.peers().length > 0 || undefined, options)
+    await this.#wait('another peer', 'peer:joined', () => this.peers().length > 0 || undefined, options)
   }
 
   /**
@@ -174,7 +159,7 @@ export class Swarm {
    * @throws SwarmError TIMEOUT after `timeoutMs` (default: waits for ever), ABORTED, CLOSED
    */
   async offered (query: Query, options: WaitOptions = {}): Promise<Provider[]> {
-    return await this.#until(`a provider of ${JSON.stringify(query)}`, 'tools:changed', () => {
+    return await this.#wait(`a provider of ${JSON.stringify(query)}`, 'tools:changed', () => {
       const found = this.find(query)
       return found.length > 0 ? found : undefined
     }, options)
@@ -200,7 +185,7 @@ export class Swarm {
   host<Agent extends MCPAgent> (agent: Agent, { allow }: { allow?: readonly string[] } = {}): Agent {
     this.#assertOpen()
     agent.hostedBy({ clock: this.#clock, coordination: this.#coordination() })
-    this.#hosting.add(agent, 'agent', allow === undefined ? EVERY_MEMBER : allow.map(parseRule))
+    this.#hosting.add(agent, 'agent', rulesOf(allow))
     return agent
   }
 
@@ -212,7 +197,7 @@ export class Swarm {
    */
   async share (source: ServerSource, options: ShareOptions): Promise<SharedServer> {
     this.#assertOpen()
-    const server = this.#offer(source, options)
+    const server = offerServer(source, options, this.#sharing)
     try {
       await server.ready()
       return server
@@ -278,7 +263,7 @@ export class Swarm {
       hosted: this.#hosting.all(),
       calls: { ...this.#calling.counts, served: this.#served },
       refusals: this.#neighbours.refusals,
-      troubles: this.#troubles
+      troubles: this.#troubles.all
     })
   }
 
@@ -292,77 +277,12 @@ export class Swarm {
     await this.close()
   }
 
-  /** Waits until `look` finds something, looking again at every such event. */
-  async #until<Found> (what: string, event: keyof SwarmEvents, look: () => Found | undefined, { timeoutMs, signal }: WaitOptions): Promise<Found> {
-    const bound = timeoutMs === undefined ? undefined : deadline(this.#clock, timeoutMs)
-    const signals = [this.#closing.signal, signal, bound?.signal].filter(each => each !== undefined)
-    const stops: (() => void)[] = []
-    try {
-      return await new Promise<Found>((resolve, reject) => {
-        for (const each of signals) {
-          const onAbort = (): void => {
-            reject(each.reason instanceof SwarmError
-              ? new SwarmError(each.reason.code, `waiting for ${what}: ${each.reason.message}`, { cause: each.reason })
-              : new SwarmError('ABORTED', `waiting for ${what} was given up`, { cause: each.reason }))
-          }
-          if (each.aborted) return onAbort()
-          each.addEventListener('abort', onAbort, { once: true })
-          stops.push(() => { each.removeEventListener('abort', onAbort) })
-        }
-        const check = (): void => {
-          const found = look()
-          if (found !== undefined) resolve(found)
-        }
-        stops.push(this.on(event, check))
-        check()
-      })
-    } finally {
-      bound?.done()
-      for (const stop of stops) stop()
-    }
+  async #wait<Found> (what: string, event: keyof SwarmEvents, look: () => Found | undefined, options: WaitOptions): Promise<Found> {
+    return await waitFor(what, look, { clock: this.#clock, closing: this.#closing.signal, onNews: listener => this.on(event, listener) }, options)
   }
 
   #assertOpen (): void {
     if (this.#closing.signal.aborted) throw new SwarmError('CLOSED', 'the swarm is closed')
-  }
-
-  #offer (source: ServerSource, { name, pool, description, allow }: ShareOptions): SharedServer {
-    const rules = allow === undefined ? EVERY_MEMBER : allow.map(parseRule)
-    const server = shareServer(name, source, {
-      clock: this.#clock, random: this.#settings.random, pool, description,
-      report: message => { this.#trouble('SERVER_FAILED', message) }
-    })
-    try {
-      this.#hosting.add(server, 'server' satisfies HostedKind, rules)
-    } catch (error) {
-      void server.close()
-      throw error
-    }
-    return server
-  }
-
-  /** A server of the config file: one that does not start costs only itself, and is tried again. */
-  #shareListed (name: string): void {
-    const { servers = {}, swarm } = this.#settings.config ?? {}
-    const source = servers[name]
-    assert(source !== undefined, 'a config shares only servers that it lists')
-    try {
-      const server = this.#offer(source, { name, pool: swarm?.pool[name], allow: swarm?.allow[name] })
-      server.ready().catch((error: unknown) => { if (!this.#closing.signal.aborted) this.#trouble(codeOf(error), messageOf(error)) })
-    } catch (error) {
-      if (!(error instanceof SwarmError)) throw error
-      this.#trouble(error.code, `server ${name} is not shared: ${error.message}`)
-    }
-  }
-
-  /** One that goes on is told of once. */
-  #trouble (code: ErrorCode, message: string): void {
-    const known = this.#troubles.findIndex(trouble => trouble.message === message)
-    if (known !== -1) this.#troubles.splice(known, 1)
-    const trouble = { code, message, atMs: this.#clock.wallMs() }
-    this.#troubles.push(trouble)
-    if (this.#troubles.length > TROUBLES_MAX) this.#troubles.shift()
-    if (known === -1) this.#events.emit('trouble', trouble)
   }
 
   #serve (stream: ByteStream, connection: Connection): void {
@@ -371,7 +291,7 @@ export class Swarm {
     serveAgent(stream, caller, name => this.#hosting.get(name), {
       clock: this.#clock,
       onCall: () => { this.#served++ },
-      report: error => { this.#trouble('TOOL_FAILED', `a tool broke: ${messageOf(error)}`) }
+      report: error => { this.#troubles.note('TOOL_FAILED', `a tool broke: ${messageOf(error)}`) }
     })
   }
 
@@ -422,8 +342,4 @@ export class Swarm {
     this.#holds.set(stream, links.hold(connection))
     return stream
   }
-}
-
-function codeOf (error: unknown): ErrorCode {
-  return error instanceof SwarmError ? error.code : 'SERVER_FAILED'
 }

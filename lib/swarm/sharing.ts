@@ -1,0 +1,68 @@
+/** Existing MCP servers, offered by this peer: those that the program names, and those that the config file lists. */
+import { parseRule, type Rule } from '../access/rule.ts'
+import type { Clock } from '../base/clock.ts'
+import { SwarmError, assert, messageOf } from '../base/error.ts'
+import type { Random } from '../base/random.ts'
+import { shareServer, type ServerSource, type SharedServer } from '../mcp/share.ts'
+import type { Config } from './config.ts'
+import type { Hosting } from './hosting.ts'
+import type { Troubles } from './troubles.ts'
+
+export interface ShareOptions {
+  /** What the server is called in the swarm: 1 to 64 of `A-Z a-z 0-9 _ - .` */
+  readonly name: string
+  /** Servers of one pool declare themselves interchangeable where their tools are equal. */
+  readonly pool?: string
+  readonly description?: string
+  /** Who may use it: `all`, `role:member`, `role:admin`, `peer:<peer id>`. Default `role:member`. An empty list: nobody. */
+  readonly allow?: readonly string[]
+}
+
+/** Whom an agent serves when nothing is said: every member. */
+const EVERY_MEMBER: readonly Rule[] = [parseRule('role:member')]
+
+/** @throws SwarmError CONFIG_INVALID for a text that is no rule */
+export function rulesOf (allow: readonly string[] | undefined): readonly Rule[] {
+  return allow === undefined ? EVERY_MEMBER : allow.map(parseRule)
+}
+
+interface Parts {
+  readonly clock: Clock
+  readonly random: Random
+  readonly hosting: Hosting
+  readonly troubles: Troubles
+  /** Fires when the swarm closes: what fails then is no trouble. */
+  readonly closing: AbortSignal
+}
+
+/** Starts a server and offers it, from its first moment as one that is starting. @throws SwarmError AGENT_EXISTS, TOO_LARGE, CONFIG_INVALID */
+export function offerServer (source: ServerSource, { name, pool, description, allow }: ShareOptions, { clock, random, hosting, troubles }: Parts): SharedServer {
+  const rules = rulesOf(allow)
+  const server = shareServer(name, source, {
+    clock, random, pool, description, report: message => { troubles.note('SERVER_FAILED', message) }
+  })
+  try {
+    hosting.add(server, 'server', rules)
+  } catch (error) {
+    void server.close()
+    throw error
+  }
+  return server
+}
+
+/** Offers what the config file shares. A server that does not start costs only itself, and is tried again. */
+export function offerListed ({ servers, swarm }: Config, parts: Parts): void {
+  const { closing, troubles } = parts
+  for (const name of swarm.share) {
+    const source = servers[name]
+    assert(source !== undefined, 'a config shares only servers that it lists')
+    try {
+      offerServer(source, { name, pool: swarm.pool[name], allow: swarm.allow[name] }, parts).ready().catch((error: unknown) => {
+        if (!closing.aborted) troubles.note(error instanceof SwarmError ? error.code : 'SERVER_FAILED', messageOf(error))
+      })
+    } catch (error) {
+      if (!(error instanceof SwarmError)) throw error
+      troubles.note(error.code, `server ${name} is not shared: ${error.message}`)
+    }
+  }
+}
