@@ -21,8 +21,8 @@ import type { Holder } from './peer.ts'
 /** How long finding or becoming a holder may take, in milliseconds. */
 export const TAKEOVER_MS_MAX = 10_000
 
-/** How long answers may still come after standard input has ended, in milliseconds. */
-export const LAST_ANSWERS_MS_MAX = 1_000
+/** How long answers may still come after standard input has ended, in milliseconds; counted from when a peer was there to ask. */
+export const LAST_ANSWERS_MS_MAX = 5_000
 
 /** Pause before the next try when a holder was there and left at once, in milliseconds. */
 const PAUSE_MS = 25
@@ -73,7 +73,7 @@ class Session {
     }
     this.#clientEnded = true
     if (this.#relay.waiting === 0) return this.end()
-    systemClock.after(LAST_ANSWERS_MS_MAX, () => { this.end() })
+    if (this.#link !== undefined) this.#boundLastAnswers()
   }
 
   /** Relays to one holder after another until the client has gone. */
@@ -84,6 +84,7 @@ class Session {
       if (this.#ending.signal.aborted) return void link.destroy() // the client has gone meanwhile
       this.#link = link
       if (this.#own === undefined) this.#makeReady()
+      if (this.#clientEnded) this.#boundLastAnswers()
       await this.#perform(this.#relay.attached())
       try {
         for await (const line of readLines(link)) {
@@ -108,6 +109,10 @@ class Session {
   async close (): Promise<void> {
     this.end()
     await this.#own?.close()
+  }
+
+  #boundLastAnswers (): void {
+    systemClock.after(LAST_ANSWERS_MS_MAX, () => { this.end() })
   }
 
   async #findHolder (): Promise<Duplex | undefined> {
