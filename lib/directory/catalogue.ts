@@ -43,6 +43,10 @@ export interface Catalogue {
   readonly resourceTemplates?: readonly JsonObject[]
   readonly prompts?: readonly JsonObject[]
   readonly instructions?: string
+  /** What the server has declared of itself, as MCP has it: `completions`, `logging`, `resources: { subscribe }` and the like. */
+  readonly capabilities?: JsonObject
+  /** `caller`: each session has a server of its own. Without it one server is there for everybody. */
+  readonly session?: 'caller'
 }
 
 /** A catalogue ready to be announced: its hash goes into the record, its text to whoever asks. */
@@ -106,6 +110,8 @@ function parse (text: string): Catalogue {
     if (list === 'tools' || value[list] !== undefined) checkList(list, value[list])
   }
   if (value.instructions !== undefined && typeof value.instructions !== 'string') throw malformed('its instructions are not a text')
+  if (value.capabilities !== undefined && !isObject(value.capabilities)) throw malformed('its capabilities are not an object')
+  if (value.session !== undefined && value.session !== 'caller') throw malformed('its session is not "caller"')
   return value as unknown as Catalogue
 }
 

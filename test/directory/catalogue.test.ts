@@ -19,7 +19,9 @@ test('a sealed catalogue is read back as it was, in the provider\'s order', () =
     resources: [{ uri: 'file:///b', name: 'b' }, { uri: 'file:///a', name: 'a' }],
     resourceTemplates: [{ uriTemplate: 'file:///{path}', name: 'any' }],
     prompts: [{ name: 'greet' }],
-    instructions: 'Be kind.'
+    instructions: 'Be kind.',
+    capabilities: { completions: {}, resources: { subscribe: true } },
+    session: 'caller'
   }
   const { hash, text } = sealCatalogue(catalogue)
   assert.match(hash, /^[A-Za-z0-9_-]{43}$/)
@@ -69,6 +71,8 @@ for (const [name, value, code, words] of [
   ['a resource with a uri over the limit', { tools: [], resources: [{ uri: 'u'.repeat(ENTRY_NAME_CHARS_MAX + 1) }] }, 'MALFORMED', '2048'],
   ['a prompt listed twice', { tools: [], prompts: [{ name: 'p' }, { name: 'p' }] }, 'MALFORMED', 'twice'],
   ['instructions that are no text', { tools: [], instructions: {} }, 'MALFORMED', 'instructions'],
+  ['capabilities that are a list', { tools: [], capabilities: [] }, 'MALFORMED', 'capabilities'],
+  ['a session of a kind that we do not know', { tools: [], session: 'shared' }, 'MALFORMED', 'session'],
   ['a schema nested too deep', { tools: [{ name: 'a', inputSchema: deep(62) }] }, 'MALFORMED', 'deeper'],
   ['one tool over the limit', { tools: Array.from({ length: TOOLS_MAX + 1 }, (_, index) => ({ name: `t${index}`, inputSchema: {} })) }, 'TOO_LARGE', '10000']
 ] as const) {
