@@ -13,6 +13,9 @@ export interface Ground {
   readonly deadAddress: string
 }
 
+/** How long closing what one test opened may take, in milliseconds: a second on a machine with eight times the load it can do. */
+const CLOSING_MS_MAX = 30_000
+
 export type Suite = ReturnType<typeof suite>
 
 /** Two peers with one connection, seen from both. */
@@ -37,7 +40,10 @@ export function makeArena (test: Suite, makeGround: () => Ground): Arena {
     networks = []
   })
   test.after.each(async () => {
-    await within(10_000, 'closing every network', Promise.all(networks.map(async network => { await network.close() })))
+    await within(CLOSING_MS_MAX, 'closing every network', Promise.all(networks.map(async network => { await network.close() }))).catch((error: unknown) => {
+      console.log('note: after a test:', error) // uvu tells nothing of what a hook throws
+      throw error
+    })
   })
   const open = async (): Promise<Network> => {
     const network = await ground.open()
