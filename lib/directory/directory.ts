@@ -16,11 +16,11 @@ import { canonicalJson } from '../base/json.ts'
 import type { Catalogue } from './catalogue.ts'
 import { Library, LIBRARY_BYTES_MAX } from './library.ts'
 import { Offers, type Provider, type Query } from './offers.ts'
-import { viewAgent, viewPeer, type Absence, type AgentView, type Offer, type Peer, type PeerView } from './peer.ts'
+import { viewAgent, viewOffering, viewPeer, type Absence, type AgentView, type Offer, type Offering, type Peer, type PeerView } from './peer.ts'
 import { compareAge, type AgentEntry, type PeerRecord } from './record.ts'
 
 export type { Provider, Query } from './offers.ts'
-export type { Absence, AgentView, PeerView } from './peer.ts'
+export type { Absence, AgentView, Offering, PeerView } from './peer.ts'
 
 /** Peers known at once, living or not. */
 export const PEERS_MAX = 10_000
@@ -54,6 +54,7 @@ export class Directory {
   readonly #offers = new Offers()
   readonly #library: Library
   #sweptMs = -Infinity
+  #edition = 0
 
   /** @param limits defaults PEERS_MAX and LIBRARY_BYTES_MAX */
   constructor (peerId: string, limits: { peersMax?: number, libraryBytesMax?: number } = {}) {
@@ -65,6 +66,11 @@ export class Directory {
   /** Bytes of all catalogues held. */
   get libraryBytes (): number {
     return this.#library.bytes
+  }
+
+  /** Another number whenever `offerings` may give something else, also where no change is told: of absent peers. */
+  get edition (): number {
+    return this.#edition
   }
 
   /** This peer's own record, as last set. */
@@ -151,6 +157,7 @@ export class Directory {
     for (const offer of this.#offers.naming(hash)) {
       if (offer.peer.record.peerId !== peerId || offer.refusal === refusal) continue
       offer.refusal = refusal
+      this.#edition++
       this.#offers.setVolume(offer, refusal === undefined ? this.#library.get(hash) : undefined)
       if (offer.peer.absence === undefined) changes.push({ kind: 'agent-changed', agent: viewAgent(offer) })
     }
@@ -197,10 +204,16 @@ export class Directory {
     return this.peers(options).flatMap(peer => peer.agents)
   }
 
+  /** Every known agent with its catalogue, of absent peers too; in no particular order. */
+  offerings (): Offering[] {
+    return [...this.#peers.values()].flatMap(({ offers }) => [...offers.values()].map(viewOffering))
+  }
+
   #place (held: Peer | undefined, record: PeerRecord, wire: string, leaseEndsMs: number): Change[] {
     const joins = held === undefined || held.absence !== undefined
     const peer: Peer = held ?? { record, wire, absence: undefined, atMs: leaseEndsMs, offers: new Map() }
     const renamed = peer.record.name !== record.name
+    this.#edition++
     Object.assign(peer, { record, wire, absence: undefined, atMs: leaseEndsMs })
     this.#peers.set(record.peerId, peer)
     const changes: Change[] = []
@@ -234,6 +247,7 @@ export class Directory {
   #makeAbsent (peer: Peer, why: Absence, nowMs: number): Change[] {
     peer.absence = why
     peer.atMs = nowMs
+    this.#edition++
     const view = viewPeer(peer, this.peerId)
     return [{ kind: 'peer-left', peer: view, why }, ...view.agents.map(agent => ({ kind: 'agent-removed', agent } as const))]
   }
@@ -259,6 +273,7 @@ export class Directory {
     const offer: Offer = { peer, entry, volume: this.#library.get(entry.catalogue), refusal: undefined }
     peer.offers.set(entry.name, offer)
     this.#offers.add(offer)
+    this.#edition++
     return offer
   }
 
@@ -274,6 +289,7 @@ export class Directory {
   #dropOffer (peer: Peer, offer: Offer): void {
     peer.offers.delete(offer.entry.name)
     this.#offers.remove(offer)
+    this.#edition++
   }
 
   #show (hash: string): Change[] {
@@ -282,6 +298,7 @@ export class Directory {
     for (const offer of this.#offers.naming(hash)) {
       if (offer.refusal !== undefined || offer.volume === volume) continue
       this.#offers.setVolume(offer, volume)
+      this.#edition++
       if (offer.peer.absence === undefined) changes.push({ kind: 'agent-changed', agent: viewAgent(offer) })
     }
     return changes
@@ -290,6 +307,7 @@ export class Directory {
   #sweepAbsent (): void {
     const needed = this.#offers.hashes(peer => peer.absence === undefined)
     this.#offers.hide(needed)
+    this.#edition++
     this.#library.sweep(hash => needed.has(hash))
   }
 }

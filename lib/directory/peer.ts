@@ -1,5 +1,6 @@
 /** A peer and its agents, as the directory knows them and as others get to see them. */
 import type { ErrorCode } from '../base/error.ts'
+import type { Catalogue } from './catalogue.ts'
 import type { Volume } from './library.ts'
 import type { AgentEntry, PeerRecord } from './record.ts'
 
@@ -67,6 +68,20 @@ export interface AgentView {
   readonly tools: number | null
 }
 
+/** An agent of a known peer, with all that it offers: for those who list everything. */
+export interface Offering {
+  readonly peerId: string
+  readonly peerName: string
+  readonly agent: AgentEntry
+  /** Undefined while it is not known here. */
+  readonly catalogue: Catalogue | undefined
+  readonly available: boolean
+  /** Why it is not available. */
+  readonly reason?: string
+  /** When its peer was found to be absent, by this peer's own clock in milliseconds; not for one known from disk alone. */
+  readonly absentMs?: number
+}
+
 /** Why an agent cannot serve now, or undefined when it can. */
 export function reasonOf ({ peer, entry, refusal }: Offer): string | undefined {
   if (peer.absence !== undefined) return `peer ${peer.record.name} ${ABSENCES[peer.absence]}`
@@ -85,6 +100,20 @@ export function viewAgent (offer: Offer): AgentView {
     available: reason === undefined && available,
     ...reason === undefined ? {} : { reason },
     tools: volume?.items.size ?? null
+  }
+}
+
+export function viewOffering (offer: Offer): Offering {
+  const { peer: { record, absence, atMs }, entry: agent, volume } = offer
+  const reason = reasonOf(offer)
+  return {
+    peerId: record.peerId,
+    peerName: record.name,
+    agent,
+    catalogue: volume?.catalogue,
+    available: reason === undefined,
+    ...reason !== undefined && { reason },
+    ...absence !== undefined && absence !== 'stored' && { absentMs: atMs }
   }
 }
 

@@ -287,4 +287,37 @@ test('a view is plain JSON', () => {
   assert.equal(JSON.parse(JSON.stringify(views)), views)
 })
 
+test('all that is known is offered with its catalogue, of absent peers too, and another edition says when that may have changed', () => {
+  const directory = new Directory(self.peerId)
+  const told = (): unknown[] => directory.offerings()
+    .map(({ peerName, agent: { name }, catalogue, available, reason, absentMs }) => [peerName, name, catalogue?.tools.length, available, reason, absentMs])
+  let edition = directory.edition
+  const becomes = (what: unknown[]): void => {
+    assert.equal(told(), what)
+    assert.is.not(directory.edition, edition)
+    edition = directory.edition
+  }
+  directory.merge(...signed(bob, { name: 'bob', agents: [agent('a', notes.hash), agent('b', files.hash, { available: false, reason: 'starting' })] }), 0)
+  becomes([['bob', 'a', undefined, true, undefined, undefined], ['bob', 'b', undefined, false, 'starting', undefined]])
+  add(directory, notes)
+  becomes([['bob', 'a', 2, true, undefined, undefined], ['bob', 'b', undefined, false, 'starting', undefined]])
+  directory.setReadable(bob.peerId, notes.hash, 'FORBIDDEN')
+  becomes([['bob', 'a', undefined, false, 'peer bob answers FORBIDDEN', undefined], ['bob', 'b', undefined, false, 'starting', undefined]])
+  directory.setReadable(bob.peerId, notes.hash, undefined)
+  directory.merge(...signed(bob, { name: 'robert', sequence: 2, agents: [agent('a', notes.hash)] }), 0)
+  becomes([['robert', 'a', 2, true, undefined, undefined]])
+  directory.remove(bob.peerId, 500)
+  becomes([['robert', 'a', 2, false, 'peer robert does not answer', 500]])
+  directory.recall(...signed(carol, { name: 'carol', agents: [agent('c', files.hash)] }), 600)
+  becomes([['robert', 'a', 2, false, 'peer robert does not answer', 500], ['carol', 'c', undefined, false, 'peer carol not met since this peer started', undefined]])
+  add(directory, files) // of which nothing is told: carol is absent
+  becomes([['robert', 'a', 2, false, 'peer robert does not answer', 500], ['carol', 'c', 2, false, 'peer carol not met since this peer started', undefined]])
+  directory.merge(...signed(carol, { name: 'carol', agents: [agent('c', files.hash)] }), 700, { direct: true })
+  becomes([['robert', 'a', 2, false, 'peer robert does not answer', 500], ['carol', 'c', 2, true, undefined, undefined]])
+  directory.merge(...signed(carol, { name: 'carol', agents: [agent('c', files.hash)] }), 800, { direct: true })
+  assert.is(directory.edition, edition, 'a further lease changes nothing')
+  directory.tick(500 + ABSENT_MS_MAX)
+  assert.equal(told(), [['carol', 'c', 2, false, 'peer carol silent for longer than its lease', 500 + ABSENT_MS_MAX]])
+})
+
 test.run()
