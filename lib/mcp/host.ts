@@ -8,6 +8,7 @@ import type { CallToolResult } from '@modelcontextprotocol/server'
 import type { Role } from '../access/grant.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Catalogue } from '../directory/catalogue.ts'
+import type { Link } from './link.ts'
 import type { Stop } from './stop.ts'
 
 export type { CallToolResult }
@@ -30,7 +31,26 @@ export interface HostedAgent {
    * @throws SwarmError UNKNOWN_TOOL, INVALID_ARGUMENTS, UNAVAILABLE and OVERLOADED (nothing ran),
    *   ABORTED and TOOL_FAILED (it may have run)
    */
-  callTool (call: ToolCall): Promise<CallToolResult>
+  callTool (call: ToolCall & { readonly client?: undefined }): Promise<CallToolResult>
+  callTool (call: ToolCall): Promise<Outcome>
+  /**
+   * Passes another request on, unchanged: one of AGENT_METHODS. Absent where an agent has tools alone.
+   *
+   * @throws SwarmError as `callTool`
+   */
+  request? (request: AgentRequest): Promise<JsonObject>
+  /**
+   * Hears of updates of a resource until the returned function is called; also of those after a restart of its server.
+   *
+   * @throws SwarmError UNAVAILABLE, TOOL_FAILED with the server's own error
+   */
+  subscribe? (uri: string, updated: (uri: string) => void): Promise<() => void>
+  /**
+   * Starts a server for one client's session alone, where the catalogue says `session: 'caller'`.
+   *
+   * @throws SwarmError OVERLOADED, UNAVAILABLE
+   */
+  openSession? (caller: Caller): Promise<Link>
   /** Ends what it holds; calls in flight end with ABORTED. A second call does nothing. */
   close (): Promise<void>
 }
@@ -43,10 +63,52 @@ export type Availability = { readonly available: true } | {
   readonly said?: string
 }
 
-export interface ToolCall {
+/** Requests besides `tools/call` that pass through the swarm to a server. */
+export const AGENT_METHODS: readonly string[] = ['completion/complete', 'prompts/get', 'resources/read']
+
+/** A result, or an answer that is none yet: more is asked for, or a task has begun. */
+export type Outcome = CallToolResult | Pending
+
+/** Source: MCP 2026-07-28, multi round-trip requests; extension `io.modelcontextprotocol/tasks`. */
+export interface Pending {
+  readonly resultType: 'input_required' | 'task'
+  readonly [key: string]: unknown
+}
+
+export function isPending (outcome: object): outcome is Pending {
+  return 'resultType' in outcome && (outcome.resultType === 'input_required' || outcome.resultType === 'task')
+}
+
+/** The client behind a call, as far as a server may know of it or turn to it. */
+export interface ClientSide {
+  /** What it can be asked for: its `clientCapabilities`. */
+  readonly capabilities: JsonObject
+  /** Its answers to an earlier `input_required`. */
+  readonly inputResponses?: JsonObject
+  /** What that one bade it return. */
+  readonly requestState?: string
+  /** Names it among the caller's clients, for agents that have a server for each. */
+  readonly session?: string
+  /** It wants to hear what the server logs meanwhile, from this level on. */
+  readonly logLevel?: string
+  readonly log?: (params: JsonObject) => void
+}
+
+export interface ToolCall extends Asking {
   readonly name: string
   readonly arguments: JsonObject
+}
+
+export interface AgentRequest extends Asking {
+  readonly method: string
+  readonly params: JsonObject
+}
+
+/** What every request brings along. */
+export interface Asking {
   readonly caller: Caller
+  /** Absent where nobody can be asked. */
+  readonly client?: ClientSide
   /** Fires when the caller gives up or is gone: stop working, nobody reads the result. */
   readonly signal: AbortSignal
   /** What fires `signal`, where it is known: cheaper to listen to than the signal. */

@@ -28,6 +28,8 @@ export interface InstanceSource {
 export interface Link {
   /** Not started. */
   readonly transport: Transport
+  /** Present where ending the transport is not all there is to do. */
+  readonly close?: () => Promise<void>
   /** Why it has ended or could not start, in words for people; undefined while nothing is wrong. */
   readonly trouble: () => Trouble | undefined
 }

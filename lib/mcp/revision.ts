@@ -20,10 +20,21 @@ export const META = {
   clientInfo: 'io.modelcontextprotocol/clientInfo',
   clientCapabilities: 'io.modelcontextprotocol/clientCapabilities',
   serverInfo: 'io.modelcontextprotocol/serverInfo',
+  logLevel: 'io.modelcontextprotocol/logLevel',
   subscriptionId: 'io.modelcontextprotocol/subscriptionId',
   /** Ours: milliseconds the caller will still wait when it sends; what works for it may stop then. */
-  timeoutMs: 'mcp-swarm/timeoutMs'
+  timeoutMs: 'mcp-swarm/timeoutMs',
+  /** Ours, in a log message: the id of the request it belongs to. */
+  requestId: 'mcp-swarm/requestId'
 } as const
+
+/** Members of `_meta` that belong to one hop and are set anew on the next. */
+const HOP = new Set<string>(['progressToken', META.protocolVersion, META.clientInfo, META.clientCapabilities, META.logLevel])
+
+/** What of a request's `_meta` is meant for whoever answers it in the end. */
+export function withoutHop (meta: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(meta).filter(([name]) => !HOP.has(name)))
+}
 
 export function isRevision (value: unknown): value is Revision {
   return (REVISIONS as readonly unknown[]).includes(value)

@@ -6,19 +6,17 @@
  * parsed by its schemas (they would drop members it does not know), and its time limit is out of reach (deadlines belong
  * to the caller of the swarm).
  */
-import { Client, SdkError, SdkErrorCode, type StandardSchemaV1, type Transport } from '@modelcontextprotocol/client'
-import type { CallToolResult } from '@modelcontextprotocol/server'
+import { Client, SdkError, SdkErrorCode, type ClientCapabilities, type Transport } from '@modelcontextprotocol/client'
 import { afterTurn, type Clock } from '../base/clock.ts'
 import { SwarmError, messageOf } from '../base/error.ts'
 import { isObject, type JsonObject } from '../base/json.ts'
 import { VERSION } from '../base/version.ts'
-import { sealCatalogue, TOOLS_MAX, type Catalogue, type ToolDefinition } from '../directory/catalogue.ts'
-import type { ToolCall } from './host.ts'
+import type { Catalogue } from '../directory/catalogue.ts'
+import type { Asking } from './host.ts'
 import { inOrder } from './order.ts'
 import { pause } from './pause.ts'
-
-/** Most pages of one list that are read: a cursor that never ends is a broken server. */
-export const LIST_PAGES_MAX = 256
+import { META, withoutHop } from './revision.ts'
+import { AS_IT_CAME, NO_LIMIT_MS, readCatalogue } from './session-lists.ts'
 
 /** How long a server on a pipe may leave `server/discover` unanswered before it is taken for one of 2025, in milliseconds. */
 export const PROBE_MS_MAX = 5_000
@@ -29,17 +27,6 @@ export const LISTEN_MS_MAX = 2_000
 /** The wait before a subscription that has ended is asked for again, in milliseconds. */
 export const LISTEN_AGAIN_MS = 5_000
 
-/** As far as a timer reaches, in milliseconds: no limit of ours. */
-const NO_LIMIT_MS = 2 ** 31 - 1
-
-/** Members of `_meta` that belong to one hop and are set anew on the next. */
-const HOP_META = new Set(['progressToken', 'io.modelcontextprotocol/protocolVersion', 'io.modelcontextprotocol/clientInfo',
-  'io.modelcontextprotocol/clientCapabilities', 'io.modelcontextprotocol/logLevel'])
-
-const AS_IT_CAME: StandardSchemaV1<unknown, JsonObject> = {
-  '~standard': { version: 1, vendor: 'mcp-swarm', validate: value => isObject(value) ? { value } : { issues: [{ message: 'the result is not an object' }] } }
-}
-
 /** Which revision a server speaks: 2026-07-28 (`modern`) or one of 2025 (`legacy`). */
 export type Era = 'modern' | 'legacy'
 
@@ -48,11 +35,32 @@ export interface SessionEvents {
   changed (catalogue: Catalogue): void
   /** Something went wrong that no call can tell of. */
   trouble (error: Error): void
+  /** A resource that was subscribed to has changed, or one below it. */
+  updated? (uri: string): void
+  /** A server of 2025 logs; of which call, it does not say. */
+  logged? (params: JsonObject): void
+  /** A server of 2025 turns to its client. @throws ProtocolError for an answer that is an error */
+  ask? (method: string, params: JsonObject, signal: AbortSignal): Promise<JsonObject>
+}
+
+export interface SessionOptions {
+  readonly clock: Clock
+  /** What the server is known to speak; without it both are tried. */
+  readonly era?: Era
+  /** Bounds the start. */
+  readonly signal: AbortSignal
+  /** What a server of 2025 may ask of its client: to be answered by `ask`. Default nothing. */
+  readonly capabilities?: JsonObject
+  /** Whether to read what the server offers, and to hear of changes. Default true. */
+  readonly lists?: boolean
+  /** Goes into the catalogue. */
+  readonly session?: 'caller'
 }
 
 export class ServerSession {
   readonly #client: Client
   readonly #events: SessionEvents
+  readonly #options: SessionOptions
   readonly #clock: Clock
   readonly #ended = new AbortController()
   /** Resolves when the connection has ended, for whatever reason. */
@@ -61,14 +69,27 @@ export class ServerSession {
   #isServing = false
   #reading = false
   #readAgain = false
+  #logLevel: string | undefined
+  /** Subscriptions of 2026-07-28 to resources, with the way to end each. */
+  readonly #heard = new Map<string, AbortController>()
 
-  private constructor (events: SessionEvents, clock: Clock) {
+  private constructor (events: SessionEvents, options: SessionOptions) {
     this.#events = events
-    this.#clock = clock
+    this.#options = options
+    this.#clock = options.clock
     this.#client = new Client({ name: 'mcp-swarm', version: VERSION }, {
       versionNegotiation: { mode: 'auto', probe: { timeoutMs: PROBE_MS_MAX } },
-      inputRequired: { autoFulfill: false }
+      inputRequired: { autoFulfill: false },
+      capabilities: (options.capabilities ?? {}) as ClientCapabilities
     })
+    const { ask } = events
+    if (ask !== undefined) {
+      this.#client.fallbackRequestHandler = async ({ method, params }, { mcpReq }) => await ask(method, (params ?? {}) as JsonObject, mcpReq.signal)
+    }
+    this.#client.fallbackNotificationHandler = async ({ method, params }) => {
+      if (method === 'notifications/resources/updated' && typeof params?.['uri'] === 'string') events.updated?.(params['uri'])
+      if (method === 'notifications/message') events.logged?.((params ?? {}) as JsonObject)
+    }
     this.#client.onerror = error => { events.trouble(error) }
     this.closed = new Promise(resolve => {
       this.#client.onclose = () => {
@@ -81,14 +102,11 @@ export class ServerSession {
   /**
    * Connects, agrees on a revision and reads what the server offers. On failure the transport is closed.
    *
-   * @param options `era`: what the server is known to speak, without it both are tried; `signal` bounds the whole
    * @throws what the SDK or the transport throws; SwarmError TOO_LARGE, MALFORMED for lists that no peer would take
    */
-  static async open (
-    transport: Transport, events: SessionEvents, options: { readonly clock: Clock, readonly era?: Era, readonly signal: AbortSignal }
-  ): Promise<ServerSession> {
-    const { clock, era, signal } = options
-    const session = new ServerSession(events, clock)
+  static async open (transport: Transport, events: SessionEvents, options: SessionOptions): Promise<ServerSession> {
+    const { era, signal } = options
+    const session = new ServerSession(events, options)
     let giveUp = (): void => {}
     const givenUp = new Promise<never>((_resolve, reject) => { giveUp = () => { reject(reasonOf(signal)) } })
     signal.addEventListener('abort', giveUp, { once: true })
@@ -113,25 +131,70 @@ export class ServerSession {
   }
 
   /**
-   * Calls a tool.
+   * Passes a request on. What a server of 2026-07-28 asks for comes back as its `input_required`, where there is a client.
    *
    * @throws SwarmError ABORTED when the signal fired, INDETERMINATE when the connection ended first,
    *   TOOL_FAILED when the server answered with a protocol error (its code and data in `details`)
    */
-  async call (call: ToolCall): Promise<CallToolResult> {
-    const meta = Object.fromEntries(Object.entries(call.meta ?? {}).filter(([name]) => !HOP_META.has(name)))
-    const params = { name: call.name, arguments: call.arguments, ...Object.keys(meta).length > 0 && { _meta: meta } }
-    const { progress } = call
-    try {
-      const result = await this.#client.request({ method: 'tools/call', params }, AS_IT_CAME, {
-        signal: call.signal,
-        timeout: NO_LIMIT_MS,
-        ...progress !== undefined && { onprogress: told => { progress(told) } }
-      })
-      return result as unknown as CallToolResult
-    } catch (error) {
-      throw failureOf(call, error)
+  async request (method: string, params: JsonObject, { client, meta, progress, signal }: Asking): Promise<JsonObject> {
+    const _meta = withoutHop(meta ?? {})
+    const rest: Record<string, unknown> = {}
+    if (this.era === 'modern') {
+      _meta[META.clientCapabilities] = client?.capabilities ?? {}
+      if (client?.logLevel !== undefined) _meta[META.logLevel] = client.logLevel
+      if (client?.inputResponses !== undefined) rest.inputResponses = client.inputResponses
+      if (client?.requestState !== undefined) rest.requestState = client.requestState
     }
+    const whole = { ...params, ...rest, ...Object.keys(_meta).length > 0 && { _meta } }
+    try {
+      return await this.#client.request({ method, params: whole }, AS_IT_CAME, {
+        signal,
+        timeout: NO_LIMIT_MS,
+        allowInputRequired: client !== undefined,
+        ...progress !== undefined && { onprogress: told => { progress(told) } }
+      }) as JsonObject
+    } catch (error) {
+      throw failureOf(typeof params['name'] === 'string' ? params['name'] : method, signal, error)
+    }
+  }
+
+  /** Has a server of 2025 log from this level on. */
+  async setLogLevel (level: string): Promise<void> {
+    if (this.#logLevel === level || this.#client.getServerCapabilities()?.logging === undefined) return
+    this.#logLevel = level
+    await this.#client.request({ method: 'logging/setLevel', params: { level } }, AS_IT_CAME, { timeout: NO_LIMIT_MS })
+  }
+
+  /** Asks for `updated` events of a resource. @throws SwarmError as `request` */
+  async subscribe (uri: string): Promise<void> {
+    try {
+      if (this.era === 'modern') await this.#hear(uri)
+      else await this.#client.request({ method: 'resources/subscribe', params: { uri } }, AS_IT_CAME, { timeout: NO_LIMIT_MS })
+    } catch (error) {
+      throw failureOf('resources/subscribe', this.#ended.signal, error)
+    }
+  }
+
+  async #hear (uri: string): Promise<void> {
+    const ending = new AbortController()
+    this.#heard.set(uri, ending)
+    const stop = (): void => { ending.abort() }
+    this.#ended.signal.addEventListener('abort', stop, { once: true })
+    await new Promise<void>((resolve, reject) => {
+      void this.#listen({ resourceSubscriptions: [uri] }, ending.signal, error => {
+        if (error === undefined) resolve()
+        else {
+          ending.abort()
+          reject(error)
+        }
+      }).finally(() => { this.#ended.signal.removeEventListener('abort', stop) })
+    })
+  }
+
+  async unsubscribe (uri: string): Promise<void> {
+    this.#heard.get(uri)?.abort()
+    this.#heard.delete(uri)
+    if (this.era !== 'modern') await this.#client.request({ method: 'resources/unsubscribe', params: { uri } }, AS_IT_CAME, { timeout: NO_LIMIT_MS })
   }
 
   async close (): Promise<void> {
@@ -140,50 +203,11 @@ export class ServerSession {
 
   async #start (transport: Transport, era: Era | undefined): Promise<void> {
     await this.#client.connect(transport, { timeout: NO_LIMIT_MS, ...era === 'legacy' && { prior: { kind: 'legacy' } } })
+    if (this.#options.lists === false) return
     await this.#hearOfChanges()
-    this.#catalogue = await this.#readCatalogue()
+    this.#catalogue = await readCatalogue(this.#client, this.#options)
     this.#isServing = true
     if (this.#readAgain) this.#refresh()
-  }
-
-  async #readCatalogue (): Promise<Catalogue> {
-    const has = this.#client.getServerCapabilities() ?? {}
-    const [tools, resources, resourceTemplates, prompts] = await Promise.all([
-      has.tools === undefined ? [] : this.#list('tools/list', 'tools'),
-      has.resources === undefined ? undefined : this.#list('resources/list', 'resources'),
-      has.resources === undefined ? undefined : this.#list('resources/templates/list', 'resourceTemplates', true),
-      has.prompts === undefined ? undefined : this.#list('prompts/list', 'prompts')
-    ])
-    const instructions = this.#client.getInstructions()
-    return sealCatalogue({
-      tools: (tools ?? []) as unknown as readonly ToolDefinition[],
-      ...resources !== undefined && { resources },
-      ...resourceTemplates !== undefined && { resourceTemplates },
-      ...prompts !== undefined && { prompts },
-      ...instructions !== undefined && { instructions }
-    }).catalogue
-  }
-
-  /** @param optional whether a server may have resources and yet not know this method */
-  async #list (method: string, member: string, optional = false): Promise<JsonObject[] | undefined> {
-    const entries: JsonObject[] = []
-    let cursor: unknown
-    for (let page = 0; page < LIST_PAGES_MAX; page++) {
-      let result: JsonObject
-      try {
-        result = await this.#client.request({ method, params: typeof cursor === 'string' ? { cursor } : {} }, AS_IT_CAME, { timeout: NO_LIMIT_MS })
-      } catch (error) {
-        if (optional && (error as { code?: unknown }).code === METHOD_NOT_FOUND) return undefined
-        throw error
-      }
-      const some = result[member]
-      if (!Array.isArray(some) || !some.every(isObject)) throw new SwarmError('MALFORMED', `the server answered ${method} without a list of ${member}`)
-      entries.push(...some)
-      if (entries.length > TOOLS_MAX) throw new SwarmError('TOO_LARGE', `the server lists over ${TOOLS_MAX} ${member}`)
-      cursor = result['nextCursor']
-      if (typeof cursor !== 'string') return entries
-    }
-    throw new SwarmError('TOO_LARGE', `the server lists its ${member} on over ${LIST_PAGES_MAX} pages`)
   }
 
   /** Lists that change are told of unasked in 2025, and on a subscription since 2026-07-28. */
@@ -201,25 +225,28 @@ export class ServerSession {
     if (this.era !== 'modern') return
     await new Promise<void>(resolve => {
       const cancel = this.#clock.after(LISTEN_MS_MAX, resolve)
-      void this.#subscribe(filter, () => {
+      void this.#listen(filter, this.#ended.signal, () => {
+        if (this.#isServing) this.#refresh()
         cancel()
         resolve()
       })
     })
   }
 
-  /** Keeps a subscription for as long as the session lives; what changed while there was none is read afterwards. */
-  async #subscribe (filter: Parameters<Client['listen']>[0], onFirst: () => void): Promise<void> {
-    const { signal } = this.#ended
+  /**
+   * Keeps a subscription of 2026-07-28 for as long as it is wanted.
+   *
+   * @param told how each attempt went: what changed while there was none has to be looked up after a good one
+   */
+  async #listen (filter: Parameters<Client['listen']>[0], signal: AbortSignal, told: (error?: unknown) => void): Promise<void> {
     while (!signal.aborted) {
       try {
-        const subscription = await this.#client.listen(filter, { timeout: NO_LIMIT_MS })
-        if (this.#isServing) this.#refresh()
-        onFirst()
+        const subscription = await this.#client.listen(filter, { timeout: NO_LIMIT_MS, signal })
+        told()
         await subscription.closed
       } catch (error) {
-        onFirst()
-        if (!signal.aborted) this.#events.trouble(new Error(`cannot hear of changed lists: ${messageOf(error)}`))
+        told(error)
+        if (!signal.aborted) this.#events.trouble(new Error(`cannot hear of changes: ${messageOf(error)}`))
       }
       await pause(this.#clock, LISTEN_AGAIN_MS, signal)
     }
@@ -237,7 +264,7 @@ export class ServerSession {
     try {
       while (this.#readAgain && !this.#ended.signal.aborted) {
         this.#readAgain = false
-        this.#catalogue = await this.#readCatalogue()
+        this.#catalogue = await readCatalogue(this.#client, this.#options)
         this.#events.changed(this.#catalogue)
       }
     } catch (error) {
@@ -248,9 +275,6 @@ export class ServerSession {
   }
 }
 
-/** JSON-RPC's code for a method that is not there. */
-const METHOD_NOT_FOUND = -32601
-
 /** An answer that never came, told as an error response by a transport that knows of it (url.ts). */
 export const ANSWER_LOST = { code: -32000, message: 'the answer was lost', data: { 'mcp-swarm/lost': true } }
 
@@ -258,10 +282,9 @@ function reasonOf (signal: AbortSignal): Error {
   return signal.reason instanceof Error ? signal.reason : new SwarmError('ABORTED', 'the start was given up', { cause: signal.reason })
 }
 
-function failureOf (call: ToolCall, error: unknown): SwarmError {
-  const tool = call.name
+function failureOf (tool: string, signal: AbortSignal, error: unknown): SwarmError {
   if (error instanceof SwarmError) return error
-  if (call.signal.aborted) return new SwarmError('ABORTED', `call of ${tool} was given up`, { cause: error })
+  if (signal.aborted) return new SwarmError('ABORTED', `call of ${tool} was given up`, { cause: error })
   if (error instanceof SdkError && error.code !== SdkErrorCode.ConnectionClosed && error.code !== SdkErrorCode.NotConnected) {
     return new SwarmError('TOOL_FAILED', `the server's answer to ${tool} cannot be used: ${error.message}`, { cause: error, details: { tool } })
   }

@@ -8,19 +8,20 @@
  * sent again. A server that ends is started again after a random wait that grows with each failure and is forgotten
  * after a time of health. One that could not be started at first is tried again in the same way.
  */
-import { openCommand } from '#command'
 import type { Clock } from '../base/clock.ts'
 import { deadline } from '../base/clock.ts'
 import { Emitter } from '../base/emitter.ts'
 import { SwarmError, messageOf } from '../base/error.ts'
 import type { Random } from '../base/random.ts'
+import type { JsonObject } from '../base/json.ts'
 import type { Catalogue } from '../directory/catalogue.ts'
-import type { Availability, CallToolResult, HostedAgent, ToolCall } from './host.ts'
-import { openInstance } from './instance.ts'
-import type { CommandSource, InstanceSource, Link, UrlSource } from './link.ts'
+import { Callers, outsideCalls } from './callers.ts'
+import type { AgentRequest, Asking, Availability, Caller, CallToolResult, HostedAgent, Outcome, ToolCall } from './host.ts'
+import type { Link } from './link.ts'
 import { pause } from './pause.ts'
-import { ServerSession, type Era, type SessionEvents } from './session.ts'
-import { openUrl } from './url.ts'
+import { ServerSession, type Era, type SessionEvents, type SessionOptions } from './session.ts'
+import { openerOf, type Opener, type ServerSource } from './source.ts'
+import { Updates } from './updates.ts'
 
 /** How long a server may take from its start to its first lists unless told otherwise, in milliseconds. */
 export const START_MS_MAX = 30_000
@@ -34,7 +35,10 @@ export const HEALTHY_MS = 60_000
 /** Calls in flight to one shared server; a further one is refused as OVERLOADED. */
 export const SHARED_CALLS_IN_FLIGHT_MAX = 1_000
 
-export type ServerSource = CommandSource | UrlSource | InstanceSource
+export type { ServerSource } from './source.ts'
+
+/** Sessions of 2025 that one agent in mode `caller` serves at once, each with a server of its own. */
+export const SESSIONS_MAX = 32
 
 export interface ShareOptions {
   readonly clock: Clock
@@ -43,6 +47,11 @@ export interface ShareOptions {
   readonly pool?: string
   readonly description?: string
   readonly version?: string
+  /**
+   * `shared` (default): one connection for everybody, which nobody is asked through by a server of 2025. `caller`: a server of
+   * 2025 is started once more for each client that calls, and may ask it.
+   */
+  readonly session?: 'shared' | 'caller'
   /** Default START_MS_MAX. */
   readonly startMsMax?: number
   /** Default SHARED_CALLS_IN_FLIGHT_MAX. */
@@ -60,11 +69,14 @@ export interface SharedServer extends HostedAgent {
 /**
  * Starts a server and offers it under a name.
  *
- * @throws SwarmError INVALID_OPTION for a source that is none of the three
+ * @throws SwarmError INVALID_OPTION for a source that is none, or an instance in mode `caller`
  */
 export function shareServer (name: string, source: ServerSource, options: ShareOptions): SharedServer {
   return new Shared(name, source, options)
 }
+
+/** What a server that is connected to for its lists is told, so that it shows the tools that ask too. */
+const ALL_CAPABILITIES: JsonObject = { elicitation: { form: {}, url: {} }, sampling: { tools: {}, context: {} }, roots: {} }
 
 /** Only the first call counts. */
 type FirstOutcome = (error?: Error) => void
@@ -76,8 +88,12 @@ class Shared implements SharedServer {
   readonly description: string | undefined
   readonly version: string | undefined
   readonly #options: ShareOptions
-  readonly #open: () => Link | Promise<Link>
-  readonly #canRestart: boolean
+  readonly #source: Opener
+  readonly #isPerCaller: boolean
+  readonly #callers: Callers
+  readonly #updates: Updates
+  /** Servers started for sessions of 2025. */
+  readonly #links = new Set<Link>()
   readonly #events = new Emitter<{ change: undefined }>()
   readonly #closing = new AbortController()
   /** How the first start went: no rejection, since nobody need ask. */
@@ -97,9 +113,18 @@ class Shared implements SharedServer {
     this.description = options.description
     this.version = options.version
     this.#options = options
-    const { open, canRestart } = opener(name, source, options.clock)
-    this.#open = open
-    this.#canRestart = canRestart
+    this.#source = openerOf(name, source, options.clock)
+    this.#isPerCaller = options.session === 'caller'
+    if (this.#isPerCaller && !this.#source.isRepeatable) {
+      throw new SwarmError('INVALID_OPTION', `server ${name}: an instance cannot be started for each caller: share a function that makes one`)
+    }
+    this.#callers = new Callers({
+      clock: options.clock,
+      random: options.random,
+      hasRoom: () => this.#links.size + this.#callers.count < SESSIONS_MAX,
+      open: async (capabilities, events) => (await this.#connect({ ...this.#events2025, ...events }, { capabilities, lists: false, era: 'legacy' })).session
+    })
+    this.#updates = new Updates(message => { options.report?.(`server ${name}: ${message}`) })
     this.#down = { reason: 'starting', sinceMs: options.clock.wallMs() }
     let tell: FirstOutcome = () => {}
     this.#first = new Promise(resolve => { tell = resolve })
@@ -123,28 +148,69 @@ class Shared implements SharedServer {
     return this.#events.on('change', listener)
   }
 
-  async callTool (call: ToolCall): Promise<CallToolResult> {
-    const session = this.#session
-    const where = { agent: this.name, tool: call.name, sent: false }
-    if (session === undefined) {
-      throw new SwarmError('UNAVAILABLE', `server ${this.name} is down: ${this.#down.reason}`, { details: { ...where, sinceMs: this.#down.sinceMs } })
-    }
+  async callTool (call: ToolCall & { readonly client?: undefined }): Promise<CallToolResult>
+  async callTool (call: ToolCall): Promise<Outcome>
+  async callTool (call: ToolCall): Promise<Outcome> {
+    const session = this.#serving(call.name)
     if (!this.#names.has(call.name)) {
-      throw new SwarmError('UNKNOWN_TOOL', `server ${this.name} has no tool ${call.name}`, { details: where })
+      throw new SwarmError('UNKNOWN_TOOL', `server ${this.name} has no tool ${call.name}`, { details: { agent: this.name, tool: call.name, sent: false } })
     }
-    const max = this.#options.callsInFlightMax ?? SHARED_CALLS_IN_FLIGHT_MAX
-    if (this.#inFlight >= max) throw new SwarmError('OVERLOADED', `server ${this.name} has ${max} calls in flight; that is its limit`, { details: where })
-    this.#inFlight++
-    try {
-      return await session.call(call)
-    } finally {
-      this.#inFlight--
+    return await this.#pass(session, 'tools/call', { name: call.name, arguments: call.arguments }, call) as Outcome
+  }
+
+  async request (request: AgentRequest): Promise<JsonObject> {
+    return await this.#pass(this.#serving(request.method), request.method, request.params, request)
+  }
+
+  async subscribe (uri: string, updated: (uri: string) => void): Promise<() => void> {
+    return await this.#updates.add(uri, updated)
+  }
+
+  async openSession (caller: Caller): Promise<Link> {
+    this.#serving('a session')
+    if (!this.#isPerCaller) throw new SwarmError('UNAVAILABLE', `server ${this.name} keeps no sessions: it is shared by all`, { details: { sent: false } })
+    if (this.#links.size + this.#callers.count >= SESSIONS_MAX) {
+      throw new SwarmError('OVERLOADED', `server ${this.name} serves ${SESSIONS_MAX} sessions; that is its limit, and ${caller.peerId} would have one more`, { details: { sent: false } })
+    }
+    const link = await this.#source.open()
+    this.#links.add(link)
+    return {
+      transport: link.transport,
+      trouble: link.trouble,
+      close: async () => {
+        this.#links.delete(link)
+        await link.transport.close()
+      }
     }
   }
 
   async close (): Promise<void> {
     this.#closing.abort(new SwarmError('CLOSED', `server ${this.name} is no longer shared`))
-    await this.#done
+    await Promise.all([this.#done, this.#callers.close(), ...[...this.#links].map(async ({ transport }) => { await transport.close() })])
+  }
+
+  /** @throws SwarmError UNAVAILABLE */
+  #serving (what: string): ServerSession {
+    if (this.#session !== undefined) return this.#session
+    throw new SwarmError('UNAVAILABLE', `server ${this.name} is down: ${this.#down.reason}`, { details: { agent: this.name, tool: what, sent: false, sinceMs: this.#down.sinceMs } })
+  }
+
+  /** To the server, or to the one that the caller's client has for itself. */
+  async #pass (session: ServerSession, method: string, params: JsonObject, asking: Asking): Promise<JsonObject> {
+    const max = this.#options.callsInFlightMax ?? SHARED_CALLS_IN_FLIGHT_MAX
+    if (this.#inFlight >= max) throw new SwarmError('OVERLOADED', `server ${this.name} has ${max} calls in flight; that is its limit`, { details: { agent: this.name, sent: false } })
+    this.#inFlight++
+    try {
+      const isOwn = this.#isPerCaller && session.era === 'legacy'
+      return isOwn ? await this.#callers.request(method, params, asking) as JsonObject : await session.request(method, params, asking)
+    } finally {
+      this.#inFlight--
+    }
+  }
+
+  /** What a server of 2025 is told by whoever connects to it for a client. */
+  get #events2025 (): SessionEvents {
+    return { changed: () => {}, trouble: error => { this.#options.report?.(`server ${this.name}: ${error.message}`) } }
   }
 
   async #live (tell: FirstOutcome): Promise<void> {
@@ -159,7 +225,7 @@ class Shared implements SharedServer {
         this.#goDown(typeof reason === 'string' ? reason : messageOf(error), typeof said === 'string' ? said : undefined)
         tell(error as SwarmError)
       }
-      if (signal.aborted || !this.#canRestart) break
+      if (signal.aborted || !this.#source.isRepeatable) break
       report?.(`server ${this.name} is down: ${this.#down.reason}${saying(this.#down.said)}`)
       await pause(clock, random.next() * Math.min(RESTART_MS.max, RESTART_MS.first * 2 ** (failures - 1)), signal)
     }
@@ -174,11 +240,14 @@ class Shared implements SharedServer {
     const { signal } = this.#closing
     const { session, link } = await this.#connect({
       changed: catalogue => { this.#offer(catalogue) },
-      trouble: error => { report?.(`server ${this.name}: ${error.message}`) }
-    })
+      trouble: error => { report?.(`server ${this.name}: ${error.message}`) },
+      updated: uri => { this.#updates.told(uri) },
+      ...this.#isPerCaller && { ask: async method => outsideCalls(method) }
+    }, this.#isPerCaller ? { capabilities: ALL_CAPABILITIES, session: 'caller' } : {})
     const sinceMs = clock.nowMs()
     this.#era = session.era
     this.#session = session
+    this.#updates.attach(session)
     this.#offer(sameOr(this.#catalogue, session.catalogue))
     onServing()
     const stop = (): void => { void session.close() }
@@ -191,14 +260,14 @@ class Shared implements SharedServer {
     return clock.nowMs() - sinceMs
   }
 
-  async #connect (events: SessionEvents): Promise<{ session: ServerSession, link: Link }> {
+  async #connect (events: SessionEvents, options: Pick<SessionOptions, 'capabilities' | 'era' | 'lists' | 'session'>): Promise<{ session: ServerSession, link: Link }> {
     const startMsMax = this.#options.startMsMax ?? START_MS_MAX
     const bound = deadline(this.#options.clock, startMsMax, this.#closing.signal)
     try {
       const attempt = async (era: Era | undefined): Promise<{ session: ServerSession, link: Link }> => {
-        const link = await this.#open()
+        const link = await this.#source.open()
         try {
-          return { session: await ServerSession.open(link.transport, events, { clock: this.#options.clock, signal: bound.signal, era }), link }
+          return { session: await ServerSession.open(link.transport, events, { ...options, clock: this.#options.clock, signal: bound.signal, era }), link }
         } catch (error) {
           const trouble = link.trouble()
           const died = trouble !== undefined && trouble.check === undefined && era === undefined && !bound.signal.aborted
@@ -206,7 +275,7 @@ class Shared implements SharedServer {
           throw this.#failure(error, link, startMsMax)
         }
       }
-      return await attempt(this.#era === 'legacy' ? 'legacy' : undefined)
+      return await attempt(options.era ?? (this.#era === 'legacy' ? 'legacy' : undefined))
     } catch (error) {
       throw error instanceof SwarmError && error.code === 'SERVER_FAILED' ? error : this.#failure(error, undefined, startMsMax)
     } finally {
@@ -233,6 +302,7 @@ class Shared implements SharedServer {
 
   #goDown (reason: string, said?: string): void {
     this.#session = undefined
+    this.#updates.detach()
     this.#down = { reason, said, sinceMs: this.#options.clock.wallMs() }
     this.#events.emit('change', undefined)
   }
@@ -240,13 +310,6 @@ class Shared implements SharedServer {
 
 function saying (said: string | undefined): string {
   return said === undefined ? '' : `: ${said}`
-}
-
-function opener (name: string, source: ServerSource, clock: Clock): { open: () => Link | Promise<Link>, canRestart: boolean } {
-  if ('connect' in source && typeof source.connect === 'function') return { open: () => openInstance(source), canRestart: false }
-  if ('url' in source) return { open: () => openUrl(source), canRestart: true }
-  if ('command' in source && typeof source.command === 'string' && source.command !== '') return { open: () => openCommand(source, clock), canRestart: true }
-  throw new SwarmError('INVALID_OPTION', `server ${name}: takes a command, a url, or an McpServer or Server of the MCP SDK`)
 }
 
 /** A restart that changes nothing shall not look like a change. */

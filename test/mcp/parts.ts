@@ -24,12 +24,12 @@ export async function until (agent: Pick<HostedAgent, 'onChange'>, claim: () => 
   await within(held, what, boundMs).finally(stop)
 }
 
-export function toolCall (name: string, args: JsonObject = {}, more: Partial<ToolCall> = {}): ToolCall {
+export function toolCall (name: string, args: JsonObject = {}, more: Omit<Partial<ToolCall>, 'client'> = {}): ToolCall & { client?: undefined } {
   return { name, arguments: args, caller: CALLER, signal: new AbortController().signal, ...more }
 }
 
 /** A call that keeps what it was told on the way. */
-export function toldCall (name: string, args: JsonObject = {}, more: Partial<ToolCall> = {}): { call: ToolCall, told: Progress[] } {
+export function toldCall (name: string, args: JsonObject = {}, more: Omit<Partial<ToolCall>, 'client'> = {}): { call: ToolCall & { client?: undefined }, told: Progress[] } {
   const told: Progress[] = []
   return { told, call: toolCall(name, args, { progress: progress => { told.push(progress) }, ...more }) }
 }

@@ -14,7 +14,7 @@ import { systemClock, type Clock } from '../../lib/base/clock.ts'
 import { SwarmError } from '../../lib/base/error.ts'
 import { seededRandom } from '../../lib/base/random.ts'
 import { SERVER_LINE_BYTES_MAX, STDERR_LINES_MAX } from '../../lib/mcp/command.node.ts'
-import { LIST_PAGES_MAX } from '../../lib/mcp/session.ts'
+import { LIST_PAGES_MAX } from '../../lib/mcp/session-lists.ts'
 import { HEALTHY_MS, RESTART_MS, shareServer, type ServerSource, type SharedServer, type ShareOptions } from '../../lib/mcp/share.ts'
 import { rejection, rejectsWith, textOf, toldCall, toolCall, until, within } from './parts.ts'
 
