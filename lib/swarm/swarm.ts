@@ -245,7 +245,8 @@ export class Swarm {
 
   /** Every tool that a gateway shows, by the name it shows it under; with `all` those too that cannot be called now. */
   tools ({ prefix, all }: { prefix?: Prefix, all?: boolean } = {}): GatewayTool[] {
-    return gatewayTools(this.#listing.directory.find({ all }), { prefix })
+    this.#hosting.settle()
+    return gatewayTools(this.#listing.directory.offerings(), { prefix }).filter(({ available }) => available || all === true)
   }
 
   /** Listens to what happens; the returned function stops it. */

@@ -2,24 +2,20 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { seededRandom } from '../../lib/base/random.ts'
 import { BUILTIN_META } from '../../lib/mcp/failure.ts'
-import type { Provider } from '../../lib/directory/directory.ts'
-import { gatewayTools, NAME_CHARS_MAX, type NameOptions } from '../../lib/mcp/names.ts'
+import { gatewayPrompts, gatewayTools, NAME_CHARS_MAX, OWN_PREFIX, type NameOptions } from '../../lib/mcp/names.ts'
+import { offered, offeredBy, type Made as MadeAgent } from './offered.ts'
 
-interface Made { peer?: string, peerId?: string, agent?: string, tool?: string, pool?: string, hash?: string, available?: boolean, builtin?: boolean }
+interface Made extends MadeAgent { readonly tool?: string, readonly hash?: string }
 
-function offer ({ peer = 'alice', peerId = `id-${peer}`, agent = 'notes', tool = 'read', pool, hash = 'h1', available = true, builtin = false }: Made): Provider {
-  return {
-    peerId,
-    peerName: peer,
-    agent: { name: agent, pool, catalogue: 'c', available },
-    tool: { name: tool, inputSchema: { type: 'object' }, ...builtin && { _meta: { [BUILTIN_META]: true } } },
-    toolHash: hash,
-    available,
-    ...!available && { reason: 'exited' }
-  }
+const offer = ({ tool = 'read', hash = 'h1', ...agent }: Made): ReturnType<typeof offered> => offered({ ...agent, tools: [tool], prompts: [tool], version: hash })
+
+/** The same for tools and for prompts, or the test fails. */
+function names (made: readonly Made[], options?: NameOptions): string[] {
+  const offers = made.map(offer)
+  const tools = gatewayTools(offers, options).map(({ name }) => name)
+  assert.equal(gatewayPrompts(offers, options).map(({ name }) => name), tools)
+  return tools
 }
-
-const names = (made: readonly Made[], options?: NameOptions): string[] => gatewayTools(made.map(offer), options).map(({ name }) => name)
 
 for (const [what, made, auto, always, never] of [
   ['one tool', [{}], ['read'], ['notes__read'], ['read']],
@@ -44,7 +40,8 @@ for (const [what, made, auto, always, never] of [
 }
 
 test('leaves out the tools built into every agent, by their mark and not by their name', () => {
-  assert.equal(names([{ tool: 'ping', builtin: true }, { agent: 'files', tool: 'ping' }]), ['ping'])
+  const builtin = { name: 'ping', inputSchema: { type: 'object' }, _meta: { [BUILTIN_META]: true } }
+  assert.equal(gatewayTools(offeredBy({ tools: [builtin] }, { agent: 'files', tools: ['ping'] })).map(({ name, agent }) => [name, agent]), [['ping', 'files']])
 })
 
 test('cuts a long name and tells it apart by a hash', () => {
@@ -73,6 +70,44 @@ test('a name stays with whom it is bound to, and goes to nobody else while that 
   assert.equal(names([{ agent: 'files' }], { bound, prefix: 'never' }).map(name => name.slice(0, 5)), ['read_'])
 })
 
+test('a name that one provider was given after a clash is not what another can be called', () => {
+  // the digits of the hash are no secret: somebody may offer a tool of that very name
+  const clash: Made[] = [{ peerId: '1', tool: 'a.b' }, { peerId: '1', tool: 'a/b', agent: 'files' }]
+  const [tailed] = names(clash, { prefix: 'never' }) as [string]
+  for (const peerId of ['0', '2']) {
+    const all = names([...clash, { peerId, agent: 'rogue', tool: tailed }], { prefix: 'never' })
+    assert.is(new Set(all).size, 3, all.join())
+  }
+})
+
+test('no tool is called as the gateway\'s own are', () => {
+  const own = `${OWN_PREFIX}find`
+  const shown = (made: Made, options?: NameOptions): string => gatewayTools([offer(made)], options)[0]?.name ?? ''
+  assert.is(shown({ tool: own }), `notes__${own}`)
+  assert.is(shown({ tool: own }, { prefix: 'always' }), `notes__${own}`)
+  assert.match(shown({ tool: own }, { prefix: 'never' }), /^swarm_find_[0-9a-f]{8}$/)
+  assert.match(shown({ tool: own, agent: 'swarm' }), /^swarm__swarm_find_[0-9a-f]{8}$/)
+  assert.match(shown({ tool: 'swarm/find' }, { prefix: 'never' }), /^swarm_find_[0-9a-f]{8}$/)
+})
+
+test('tells whom a tool or a prompt may be asked of, and how', () => {
+  const made = { tools: ['read'], prompts: ['greet'], capabilities: { completions: {} }, session: 'caller', available: false, sinceMs: 5 } as const
+  const target = { agent: 'notes', peerId: 'id-alice', peerName: 'alice', available: false, reason: 'exited', sinceMs: 5, capabilities: { completions: {} }, session: 'caller' }
+  const [{ name, key, tool, ...ofTool }] = gatewayTools(offeredBy(made)) as [ReturnType<typeof gatewayTools>[number]]
+  assert.equal({ name, own: tool.name, ofTool }, { name: 'read', own: 'read', ofTool: target })
+  assert.ok(key.includes('id-alice'), key)
+  const [{ prompt, key: _key, ...ofPrompt }] = gatewayPrompts(offeredBy(made)) as [ReturnType<typeof gatewayPrompts>[number]]
+  assert.equal({ prompt, ofPrompt }, { prompt: { name: 'greet', description: '1' }, ofPrompt: { name: 'greet', ...target } })
+  const [plain] = gatewayTools([offer({})])
+  assert.equal([plain?.capabilities, plain?.session, plain !== undefined && 'sinceMs' in plain], [{}, 'shared', false])
+})
+
+test('of an agent whose catalogue is not known there is nothing to show', () => {
+  assert.equal(gatewayTools([{ ...offered({}), catalogue: undefined }]), [])
+})
+
+const TOOLS = ['read', 'write', 're.ad', 're ad', 'y'.repeat(49), 'notes__read', `${'z'.repeat(127)}1`, `${'z'.repeat(127)}2`, `${OWN_PREFIX}call`]
+
 test('names depend on who offers what, not on the order in which it came; each is valid, none is given twice', () => {
   const seed = Math.floor(Math.random() * 2 ** 32)
   const random = seededRandom(seed)
@@ -82,11 +117,11 @@ test('names depend on who offers what, not on the order in which it came; each i
     for (let count = 0; count < 30; count++) {
       const one = {
         peer: pick('alice', 'bob', 'böb', 'x'.repeat(60)), peerId: pick('1', '2', '3'), agent: pick('notes', 'files', 'n.otes', 'p'),
-        tool: pick('read', 'write', 're.ad', 're ad', 'y'.repeat(49), 'notes__read', `${'z'.repeat(127)}1`, `${'z'.repeat(127)}2`), pool: pick(undefined, undefined, 'p', 'notes'), hash: pick('h1', 'h2')
+        tool: pick(...TOOLS), pool: pick(undefined, undefined, 'p', 'notes'), hash: pick('h1', 'h2')
       }
-      made.set(`${one.peerId}/${one.agent}/${one.tool}`, one) // a peer offers a tool of one name once
+      made.set(`${one.peerId}/${one.agent}`, one) // a peer has one agent of a name
     }
-    const offers = [...made.values()].map(offer)
+    const offers = [...made.values()].map(({ tool, hash, ...one }) => offered({ ...one, version: hash, tools: TOOLS.filter(name => name === tool || random.next() < 0.5) }))
     for (const prefix of ['auto', 'always', 'never'] as const) {
       const tools = gatewayTools(offers, { prefix })
       const shuffled = gatewayTools(offers.map(one => ({ one, at: random.next() })).sort((a, b) => a.at - b.at).map(({ one }) => one), { prefix })

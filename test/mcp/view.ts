@@ -1,6 +1,5 @@
 /** A gateway's view of agents in this process, as lib/swarm makes it of a swarm. */
-import { toolHash } from '../../lib/directory/catalogue.ts'
-import type { Provider } from '../../lib/directory/directory.ts'
+import type { Offering } from '../../lib/directory/directory.ts'
 import type { GatewayView } from '../../lib/mcp/gateway.ts'
 import type { HostedAgent } from '../../lib/mcp/host.ts'
 import { gatewayTools, type GatewayTool, type Prefix } from '../../lib/mcp/names.ts'
@@ -17,17 +16,16 @@ export function viewOf (placed: readonly Placed[], prefix?: Prefix): GatewayView
       for (const listener of listeners) listener()
     })
   }
-  const providers = (): Provider[] => placed.flatMap(({ agent, peer = 'alice' }) => agent.catalogue.tools.map(tool => ({
+  const offerings = (): Offering[] => placed.map(({ agent, peer = 'alice' }) => ({
     peerId: `id-${peer}`,
     peerName: peer,
     agent: { name: agent.name, pool: agent.pool, catalogue: '', available: agent.availability.available },
-    tool,
-    toolHash: toolHash(tool),
+    catalogue: agent.catalogue,
     available: agent.availability.available,
     ...!agent.availability.available && { reason: agent.availability.reason }
-  })))
+  }))
   return {
-    tools: () => known ??= gatewayTools(providers(), { prefix }),
+    tools: () => known ??= gatewayTools(offerings(), { prefix }),
     onChange (listener) {
       listeners.add(listener)
       return () => { listeners.delete(listener) }
