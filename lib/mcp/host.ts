@@ -33,6 +33,8 @@ export interface HostedAgent {
    */
   callTool (call: ToolCall & { readonly client?: undefined }): Promise<CallToolResult>
   callTool (call: ToolCall): Promise<Outcome>
+  /** When a call of this tool becomes a task. Without it: `auto`. */
+  taskMode? (tool: string): TaskMode
   /**
    * Passes another request on, unchanged: one of AGENT_METHODS. Absent where an agent has tools alone.
    *
@@ -45,6 +47,8 @@ export interface HostedAgent {
    * @throws SwarmError UNAVAILABLE, TOOL_FAILED with the server's own error
    */
   subscribe? (uri: string, updated: (uri: string) => void): Promise<() => void>
+  /** A client of a peer may call from now on, until the returned function is called: what is kept for it may go then. */
+  enter? (caller: Caller, session: string): () => void
   /**
    * Starts a server for one client's session alone, where the catalogue says `session: 'caller'`.
    *
@@ -62,6 +66,16 @@ export type Availability = { readonly available: true } | {
   /** What it said last: for its owner alone. */
   readonly said?: string
 }
+
+/**
+ * When a tool's call becomes a task, for clients that can handle one.
+ *
+ * - `required`: at once; other clients are refused
+ * - `always`: at once; other clients wait for the result
+ * - `auto`: when the tool says so, or the call has run for a while (TASK_AFTER_MS)
+ * - `never`
+ */
+export type TaskMode = 'required' | 'always' | 'auto' | 'never'
 
 /** Requests besides `tools/call` that pass through the swarm to a server. */
 export const AGENT_METHODS: readonly string[] = ['completion/complete', 'prompts/get', 'resources/read']
@@ -97,6 +111,8 @@ export interface ClientSide {
 export interface ToolCall extends Asking {
   readonly name: string
   readonly arguments: JsonObject
+  /** Answers the caller with a task now, if it can handle one; the tool goes on. Absent where that cannot be. */
+  readonly asTask?: () => void
 }
 
 export interface AgentRequest extends Asking {
