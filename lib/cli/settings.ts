@@ -1,6 +1,8 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
+import { homedir } from 'node:os'
 import { dirname, resolve } from 'node:path'
+import { parseEnv } from 'node:util'
 import { CONFIG_BYTES_MAX, defaultDataFolder, parseConfig, SwarmError, type Config } from 'mcp-swarm'
 
 /** What every command takes. */
@@ -36,16 +38,27 @@ export function findPlace (options: CommonOptions): Place {
   }
 }
 
-/** Reads the config file of a place; servers start in its folder unless they say otherwise. @throws SwarmError CONFIG_INVALID */
+/** Reads the config file of a place. @throws SwarmError CONFIG_INVALID */
 export async function readConfig (path: string | undefined): Promise<Config | undefined> {
-  if (path === undefined) return undefined
-  const config = parseConfig(await readText(path), { path, env: process.env })
+  return path === undefined ? undefined : configOf(path, await readText(path))
+}
+
+/** The config in a file's text; servers start in the folder they belong to unless they say otherwise. @throws SwarmError CONFIG_INVALID */
+export function configOf (path: string, text: string): Config {
+  const config = parseConfig(text, { path, env: process.env, home: homedir(), readEnvFile: (file, folder) => readEnvFile(resolve(folder, file)) })
   const servers = Object.entries(config.servers).map(([name, spec]) =>
-    [name, 'command' in spec ? { ...spec, cwd: resolve(dirname(path), spec.cwd ?? '.') } : spec] as const)
+    [name, 'command' in spec ? { ...spec, cwd: resolve(config.folders[name] ?? dirname(path), spec.cwd ?? '.') } : spec] as const)
   return { ...config, servers: Object.fromEntries(servers) }
 }
 
-async function readText (path: string): Promise<string> {
+function readEnvFile (path: string): Record<string, string> {
+  const { size } = statSync(path)
+  if (size > CONFIG_BYTES_MAX) throw new Error(`it has ${size} bytes; limit ${CONFIG_BYTES_MAX}`)
+  return Object.fromEntries(Object.entries(parseEnv(readFileSync(path, 'utf8'))).filter((entry): entry is [string, string] => entry[1] !== undefined))
+}
+
+/** @throws SwarmError CONFIG_INVALID */
+export async function readText (path: string): Promise<string> {
   try {
     const file = await open(path, 'r')
     try {

@@ -6,8 +6,8 @@ import { createScanner, findNodeAtLocation, getNodePath, parseTree, printParseEr
 import { SwarmError } from '../base/error.ts'
 import { JSON_DEPTH_MAX } from '../base/json.ts'
 
-/** Largest config file read, in bytes. */
-export const CONFIG_BYTES_MAX = 2 ** 20
+/** Largest config file read, in bytes. Claude Code keeps a history of every project in its own. */
+export const CONFIG_BYTES_MAX = 2 ** 24
 
 /** Names of the parser's errors, in words. */
 const EXPECTED: Readonly<Record<string, string>> = {
@@ -62,6 +62,11 @@ export class Place {
     }))
   }
 
+  /** Its members where it is an object, else none: for what is not ours to judge. */
+  get entries (): [string, Place][] {
+    return this.#node.type === 'object' ? [...this.members()] : []
+  }
+
   list (): Place[] {
     if (this.#node.type !== 'array') throw this.#wrong('a list')
     return (this.#node.children ?? []).map(node => this.#at(node))
@@ -72,8 +77,9 @@ export class Place {
     return String(this.#node.value)
   }
 
-  texts (): string[] {
-    return this.list().map(place => place.text())
+  /** Whether it is `false` or `null`: a member that is there and says nothing. */
+  get isFalse (): boolean {
+    return this.#node.type === 'null' || (this.#node.type === 'boolean' && this.#node.value === false)
   }
 
   /** An error at this place: `path:line:column: name: what is wrong`. */

@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import { SwarmError, assert, messageOf } from '../base/error.ts'
 import type { Random } from '../base/random.ts'
 import { shareServer, type ServerSource, type SharedServer } from '../mcp/share.ts'
-import type { Config } from './config.ts'
+import type { Config, SessionMode } from './config.ts'
 import type { Hosting } from './hosting.ts'
 import type { Troubles } from './troubles.ts'
 
@@ -16,6 +16,11 @@ export interface ShareOptions {
   readonly description?: string
   /** Who may use it: `all`, `role:member`, `role:admin`, `peer:<peer id>`. Default `role:member`. An empty list: nobody. */
   readonly allow?: readonly string[]
+  /**
+   * `shared` (default): one connection for everybody, through which a server of MCP 2025-11-25 can ask nobody. `caller`: such a server is
+   * started once more for each client that uses it, and may ask it; not for a server instance.
+   */
+  readonly session?: SessionMode
 }
 
 /** Whom an agent serves when nothing is said: every member. */
@@ -36,10 +41,10 @@ interface Parts {
 }
 
 /** Starts a server and offers it, from its first moment as one that is starting. @throws SwarmError AGENT_EXISTS, TOO_LARGE, CONFIG_INVALID */
-export function offerServer (source: ServerSource, { name, pool, description, allow }: ShareOptions, { clock, random, hosting, troubles }: Parts): SharedServer {
+export function offerServer (source: ServerSource, { name, pool, description, allow, session }: ShareOptions, { clock, random, hosting, troubles }: Parts): SharedServer {
   const rules = rulesOf(allow)
   const server = shareServer(name, source, {
-    clock, random, pool, description, report: message => { troubles.note('SERVER_FAILED', message) }
+    clock, random, pool, description, ...session !== undefined && { session }, report: message => { troubles.note('SERVER_FAILED', message) }
   })
   try {
     hosting.add(server, 'server', rules)
@@ -57,7 +62,7 @@ export function offerListed ({ servers, swarm }: Config, parts: Parts): void {
     const source = servers[name]
     assert(source !== undefined, 'a config shares only servers that it lists')
     try {
-      offerServer(source, { name, pool: swarm.pool[name], allow: swarm.allow[name] }, parts).ready().catch((error: unknown) => {
+      offerServer(source, { name, pool: swarm.pool[name], allow: swarm.allow[name], session: swarm.session[name] }, parts).ready().catch((error: unknown) => {
         if (!closing.aborted) troubles.note(error instanceof SwarmError ? error.code : 'SERVER_FAILED', messageOf(error))
       })
     } catch (error) {

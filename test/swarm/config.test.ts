@@ -27,7 +27,7 @@ test('reads what an MCP client reads, with comments, trailing commas and a byte 
       "other": { "command": 7 },
     },
     /* ours */
-    "swarm": { "name": "desk", "share": ["notes", "web"], "allow": { "notes": ["role:member"] }, "pool": { "notes": "memory" } },
+    "swarm": { "name": "desk", "share": ["notes", "web"], "allow": { "notes": ["role:member"] }, "pool": { "notes": "memory" }, "session": { "notes": "caller" } },
     "inputs": [],
   }`)
   assert.equal(config, {
@@ -36,8 +36,9 @@ test('reads what an MCP client reads, with comments, trailing commas and a byte 
       notes: { command: 'npx', args: ['-y', 'notes'], env: { A: '1' }, cwd: '/srv' },
       web: { url: 'https://example.org/mcp', headers: { Authorization: 'Bearer x' } }
     },
+    folders: { notes: '.', web: '.' },
     unshared: ['other'],
-    swarm: { name: 'desk', share: ['notes', 'web'], allow: { notes: ['role:member'] }, pool: { notes: 'memory' } }
+    swarm: { name: 'desk', share: ['notes', 'web'], allow: { notes: ['role:member'] }, pool: { notes: 'memory' }, session: { notes: 'caller' } }
   })
 })
 
@@ -45,7 +46,7 @@ test('reads the servers of VS Code, and shares nothing that is not listed', () =
   const config = parse('{ "servers": { "notes": { "command": "notes" } } }')
   assert.equal(config.servers, {})
   assert.equal(config.unshared, ['notes'])
-  assert.equal(config.swarm, { share: [], allow: {}, pool: {} })
+  assert.equal(config.swarm, { share: [], allow: {}, pool: {}, session: {} })
 })
 
 test('puts variables into what is shared', () => {
@@ -83,7 +84,24 @@ for (const [name, text, place, words] of [
   ['a command of the wrong type', '{ "mcpServers": { "n": { "command": ["a"] } }, "swarm": { "share": ["n"] } }', '1:37', 'mcpServers.n.command: expected a text, not a list'],
   ['a url that is none', '{ "mcpServers": { "n": { "url": "ftp://x" } }, "swarm": { "share": ["n"] } }', '1:33', 'expected an http or https url'],
   ['a missing variable', '{ "mcpServers": { "n": { "command": "a", "env": { "T": "${TOKEN}" } } }, "swarm": { "share": ["n"] } }', '1:56', 'the variable TOKEN is not set'],
-  ['a variable of the editor', '{ "mcpServers": { "n": { "command": "${input:key}" } }, "swarm": { "share": ["n"] } }', '1:37', '${input:key} is not a variable of the environment'],
+  ['a variable that VS Code asks for', '{ "servers": { "n": { "command": "${input:api-key}" } }, "swarm": { "share": ["n"] } }', '1:34', 'write ${env:API_KEY}, and set that variable'],
+  ['a variable of the editor', '{ "servers": { "n": { "command": "${command:pick}" } }, "swarm": { "share": ["n"] } }', '1:34', '${command:pick} is not a variable of the environment'],
+  ['a variable in a default', '{ "mcpServers": { "n": { "command": "${A:-${B}}" } }, "swarm": { "share": ["n"] } }', '1:37', 'a default holds no variable'],
+  ['the home folder where none is known', '{ "mcpServers": { "n": { "command": "${userHome}" } }, "swarm": { "share": ["n"] } }', '1:37', 'the variable userHome is not set'],
+  ['an unknown session', '{ "mcpServers": { "n": {} }, "swarm": { "session": { "n": "calller" } } }', '1:59', 'expected shared or caller, not "calller". Did you mean caller?'],
+  ['a session that is no text', '{ "mcpServers": { "n": {} }, "swarm": { "session": { "n": true } } }', '1:59', 'expected a text'],
+  ['an unknown name in session', '{ "mcpServers": { "notes": {} }, "swarm": { "session": { "note": "caller" } } }', '1:66', 'Did you mean notes?'],
+  ['the old SSE transport', '{ "servers": { "n": { "type": "sse", "url": "http://h/sse" } }, "swarm": { "share": ["n"] } }', '1:31', 'streamable HTTP'],
+  ['an unknown transport', '{ "servers": { "n": { "type": "ws", "url": "http://h/ws" } }, "swarm": { "share": ["n"] } }', '1:31', 'no transport is called ws'],
+  ['http without a url', '{ "servers": { "n": { "type": "http", "command": "n" } }, "swarm": { "share": ["n"] } }', '1:31', 'http needs a url'],
+  ['stdio without a command', '{ "servers": { "n": { "type": "stdio", "url": "http://h" } }, "swarm": { "share": ["n"] } }', '1:31', 'stdio needs a command'],
+  ['a socket of VS Code', '{ "servers": { "n": { "type": "http", "url": "unix:///tmp/s.sock" } }, "swarm": { "share": ["n"] } }', '1:46', 'expected an http or https url'],
+  ['a sandbox', '{ "servers": { "n": { "command": "n", "sandboxEnabled": true } }, "swarm": { "share": ["n"] } }', '1:57', 'outside the sandbox'],
+  ['headers that a command prints', '{ "mcpServers": { "n": { "url": "http://h", "headersHelper": "x" } }, "swarm": { "share": ["n"] } }', '1:62', 'write them under headers'],
+  ['a sign-in of Cursor', '{ "mcpServers": { "n": { "url": "http://h", "auth": { "CLIENT_ID": "x" } } }, "swarm": { "share": ["n"] } }', '1:53', 'nobody can sign in'],
+  ['a sign-in of Claude Code', '{ "mcpServers": { "n": { "url": "http://h", "oauth": { "clientId": "x" } } }, "swarm": { "share": ["n"] } }', '1:54', 'nobody can sign in'],
+  ['a file of variables where none can be read', '{ "servers": { "n": { "command": "n", "envFile": ".env" } }, "swarm": { "share": ["n"] } }', '1:50', 'write its variables under env'],
+  ['a name that two projects have', '{ "projects": { "/a": { "mcpServers": { "n": {} } }, "/b": { "mcpServers": { "n": {} } } },\n  "swarm": { "share": ["n"] } }', '2:24', 'several projects have a server named n'],
   ['brackets without end', '['.repeat(100_000), '1:65', 'nested deeper than 64']
 ] as const) {
   test(`refuses ${name}, with its place`, () => {
@@ -105,6 +123,15 @@ test('refuses more servers than the limit', () => {
   const listing = (count: number): string => JSON.stringify({ mcpServers: Object.fromEntries(Array.from({ length: count }, (_, index) => [`s${index}`, {}])) })
   assert.is(parse(listing(SERVERS_MAX)).unshared.length, SERVERS_MAX)
   assert.match(failure(listing(SERVERS_MAX + 1)).message, `limit ${SERVERS_MAX}`)
+})
+
+test('refuses to share more servers than the limit, of however many projects', () => {
+  const names = Array.from({ length: SERVERS_MAX + 1 }, (_, index) => `s${index}`)
+  const sharing = (count: number): string => JSON.stringify({
+    projects: Object.fromEntries(names.map(name => [`/${name}`, { mcpServers: { [name]: { command: 'x' } } }])), swarm: { share: names.slice(0, count) }
+  })
+  assert.is(parse(sharing(SERVERS_MAX)).swarm.share.length, SERVERS_MAX)
+  assert.match(failure(sharing(SERVERS_MAX + 1)).message, `limit ${SERVERS_MAX}`)
 })
 
 test('a server named like a part of every object stays a name', () => {
