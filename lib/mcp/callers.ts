@@ -3,8 +3,9 @@
  * own, which it is told of as that server's only client, and which ends when it is idle. What the server asks of its client
  * travels as `input_required` (conversation.ts).
  *
- * Who a client is, its peer says (`ClientSide.session`); peers are proven, so none reaches another's clients. A client that
- * is not named has a server for one request and its retries; a peer that calls for itself has one for all its calls.
+ * Who a client is, its peer says (`ClientSide.session`); peers are proven, so none reaches another's clients. A client's server
+ * ends when the client has left and nothing of it runs or waits for answers. A peer that calls for itself has one for all its
+ * calls.
  */
 import { toBase64Url } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
@@ -39,7 +40,8 @@ export interface CallersOptions {
 interface Server {
   readonly session: Promise<ServerSession>
   readonly conversations: Set<Conversation>
-  readonly isBrief: boolean
+  /** For a client of a peer, not for the peer itself. */
+  readonly isNamed: boolean
   idleSinceMs: number
   stay: () => void
 }
@@ -47,6 +49,8 @@ interface Server {
 export class Callers {
   readonly #options: CallersOptions
   readonly #servers = new Map<string, Server>()
+  /** Streams open for each client. */
+  readonly #streams = new Map<string, number>()
   readonly #parked = new Map<string, { readonly conversation: Conversation, readonly key: string, readonly forget: () => void }>()
   #isClosed = false
 
@@ -56,6 +60,20 @@ export class Callers {
 
   get count (): number {
     return this.#servers.size
+  }
+
+  /** A stream for a client has been opened. Returns what to do at its end. */
+  enter (peerId: string, session: string): () => void {
+    const key = keyOf(peerId, session)
+    this.#streams.set(key, (this.#streams.get(key) ?? 0) + 1)
+    return () => {
+      const left = (this.#streams.get(key) ?? 1) - 1
+      if (left > 0) this.#streams.set(key, left)
+      else {
+        this.#streams.delete(key)
+        this.#rest(key)
+      }
+    }
   }
 
   /**
@@ -120,8 +138,7 @@ export class Callers {
   }
 
   #serverFor ({ caller, client }: Asking): [string, Server] {
-    const isBrief = client !== undefined && client.session === undefined
-    const key = JSON.stringify([caller.peerId, client === undefined ? null : client.session ?? this.#token()])
+    const key = keyOf(caller.peerId, client?.session)
     const known = this.#servers.get(key)
     if (known !== undefined) return [key, known]
     if (this.#isClosed) throw new SwarmError('UNAVAILABLE', 'the server is no longer shared', { details: { sent: false } })
@@ -137,7 +154,7 @@ export class Callers {
       },
       logged: params => { for (const conversation of conversations) conversation.log(params) }
     })
-    const server: Server = { session, conversations, isBrief, idleSinceMs: this.#options.clock.nowMs(), stay: () => {} }
+    const server: Server = { session, conversations, isNamed: client?.session !== undefined, idleSinceMs: this.#options.clock.nowMs(), stay: () => {} }
     this.#servers.set(key, server)
     const gone = (): void => {
       if (this.#servers.get(key) === server) this.#servers.delete(key)
@@ -153,7 +170,7 @@ export class Callers {
     if (server === undefined || server.conversations.size > 0) return
     server.stay()
     server.idleSinceMs = this.#options.clock.nowMs()
-    if (server.isBrief) void this.#end(key)
+    if (server.isNamed && !this.#streams.has(key)) void this.#end(key)
     else server.stay = this.#options.clock.after(CALLER_IDLE_MS_MAX, () => { void this.#end(key) })
   }
 
@@ -181,6 +198,10 @@ export class Callers {
   #token (): string {
     return toBase64Url(this.#options.random.bytes(TOKEN_BYTES))
   }
+}
+
+function keyOf (peerId: string, session: string | undefined): string {
+  return JSON.stringify([peerId, session ?? null])
 }
 
 /** What a server asks while nobody calls it: there is nobody to turn to, and no folder to look into. */

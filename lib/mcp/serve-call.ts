@@ -1,23 +1,25 @@
 import type { JsonObject } from '../base/json.ts'
-import type { Caller, Progress, ToolCall } from './host.ts'
+import type { AgentRequest, Asking, Caller, ClientSide, Progress, ToolCall } from './host.ts'
 import { Stop } from './stop.ts'
 
-/** A call on its way through an agent. Its signal is made when first asked for: most tools never ask. */
-export class RunningCall implements ToolCall {
-  readonly name: string
-  readonly arguments: JsonObject
+/** A request on its way through an agent. Its signal is made when first asked for: most tools never ask. */
+class Running implements Asking {
   readonly caller: Caller
+  readonly client: ClientSide | undefined
   readonly meta: JsonObject | undefined
   readonly progress?: (progress: Progress) => void
   /** Whether somebody waits for the answer. */
   isAwaited = true
   readonly stop = new Stop()
 
-  constructor (name: string, args: JsonObject, caller: Caller, meta: JsonObject | undefined, tell: ((progress: Progress) => void) | undefined) {
-    this.name = name
-    this.arguments = args
+  constructor (caller: Caller, meta: JsonObject | undefined, client: ClientSide | undefined, tell: ((progress: Progress) => void) | undefined) {
     this.caller = caller
     this.meta = meta
+    if (client?.log === undefined) this.client = client
+    else {
+      const { log } = client
+      this.client = { ...client, log: params => { if (this.isAwaited) log(params) } }
+    }
     if (tell !== undefined) this.progress = progress => { if (this.isAwaited) tell(progress) }
   }
 
@@ -30,5 +32,27 @@ export class RunningCall implements ToolCall {
     if (!this.isAwaited) return
     this.isAwaited = false
     this.stop.abort(reason)
+  }
+}
+
+export class RunningCall extends Running implements ToolCall {
+  readonly name: string
+  readonly arguments: JsonObject
+
+  constructor (name: string, args: JsonObject, ...asking: ConstructorParameters<typeof Running>) {
+    super(...asking)
+    this.name = name
+    this.arguments = args
+  }
+}
+
+export class RunningRequest extends Running implements AgentRequest {
+  readonly method: string
+  readonly params: JsonObject
+
+  constructor (method: string, params: JsonObject, ...asking: ConstructorParameters<typeof Running>) {
+    super(...asking)
+    this.method = method
+    this.params = params
   }
 }

@@ -3,19 +3,19 @@
  * Every request is of the stateless revision if its `_meta` says so, otherwise of the session that `initialize` began.
  */
 import { afterTurn, type Clock } from '../base/clock.ts'
-import { assert, SwarmError } from '../base/error.ts'
+import { SwarmError } from '../base/error.ts'
 import { isObject, type JsonObject } from '../base/json.ts'
 import type { LineReader, LineStream } from '../base/line.ts'
-import type { Caller, CallToolResult, HostedAgent, Progress } from './host.ts'
-import { META, SESSION_REVISION, STATELESS_REVISION } from './revision.ts'
-import { RunningCall } from './serve-call.ts'
-import { LIST_TTL_MS, toolPages } from './serve-list.ts'
+import type { Catalogue } from '../directory/catalogue.ts'
+import { AGENT_METHODS, type Caller, type ClientSide, type HostedAgent, type Progress } from './host.ts'
+import { META, STATELESS_REVISION } from './revision.ts'
+import { clientIn, discovery, greeting, listPage, resultText, type Era } from './serve-answer.ts'
+import { RunningCall, RunningRequest } from './serve-call.ts'
+import { isListMethod, type ListMethod } from './serve-list.ts'
+import { kindsChanged, Listening } from './serve-listen.ts'
 import { Bounds } from './wire-bounds.ts'
 import { Outlet } from './wire-outlet.ts'
 import { brief, endSoon, isRpcId, isShallow, RPC, rpcError, type RpcId } from './wire.ts'
-
-/** `subscriptions/listen` requests one stream may hold open. */
-export const SUBSCRIPTIONS_MAX = 16
 
 export interface SessionOptions {
   readonly caller: Caller
@@ -24,22 +24,21 @@ export interface SessionOptions {
   readonly onCall?: () => void
   readonly callsInFlightMax: number
   readonly lineBytesMax: number
+  /** Which of the caller's clients the stream is for, as its first line says. */
+  readonly session: string | null
   /** The agent as offered to this caller now. @throws SwarmError UNKNOWN_AGENT, FORBIDDEN */
   readonly find: () => HostedAgent
 }
-
-type Era = 'stateless' | 'session'
 
 export class Session implements LineReader {
   readonly #lines: LineStream
   readonly #outlet: Outlet
   readonly #options: SessionOptions
-  readonly #calls = new Map<RpcId, RunningCall>()
+  readonly #calls = new Map<RpcId, RunningCall | RunningRequest>()
   readonly #bounds: Bounds<RpcId>
-  /** Ids of open `subscriptions/listen` requests that asked for changes of tools. */
-  readonly #listening = new Set<RpcId>()
+  readonly #listening: Listening
   #agent: HostedAgent
-  #tools: unknown
+  #told: Catalogue
   #unwatch: () => void
   #isInitialized = false
   #isOver = false
@@ -52,9 +51,10 @@ export class Session implements LineReader {
     this.#bounds = new Bounds(options.clock, id => {
       this.#calls.get(id)?.abort(new SwarmError('TIMEOUT', 'the caller waits no longer'))
     })
+    this.#listening = new Listening(message => { this.#send(JSON.stringify(message)) })
     this.#agent = agent
-    this.#tools = agent.catalogue.tools
-    this.#unwatch = agent.onChange(() => { this.#changed() })
+    this.#told = agent.catalogue
+    this.#unwatch = this.#watch(agent)
   }
 
   line (text: string): void {
@@ -87,6 +87,7 @@ export class Session implements LineReader {
   closed (error?: Error): void {
     this.#isOver = true
     this.#unwatch()
+    this.#listening.close()
     this.#bounds.clear()
     const reason = new SwarmError('ABORTED', 'the caller\'s stream has ended', { cause: error })
     for (const call of this.#calls.values()) call.abort(reason)
@@ -99,7 +100,7 @@ export class Session implements LineReader {
 
   #notification (method: string, params: JsonObject): void {
     if (method !== 'notifications/cancelled' || !isRpcId(params.requestId)) return
-    this.#listening.delete(params.requestId)
+    this.#listening.cancel(params.requestId)
     // The entry stays until the tool has really stopped: what still runs counts against the limit.
     this.#calls.get(params.requestId)?.abort(new SwarmError('ABORTED', 'the caller gave the call up'))
   }
@@ -113,10 +114,9 @@ export class Session implements LineReader {
     if (!isObject(meta?.[META.clientCapabilities])) return this.#refuse(id, RPC.params, `_meta lacks ${META.clientCapabilities}`)
     switch (method) {
       case 'tools/call': return this.#call(id, params, meta, 'stateless')
-      case 'tools/list': return this.#list(id, params, 'stateless')
       case 'server/discover': return this.#discover(id)
-      case 'subscriptions/listen': return this.#listen(id, params)
-      default: this.#refuse(id, RPC.method, `no method ${brief(method)}`)
+      case 'subscriptions/listen': return void this.#listen(id, params)
+      default: this.#other(id, method, params, meta, 'stateless')
     }
   }
 
@@ -124,76 +124,98 @@ export class Session implements LineReader {
     if (method === 'ping') return this.#result(id, '{}')
     if (method === 'initialize') return this.#initialize(id, params)
     if (!this.#isInitialized) return this.#refuse(id, RPC.request, `neither a session (initialize) nor ${META.protocolVersion} in _meta`)
-    switch (method) {
-      case 'tools/call': return this.#call(id, params, meta, 'session')
-      case 'tools/list': return this.#list(id, params, 'session')
-      default: this.#refuse(id, RPC.method, `no method ${brief(method)}`)
-    }
+    if (method === 'tools/call') return this.#call(id, params, meta, 'session')
+    this.#other(id, method, params, meta, 'session')
+  }
+
+  #other (id: RpcId, method: string, params: JsonObject, meta: JsonObject | undefined, era: Era): void {
+    if (isListMethod(method)) return this.#list(id, method, params, era)
+    if (AGENT_METHODS.includes(method)) return this.#pass(id, method, params, meta, era)
+    this.#refuse(id, RPC.method, `no method ${brief(method)}`)
   }
 
   /** A session begins in the one revision we speak there; a caller that cannot speak it leaves, as the specification asks. */
   #initialize (id: RpcId, params: JsonObject): void {
     if (typeof params.protocolVersion !== 'string') return this.#refuse(id, RPC.params, 'initialize names no protocol version')
     this.#isInitialized = true
-    const { instructions } = this.#agent.catalogue
-    this.#result(id, JSON.stringify({ protocolVersion: SESSION_REVISION, capabilities: CAPABILITIES, serverInfo: this.#info(), instructions }))
+    this.#result(id, JSON.stringify(greeting(this.#agent)))
   }
 
   #discover (id: RpcId): void {
-    if (!this.#find(id)) return
-    const { instructions } = this.#agent.catalogue
-    this.#result(id, JSON.stringify({
-      resultType: 'complete', supportedVersions: [STATELESS_REVISION], capabilities: CAPABILITIES, instructions, ttlMs: LIST_TTL_MS, cacheScope: 'private', _meta: { [META.serverInfo]: this.#info() }
-    }))
+    if (this.#find(id)) this.#result(id, JSON.stringify(discovery(this.#agent)))
   }
 
-  #list (id: RpcId, params: JsonObject, era: Era): void {
+  #list (id: RpcId, method: ListMethod, params: JsonObject, era: Era): void {
     if (!this.#find(id)) return
-    const pages = toolPages(this.#agent.catalogue)[era]
-    const { cursor } = params
-    const index = cursor === undefined ? 0 : typeof cursor === 'string' ? Number(cursor) : NaN
-    const page = pages[index]
-    if (page === undefined) return this.#refuse(id, RPC.params, 'the cursor points to no page')
-    const next = index + 1 < pages.length ? `,"nextCursor":"${index + 1}"` : ''
-    const rest = era === 'session' ? '' : `,"resultType":"complete","ttlMs":${LIST_TTL_MS},"cacheScope":"private","_meta":${JSON.stringify({ [META.serverInfo]: this.#info() })}`
-    this.#result(id, `{"tools":${page}${next}${rest}}`)
+    const page = listPage(this.#agent, method, params.cursor, era)
+    if (page === 'no list') return this.#refuse(id, RPC.method, `agent ${this.#agent.name} does not know ${method}`)
+    if (page === 'no page') return this.#refuse(id, RPC.params, 'the cursor points to no page')
+    this.#result(id, page.text)
   }
 
-  #listen (id: RpcId, params: JsonObject): void {
+  async #listen (id: RpcId, params: JsonObject): Promise<void> {
     if (!this.#find(id)) return
     if (!isObject(params.notifications)) return this.#refuse(id, RPC.params, 'notifications must be an object')
-    const wanted = params.notifications.toolsListChanged === true
-    if (wanted && this.#listening.size >= SUBSCRIPTIONS_MAX) return this.#fail(id, new SwarmError('OVERLOADED', `over ${SUBSCRIPTIONS_MAX} subscriptions on a stream`))
-    const _meta = { [META.subscriptionId]: id }
-    this.#send(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/subscriptions/acknowledged', params: { notifications: wanted ? { toolsListChanged: true } : {}, _meta } }))
-    if (wanted) this.#listening.add(id)
-    else this.#result(id, JSON.stringify({ resultType: 'complete', _meta }))
+    try {
+      const isOpen = await this.#listening.listen(id, params.notifications, this.#agent)
+      if (!isOpen) this.#result(id, JSON.stringify({ resultType: 'complete', _meta: { [META.subscriptionId]: id } }))
+    } catch (error) {
+      if (!(error instanceof SwarmError)) this.#options.report(error)
+      this.#fail(id, error instanceof SwarmError ? error : internal())
+    }
   }
 
   #call (id: RpcId, params: JsonObject, meta: JsonObject | undefined, era: Era): void {
     const { name, arguments: args = {} } = params
     if (typeof name !== 'string' || !isObject(args)) return this.#refuse(id, RPC.params, 'a call needs a name and an object of arguments')
-    if (!isShallow(params)) return this.#fail(id, new SwarmError('INVALID_ARGUMENTS', `arguments of ${brief(name)} are nested too deep`))
-    if (this.#calls.size >= this.#options.callsInFlightMax) {
-      return this.#fail(id, new SwarmError('OVERLOADED', `${this.#calls.size} calls in flight on this stream; limit ${this.#options.callsInFlightMax}`, { details: { executed: false } }))
-    }
-    if (!this.#find(id)) return
-    const token = meta?.progressToken
-    const call = new RunningCall(name, args, this.#options.caller, meta, isRpcId(token) ? progress => { this.#progress(token, progress) } : undefined)
-    this.#calls.set(id, call)
+    if (!this.#mayRun(id, name, params)) return
+    const call = new RunningCall(name, args, this.#options.caller, meta, this.#clientOf(id, params, meta, era), this.#tellerOf(meta))
     this.#options.onCall?.()
-    const timeoutMs = meta?.[META.timeoutMs]
-    if (typeof timeoutMs === 'number' && timeoutMs > 0) this.#bounds.set(id, timeoutMs)
-    void this.#run(id, call, era)
+    void this.#run(id, call, era, async () => await this.#agent.callTool(call))
   }
 
-  async #run (id: RpcId, call: RunningCall, era: Era): Promise<void> {
+  #pass (id: RpcId, method: string, params: JsonObject, meta: JsonObject | undefined, era: Era): void {
+    if (!this.#mayRun(id, method, params)) return
+    const agent = this.#agent
+    const { _meta, inputResponses, requestState, ...plain } = params
+    const request = new RunningRequest(method, plain, this.#options.caller, meta, this.#clientOf(id, params, meta, era), this.#tellerOf(meta))
+    void this.#run(id, request, era, async () => {
+      if (agent.request === undefined) throw new SwarmError('TOOL_FAILED', `agent ${agent.name} has tools alone`, { details: { executed: false, rpc: { code: RPC.method } } })
+      return await agent.request(request)
+    })
+  }
+
+  #mayRun (id: RpcId, what: string, params: JsonObject): boolean {
+    if (!isShallow(params)) {
+      this.#fail(id, new SwarmError('INVALID_ARGUMENTS', `arguments of ${brief(what)} are nested too deep`))
+      return false
+    }
+    if (this.#calls.size >= this.#options.callsInFlightMax) {
+      this.#fail(id, new SwarmError('OVERLOADED', `${this.#calls.size} calls in flight on this stream; limit ${this.#options.callsInFlightMax}`, { details: { executed: false } }))
+      return false
+    }
+    return this.#find(id)
+  }
+
+  #clientOf (id: RpcId, params: JsonObject, meta: JsonObject | undefined, era: Era): ClientSide | undefined {
+    return era === 'session' ? undefined : clientIn(params, meta as JsonObject, this.#options.session, message => { this.#log(id, message) })
+  }
+
+  #tellerOf (meta: JsonObject | undefined): ((progress: Progress) => void) | undefined {
+    const token = meta?.progressToken
+    return isRpcId(token) ? progress => { this.#progress(token, progress) } : undefined
+  }
+
+  async #run (id: RpcId, call: RunningCall | RunningRequest, era: Era, run: () => Promise<object>): Promise<void> {
+    this.#calls.set(id, call)
+    const timeoutMs = call.meta?.[META.timeoutMs]
+    if (typeof timeoutMs === 'number' && timeoutMs > 0) this.#bounds.set(id, timeoutMs)
     try {
-      const result = await this.#agent.callTool(call)
+      const result = await run()
       if (call.isAwaited) this.#deliver(id, resultText(result, era))
     } catch (error) {
       if (!(error instanceof SwarmError)) this.#options.report(error)
-      if (call.isAwaited) this.#fail(id, error instanceof SwarmError ? error : new SwarmError('TOOL_FAILED', 'internal error', { details: { rpc: { code: RPC.internal } } }))
+      if (call.isAwaited) this.#fail(id, error instanceof SwarmError ? error : internal())
     } finally {
       call.isAwaited = false
       this.#bounds.delete(id)
@@ -217,6 +239,12 @@ export class Session implements LineReader {
     this.#send(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken, progress, total, message } }))
   }
 
+  #log (id: RpcId, params: JsonObject): void {
+    if (this.#outlet.isFull) return // as progress
+    const meta = isObject(params._meta) ? params._meta : {}
+    this.#send(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: { ...params, _meta: { ...meta, [META.requestId]: id } } }))
+  }
+
   /** Finds the agent as it is offered now; tells the caller where it is not any more. */
   #find (id: RpcId): boolean {
     try {
@@ -224,7 +252,8 @@ export class Session implements LineReader {
       if (agent === this.#agent) return true
       this.#unwatch()
       this.#agent = agent
-      this.#unwatch = agent.onChange(() => { this.#changed() })
+      void this.#listening.moveTo(agent)
+      this.#unwatch = this.#watch(agent)
       this.#changed()
       return true
     } catch (error) {
@@ -234,23 +263,30 @@ export class Session implements LineReader {
     }
   }
 
-  /** Tells of a changed list once a turn, however often it changes. */
+  /** Hears of the agent's changes, and lets it know that this client is here. */
+  #watch (agent: HostedAgent): () => void {
+    const { caller, session } = this.#options
+    const leave = session === null ? undefined : agent.enter?.(caller, session)
+    const unwatch = agent.onChange(() => { this.#changed() })
+    return () => {
+      unwatch()
+      leave?.()
+    }
+  }
+
+  /** Tells of changed lists once a turn, however often they change. */
   #changed (): void {
-    if (this.#isTelling || this.#tools === this.#agent.catalogue.tools) return
+    if (this.#isTelling || this.#told === this.#agent.catalogue) return
     this.#isTelling = true
     afterTurn(() => {
       this.#isTelling = false
-      this.#tools = this.#agent.catalogue.tools
+      const before = this.#told
+      this.#told = this.#agent.catalogue
       if (this.#isOver) return
-      if (this.#isInitialized) this.#send('{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}')
-      for (const id of this.#listening) {
-        this.#send(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/tools/list_changed', params: { _meta: { [META.subscriptionId]: id } } }))
-      }
+      const kinds = kindsChanged(before, this.#told)
+      if (this.#isInitialized) for (const kind of kinds) this.#send(`{"jsonrpc":"2.0","method":"notifications/${kind}/list_changed"}`)
+      this.#listening.changed(kinds)
     })
-  }
-
-  #info (): { name: string, version: string } {
-    return { name: this.#agent.name, version: this.#agent.version ?? '0.0.0' }
   }
 
   #result (id: RpcId, result: string): void {
@@ -277,7 +313,9 @@ export class Session implements LineReader {
   }
 }
 
-const CAPABILITIES = { tools: { listChanged: true } }
+function internal (): SwarmError {
+  return new SwarmError('TOOL_FAILED', 'internal error', { details: { rpc: { code: RPC.internal } } })
+}
 
 function versionData (requested: unknown): JsonObject {
   return { code: 'VERSION_UNSUPPORTED', executed: false, supported: [STATELESS_REVISION], requested: brief(requested) }
@@ -289,15 +327,4 @@ function resultLine (id: RpcId, result: string): string {
 
 function rpcErrorOf (code: number, message: string, data: JsonObject = { code: 'MALFORMED', executed: false }): string {
   return JSON.stringify({ code, message, data })
-}
-
-/** A tool's result as JSON of the era: the stateless revision names the kind of every result. */
-function resultText (result: CallToolResult, era: Era): string {
-  assert(isObject(result), 'a tool answers with an object')
-  if (era === 'stateless') {
-    const text = JSON.stringify(result)
-    return 'resultType' in result ? text : text === '{}' ? '{"resultType":"complete"}' : `{"resultType":"complete",${text.slice(1)}`
-  }
-  const { resultType: _, structuredContent, ...rest } = result as CallToolResult & { resultType?: unknown }
-  return JSON.stringify(isObject(structuredContent) ? { ...rest, structuredContent } : rest)
 }

@@ -13,6 +13,8 @@ import { SwarmError } from '../base/error.ts'
 import { LINE_BYTES_MAX, LineStream } from '../base/line.ts'
 import type { ByteStream } from '../base/network.ts'
 import type { Caller, HostedAgent } from './host.ts'
+import { SESSION_REVISION } from './revision.ts'
+import { passSession } from './serve-pass.ts'
 import { Session } from './serve-session.ts'
 import { CALLS_IN_FLIGHT_MAX, endSoon, readOpening, refusalLine, type Opening } from './wire.ts'
 
@@ -55,7 +57,10 @@ export function serveAgent (stream: ByteStream, caller: Caller, agents: (name: s
       try {
         const opening = readOpening(text)
         const find = (): HostedAgent => findAgent(opening, caller, agents)
-        lines.handOver(new Session(lines, find(), { ...options, caller, find, lineBytesMax, callsInFlightMax: options.callsInFlightMax ?? CALLS_IN_FLIGHT_MAX }))
+        const { session } = opening
+        const bounds = { ...options, caller, find, session, lineBytesMax, callsInFlightMax: options.callsInFlightMax ?? CALLS_IN_FLIGHT_MAX }
+        if (opening.revision === SESSION_REVISION && session !== null) passSession(lines, find(), bounds)
+        else lines.handOver(new Session(lines, find(), bounds))
       } catch (error) {
         if (!(error instanceof SwarmError)) throw error
         lines.handOver({ line: () => {}, closed: () => {} })
@@ -71,6 +76,5 @@ function findAgent (opening: Opening, caller: Caller, agents: (name: string) => 
   const offer = agents(opening.agent)
   if (offer === undefined) throw new SwarmError('UNKNOWN_AGENT', `no agent ${opening.agent} is offered here`)
   if (!allows(offer.rules, caller)) throw new SwarmError('FORBIDDEN', `peer ${caller.peerId} may not use agent ${opening.agent}`)
-  if (opening.session !== null) throw new SwarmError('UNAVAILABLE', `agent ${opening.agent} keeps no session ${opening.session}`)
   return offer.agent
 }

@@ -166,6 +166,10 @@ class Shared implements SharedServer {
     return await this.#updates.add(uri, updated)
   }
 
+  enter (caller: Caller, session: string): () => void {
+    return this.#callers.enter(caller.peerId, session)
+  }
+
   async openSession (caller: Caller): Promise<Link> {
     this.#serving('a session')
     if (!this.#isPerCaller) throw new SwarmError('UNAVAILABLE', `server ${this.name} keeps no sessions: it is shared by all`, { details: { sent: false } })

@@ -5,7 +5,7 @@ import type { JsonObject } from '../../lib/base/json.ts'
 import { LINE_BYTES_MAX, UNSENT_BYTES_HIGH } from '../../lib/base/line.ts'
 import { META, STATELESS_REVISION } from '../../lib/mcp/revision.ts'
 import { PAGE_UNITS } from '../../lib/mcp/serve-list.ts'
-import { SUBSCRIPTIONS_MAX } from '../../lib/mcp/serve-session.ts'
+import { SUBSCRIPTIONS_MAX } from '../../lib/mcp/serve-listen.ts'
 import { OPENING_MS_MAX, serveAgent } from '../../lib/mcp/serve.ts'
 import { HELD_BYTES_MAX } from '../../lib/mcp/wire-outlet.ts'
 import { CALLS_IN_FLIGHT_MAX, LINGER_MS } from '../../lib/mcp/wire.ts'
@@ -241,7 +241,7 @@ test('who is not allowed is refused at the first line, and at the next call when
 })
 
 test('an agent that replaces another of its name is called from then on', async () => {
-  const [first, second] = [new ScriptedAgent({ echo: () => text('first') }), new ScriptedAgent({ echo: () => text('second') })]
+  const [first, second] = [new ScriptedAgent({ echo: () => text('first') }), new ScriptedAgent({ echo: () => text('second'), more: () => text('') })]
   const state = serving(first)
   const writer = new HandWriter(state.open())
   writer.ask('sub', 'subscriptions/listen', { notifications: { toolsListChanged: true } })
