@@ -24,6 +24,8 @@ export interface Holder {
   readonly label: string
   /** Whose label it is, for as long as it is. */
   readonly owner: string
+  /** The pool of an agent that also stands here alone, for what it does not share. */
+  readonly memberOf?: string
   readonly target: Target
 }
 
@@ -88,7 +90,9 @@ function holdersOf (offered: readonly Offered[], bound: ReadonlyMap<string, stri
   const names = nameEntries([...groups.values()].map(({ wanted }) => wanted), { bound })
   return [...groups].map(([owner, { members }]) => {
     const pool = members[0]?.agent.pool
-    return { label: names.get(owner) as string, owner, target: targetOf(members, owner.startsWith('pool\n') ? pool : undefined) }
+    const label = names.get(owner) as string
+    if (owner.startsWith('pool\n')) return { label, owner, target: targetOf(members, pool) }
+    return { label, owner, ...pool !== undefined && { memberOf: pool }, target: targetOf(members) }
   }).sort((left, right) => left.label < right.label ? -1 : 1)
 
   function join (key: string, wanted: Omit<Nameable, 'key' | 'owner'>, member: Offered): void {
