@@ -33,9 +33,9 @@ const OPERATORS: Record<string, Expression> = {
   '#': { first: '', stops: '', isOptional: true },
   '.': { first: '.', stops: '/', isOptional: true },
   '/': { first: '/', stops: '', isOptional: true },
-  ';': { first: ';', stops: '/', isOptional: true },
-  '?': { first: '?', stops: '#', isOptional: true },
-  '&': { first: '&', stops: '#', isOptional: true }
+  ';': { first: ';', stops: '', isOptional: true },
+  '?': { first: '?', stops: '', isOptional: true },
+  '&': { first: '&', stops: '', isOptional: true }
 }
 
 /** @returns undefined where it is not a template, or has more than EXPRESSIONS_MAX expressions */
