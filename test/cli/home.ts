@@ -56,7 +56,12 @@ export class Home {
 
   /** Starts a command in the folder `work`. */
   start (args: readonly string[], { env = {} }: { env?: Record<string, string> } = {}): Running {
-    const running = new Running(spawn(process.execPath, [...CLI, ...args], { cwd: this.path('work'), env: { ...this.env, ...env } }))
+    return this.startNode([...CLI, ...args], { env })
+  }
+
+  /** Starts any other program of Node, likewise. */
+  startNode (args: readonly string[], { env = {} }: { env?: Record<string, string> } = {}): Running {
+    const running = new Running(spawn(process.execPath, args, { cwd: this.path('work'), env: { ...this.env, ...env } }))
     this.#running.add(running)
     return running
   }
