@@ -48,6 +48,12 @@ export class Hosting {
     this.#tell()
   }
 
+  /** Says anew who may use an agent; it counts from the next call on. */
+  setRules (name: string, rules: readonly Rule[]): void {
+    const hosted = this.#hosted.get(name)
+    if (hosted !== undefined) this.#hosted.set(name, { ...hosted, rules })
+  }
+
   remove (name: string): void {
     const hosted = this.#hosted.get(name)
     if (hosted === undefined) return

@@ -98,8 +98,12 @@ export class Listing {
     this.#sign(agents, false)
   }
 
-  /** Makes the own record anew and tells it. */
-  announce (): void {
+  /**
+   * Makes the own record anew and tells it.
+   *
+   * @param always even if it says the same: who was refused a catalogue asks for it again
+   */
+  announce (always = false): void {
     if (this.#isClosed) return
     const { hosting } = this.#options
     for (const [hash, catalogue] of hosting.catalogues()) {
@@ -107,7 +111,7 @@ export class Listing {
     }
     const entries = hosting.entries()
     const said = canonicalJson(entries)
-    if (said === this.#said) return
+    if (said === this.#said && !always) return
     this.#said = said
     this.#publish(entries, false)
   }

@@ -1,10 +1,10 @@
-/** Existing MCP servers, offered by this peer: those that the program names, and those that the config file lists. */
+/** Existing MCP servers, offered by this peer. */
 import { parseRule, type Rule } from '../access/rule.ts'
 import type { Clock } from '../base/clock.ts'
-import { SwarmError, assert, messageOf } from '../base/error.ts'
 import type { Random } from '../base/random.ts'
 import { shareServer, type ServerSource, type SharedServer } from '../mcp/share.ts'
-import type { Config, SessionMode } from './config.ts'
+import type { SessionMode } from './config.ts'
+import { EVERY_MEMBER } from './changes.ts'
 import type { Hosting } from './hosting.ts'
 import type { Troubles } from './troubles.ts'
 
@@ -23,15 +23,13 @@ export interface ShareOptions {
   readonly session?: SessionMode
 }
 
-/** Whom an agent serves when nothing is said: every member. */
-const EVERY_MEMBER: readonly Rule[] = [parseRule('role:member')]
-
-/** @throws SwarmError CONFIG_INVALID for a text that is no rule */
-export function rulesOf (allow: readonly string[] | undefined): readonly Rule[] {
-  return allow === undefined ? EVERY_MEMBER : allow.map(parseRule)
+/** Whom an agent serves; every member when nothing is said. @throws SwarmError CONFIG_INVALID for a text that is no rule */
+export function rulesOf (allow: readonly string[] = EVERY_MEMBER): readonly Rule[] {
+  return allow.map(parseRule)
 }
 
-interface Parts {
+/** What offering a server takes. */
+export interface Sharing {
   readonly clock: Clock
   readonly random: Random
   readonly hosting: Hosting
@@ -41,7 +39,7 @@ interface Parts {
 }
 
 /** Starts a server and offers it, from its first moment as one that is starting. @throws SwarmError AGENT_EXISTS, TOO_LARGE, CONFIG_INVALID */
-export function offerServer (source: ServerSource, { name, pool, description, allow, session }: ShareOptions, { clock, random, hosting, troubles }: Parts): SharedServer {
+export function offerServer (source: ServerSource, { name, pool, description, allow, session }: ShareOptions, { clock, random, hosting, troubles }: Sharing): SharedServer {
   const rules = rulesOf(allow)
   const server = shareServer(name, source, {
     clock, random, pool, description, ...session !== undefined && { session }, report: message => { troubles.note('SERVER_FAILED', message) }
@@ -53,21 +51,4 @@ export function offerServer (source: ServerSource, { name, pool, description, al
     throw error
   }
   return server
-}
-
-/** Offers what the config file shares. A server that does not start costs only itself, and is tried again. */
-export function offerListed ({ servers, swarm }: Config, parts: Parts): void {
-  const { closing, troubles } = parts
-  for (const name of swarm.share) {
-    const source = servers[name]
-    assert(source !== undefined, 'a config shares only servers that it lists')
-    try {
-      offerServer(source, { name, pool: swarm.pool[name], allow: swarm.allow[name], session: swarm.session[name] }, parts).ready().catch((error: unknown) => {
-        if (!closing.aborted) troubles.note(error instanceof SwarmError ? error.code : 'SERVER_FAILED', messageOf(error))
-      })
-    } catch (error) {
-      if (!(error instanceof SwarmError)) throw error
-      troubles.note(error.code, `server ${name} is not shared: ${error.message}`)
-    }
-  }
 }

@@ -26,7 +26,10 @@ import { Listing } from './listing.ts'
 import { Neighbours } from './neighbours.ts'
 import type { Settings } from './options.ts'
 import type { Parts } from './parts.ts'
-import { offerListed, offerServer, rulesOf, type ShareOptions } from './sharing.ts'
+import { isEmpty, type ConfigChanges } from './changes.ts'
+import type { Config } from './config.ts'
+import { Configured } from './configured.ts'
+import { offerServer, rulesOf, type ShareOptions, type Sharing } from './sharing.ts'
 import { describe, type Status } from './status.ts'
 import { Troubles, type Trouble } from './troubles.ts'
 import { waitFor, type WaitOptions } from './wait.ts'
@@ -41,6 +44,10 @@ export interface SwarmEvents {
   'tools:changed': undefined
   /** Something went wrong that no call can tell: a shared server that died, a record that could not be made. */
   'trouble': Trouble
+  /** A trouble that was told of is over. */
+  'trouble:over': Trouble
+  /** Another config was taken over, and differs. */
+  'config:changed': ConfigChanges
 }
 
 export interface HostOptions extends AgentOptions {
@@ -75,6 +82,7 @@ export class Swarm {
   readonly #neighbours: Neighbours
   readonly #pipes: Pipes
   readonly #calling: Calling
+  readonly #configured: Configured
   /** Keeps a connection that another has replaced until the calls on its streams have ended. */
   readonly #holds = new WeakMap<ByteStream, () => void>()
   readonly #startedAtMs: number
@@ -93,7 +101,7 @@ export class Swarm {
     this.#network = network
     this.#parts = parts
     this.#startedAtMs = clock.nowMs()
-    this.#troubles = new Troubles(clock, trouble => { this.#events.emit('trouble', trouble) })
+    this.#troubles = new Troubles(clock, trouble => { this.#events.emit('trouble', trouble) }, trouble => { this.#events.emit('trouble:over', trouble) })
     this.#hosting = new Hosting(entries => { this.#listing.checkFits(entries) }, () => { this.#listing.announce() })
     this.#listing = new Listing({
       swarmId: this.id, key, name, network, storage, clock, random, hosting: this.#hosting,
@@ -116,10 +124,11 @@ export class Swarm {
       open: async (peerId, signal) => await this.#openPipe(peerId, signal),
       ended: stream => { this.#holds.get(stream)?.() }
     })
+    this.#configured = new Configured(this.#sharing, () => { this.#listing.announce(true) })
     this.#calling = new Calling({ directory: this.#listing.directory, hosting: this.#hosting, pipes: this.#pipes, clock, random, self: { peerId: this.peerId, role: 'admin' } })
   }
 
-  get #sharing (): Parameters<typeof offerListed>[1] {
+  get #sharing (): Sharing {
     return { clock: this.#clock, random: this.#settings.random, hosting: this.#hosting, troubles: this.#troubles, closing: this.#closing.signal }
   }
 
@@ -133,7 +142,8 @@ export class Swarm {
     this.#network.handle(mcpProtocol(this.id), (stream, connection) => { this.#serve(stream, connection) })
     parts.add(async () => { this.#pipes.close() })
     parts.add(async () => { await this.#hosting.close() })
-    if (config !== undefined) offerListed(config, this.#sharing)
+    if (config !== undefined) this.#configured.open(config)
+    parts.add(async () => { await this.#configured.settled() })
     if (discovery) {
       await this.#neighbours.discover({ swarmId: this.id, peerId: this.peerId, addresses: this.addresses(), clock, random }, seams.openRendezvous)
     }
@@ -205,6 +215,25 @@ export class Swarm {
       await this.unshare(server.name)
       throw error
     }
+  }
+
+  /**
+   * Takes over another config: starts and ends only what differs, of calls under way those of servers that end. What the
+   * program shares itself, and the peer's name, stay.
+   *
+   * @returns what was changed, also told as `config:changed` @throws SwarmError CLOSED
+   */
+  async reconfigure (config: Config): Promise<ConfigChanges> {
+    this.#assertOpen()
+    const changes = await this.#configured.change(config)
+    this.#troubles.over('config')
+    if (!isEmpty(changes)) this.#events.emit('config:changed', changes)
+    return changes
+  }
+
+  /** Says that the config has become one that cannot be taken over, as a trouble that is over with the next `reconfigure`. */
+  refuseConfig ({ code, message }: SwarmError): void {
+    this.#troubles.set('config', code, message)
   }
 
   /** Takes an agent or a shared server out of the swarm and ends it. Unknown names do nothing. */

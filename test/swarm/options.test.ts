@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { SwarmError } from '../../lib/base/error.ts'
 import { LISTEN_MAX, NAME_MAX, settle, type JoinOptions } from '../../lib/swarm/options.ts'
 
-const config = { path: '.mcp.json', servers: {}, unshared: [], swarm: { name: 'from config', share: [], allow: {}, pool: {} } }
+const config = { path: '.mcp.json', servers: {}, folders: {}, unshared: [], swarm: { name: 'from config', share: [], allow: {}, pool: {}, session: {} } }
 
 test('an option wins over its variable, that over the config file, that over the default', () => {
   const variables = { MCP_SWARM_NAME: 'from variable', MCP_SWARM_LISTEN: '/ip4/127.0.0.1/tcp/1, /ip4/127.0.0.1/tcp/2', MCP_SWARM_DISCOVERY: 'off', MCP_SWARM_DIR: '/tmp/x' }
