@@ -12,7 +12,7 @@ import { Emitter } from '../base/emitter.ts'
 import { SwarmError } from '../base/error.ts'
 import type { Catalogue } from '../directory/catalogue.ts'
 import { builtinTools } from './builtin.ts'
-import type { Availability, HostedAgent, ToolCall } from './host.ts'
+import type { Availability, HostedAgent, Outcome, TaskMode, ToolCall } from './host.ts'
 import { presetTools, type Coordination } from './presets.ts'
 import type { Schema } from './schema.ts'
 import { Stop } from './stop.ts'
@@ -160,7 +160,13 @@ export class MCPAgent implements HostedAgent {
     return this.#events.on('change', listener)
   }
 
-  async callTool (call: ToolCall): Promise<CallToolResult> {
+  taskMode (tool: string): TaskMode {
+    return (this.#tools.get(tool) ?? this.#builtin.get(tool))?.task ?? 'auto'
+  }
+
+  callTool (call: ToolCall & { readonly client?: undefined }): Promise<CallToolResult>
+  callTool (call: ToolCall): Promise<Outcome>
+  async callTool (call: ToolCall): Promise<Outcome> {
     if (this.#status !== 'running') {
       throw new SwarmError('AGENT_NOT_RUNNING', `agent ${this.name} is ${this.#status}`, { details: { agent: this.name, sent: false } })
     }
@@ -189,7 +195,7 @@ export class MCPAgent implements HostedAgent {
   /** For subclasses: closes what `onStart` opened, after the last call has ended. */
   protected async onStop (): Promise<void> {}
 
-  async #run (tool: Tool, call: ToolCall): Promise<CallToolResult> {
+  async #run (tool: Tool, call: ToolCall): Promise<Outcome> {
     const { stop, letGo } = call.stop === undefined ? Stop.of(call.signal) : { stop: call.stop, letGo: undefined }
     if (stop.isAborted) throw new SwarmError('ABORTED', `call of ${call.name} was given up`, { cause: stop.reason })
     this.#calls++
@@ -199,7 +205,7 @@ export class MCPAgent implements HostedAgent {
     running.then(ended, ended)
     try {
       const result = await orAborted(running, stop, call.name)
-      if (result.isError === true) this.#errors++
+      if ('isError' in result && result.isError === true) this.#errors++
       return result
     } catch (error) {
       this.#errors++
