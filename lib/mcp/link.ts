@@ -1,6 +1,8 @@
 /** Where a shared server is, and a connection to it. */
 import type { Transport } from '@modelcontextprotocol/client'
 
+export type { Transport }
+
 /** A server that is started as a child process and speaks on its stdin and stdout. */
 export interface CommandSource {
   readonly command: string

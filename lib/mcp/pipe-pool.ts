@@ -6,8 +6,8 @@ import { deadline, type Clock } from '../base/clock.ts'
 import { messageOf, SwarmError } from '../base/error.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { ByteStream } from '../base/network.ts'
-import type { CallToolResult } from './host.ts'
-import { CALL_MS_DEFAULT, Pipe, unsent, type CallOptions } from './pipe.ts'
+import type { Outcome } from './host.ts'
+import { CALL_MS_DEFAULT, Pipe, unsent, type CallOptions, type Listener } from './pipe.ts'
 import { Bounds, type Ending } from './wire-bounds.ts'
 
 /** A stream without calls is closed after this many milliseconds. */
@@ -42,6 +42,18 @@ export interface PipesOptions {
   readonly lineBytesMax?: number
 }
 
+/** What is asked, and of whom. */
+interface Where {
+  readonly peerId: string
+  readonly agent: string
+  /** The tool, or the method. */
+  readonly what: string
+  /** On a stream of its own. */
+  readonly isOwn: boolean
+}
+
+type Run<Answer> = (pipe: Pipe, options: CallOptions) => Promise<Answer>
+
 interface Entry {
   pipe: Pipe | undefined
   opening: Promise<Pipe> | undefined
@@ -49,6 +61,7 @@ interface Entry {
 }
 
 interface Peer {
+  /** By agent, and by client where it is for one. */
   readonly agents: Map<string, Entry>
   readonly own: Set<Pipe>
   ownCount: number
@@ -71,23 +84,69 @@ export class Pipes {
    *
    * @throws SwarmError as pipe.ts lists; INVALID_ARGUMENTS if they are not JSON; CLOSED after `close`
    */
-  call (peerId: string, agent: string, name: string, args: JsonObject, options: PoolCallOptions = {}): Promise<CallToolResult> {
-    if (this.#isClosed) return Promise.reject(unsent('CLOSED', `call ${name}: closed at this end`))
+  call (peerId: string, agent: string, name: string, args: JsonObject, options: PoolCallOptions = {}): Promise<Outcome> {
     let text: string
     try {
       text = JSON.stringify(args)
     } catch (cause) {
       return Promise.reject(unsent('INVALID_ARGUMENTS', `arguments of ${name} are not JSON: ${messageOf(cause)}`))
     }
-    if (options.long === true || text.length > SHARED_ARGUMENTS_MAX) return this.#callAlone(peerId, agent, name, text, options)
-    const pipe = this.#peers.get(peerId)?.agents.get(agent)?.pipe
-    if (pipe !== undefined) return pipe.call(name, text, options)
-    return this.#callShared(peerId, agent, name, text, options)
+    return this.#use({ peerId, agent, what: name, isOwn: text.length > SHARED_ARGUMENTS_MAX }, options, (pipe, left) => pipe.call(name, text, left))
+  }
+
+  /** Asks an agent for anything else that it answers. @throws SwarmError as `call` */
+  request (peerId: string, agent: string, method: string, params: JsonObject, options: PoolCallOptions = {}): Promise<JsonObject> {
+    return this.#use({ peerId, agent, what: method, isOwn: false }, options, (pipe, left) => pipe.request(method, params, left))
+  }
+
+  /**
+   * Subscribes at an agent, on a stream of its own that ends with the subscription.
+   *
+   * @throws SwarmError UNREACHABLE, OVERLOADED, ABORTED: no stream
+   */
+  async listen (peerId: string, agent: string, notifications: JsonObject, listener: Listener): Promise<() => void> {
+    const peer = this.#peer(peerId)
+    if (peer.ownCount >= OWN_STREAMS_MAX) throw unsent('OVERLOADED', `${peer.ownCount} streams of their own to peer ${peerId}; limit ${OWN_STREAMS_MAX}`)
+    peer.ownCount++
+    let pipe: Pipe | undefined
+    const end = (): void => {
+      if (pipe === undefined || !peer.own.delete(pipe)) return
+      peer.ownCount--
+      pipe.close()
+      this.#forget(peerId, peer)
+    }
+    try {
+      pipe = await this.#open(peerId, agent, undefined, () => {})
+      peer.own.add(pipe)
+      const stop = pipe.listen(notifications, {
+        heard: (method, params) => { listener.heard(method, params) },
+        ended (error) {
+          end()
+          listener.ended(error)
+        }
+      })
+      return () => {
+        stop()
+        end()
+      }
+    } catch (error) {
+      if (pipe === undefined) peer.ownCount--
+      else end()
+      this.#forget(peerId, peer)
+      throw error
+    }
+  }
+
+  /** One of our clients has gone: its streams end. */
+  endSession (session: string): void {
+    for (const { agents } of [...this.#peers.values()]) {
+      for (const [key, { pipe }] of [...agents]) if (key.endsWith(`\n${session}`)) pipe?.close()
+    }
   }
 
   /** Calls that wait for an answer of this agent, on shared streams: what a choice between providers weighs. */
   inFlight (peerId: string, agent: string): number {
-    return this.#peers.get(peerId)?.agents.get(agent)?.pipe?.inFlight ?? 0
+    return this.#peers.get(peerId)?.agents.get(keyOf(agent))?.pipe?.inFlight ?? 0
   }
 
   /** Ends every stream to a peer; calls in flight end as INDETERMINATE. */
@@ -109,10 +168,10 @@ export class Pipes {
   renewPeer (peerId: string): void {
     const peer = this.#peers.get(peerId)
     if (peer === undefined) return
-    for (const [agent, entry] of peer.agents) {
+    for (const [key, entry] of peer.agents) {
       if (entry.pipe === undefined) continue
       entry.cancelIdle()
-      peer.agents.delete(agent)
+      peer.agents.delete(key)
       peer.own.add(entry.pipe)
       peer.ownCount++
       this.#endWhenDone(peerId, peer, entry.pipe)
@@ -125,41 +184,53 @@ export class Pipes {
     for (const peerId of [...this.#peers.keys()]) this.closePeer(peerId)
   }
 
-  async #callShared (peerId: string, agent: string, name: string, text: string, options: CallOptions): Promise<CallToolResult> {
-    const peer = this.#peer(peerId)
-    const entry = peer.agents.get(agent) ?? { pipe: undefined, opening: undefined, cancelIdle: () => {} }
-    peer.agents.set(agent, entry)
-    entry.opening ??= this.#openShared(peerId, agent, peer, entry)
-    return this.#callOn(entry.opening, name, text, options)
+  #use<Answer> (where: Where, options: PoolCallOptions, run: Run<Answer>): Promise<Answer> {
+    const { agent, isOwn, peerId, what } = where
+    if (this.#isClosed) return Promise.reject(unsent('CLOSED', `call ${what}: closed at this end`))
+    if (isOwn || options.long === true) return this.#useOwn(where, options, run)
+    const key = keyOf(agent, options.client?.session)
+    const pipe = this.#peers.get(peerId)?.agents.get(key)?.pipe
+    return pipe === undefined ? this.#useShared(where, key, options, run) : run(pipe, options)
   }
 
-  async #openShared (peerId: string, agent: string, peer: Peer, entry: Entry): Promise<Pipe> {
+  async #useShared<Answer> (where: Where, key: string, options: CallOptions, run: Run<Answer>): Promise<Answer> {
+    const { agent, peerId } = where
+    const peer = this.#peer(peerId)
+    const entry = peer.agents.get(key) ?? { pipe: undefined, opening: undefined, cancelIdle: () => {} }
+    peer.agents.set(key, entry)
+    entry.opening ??= this.#openShared(peerId, agent, options.client?.session, key, peer, entry)
+    return await this.#useOpening(entry.opening, where, options, run)
+  }
+
+  async #openShared (peerId: string, agent: string, session: string | undefined, key: string, peer: Peer, entry: Entry): Promise<Pipe> {
     try {
-      const pipe = await this.#open(peerId, agent, () => {
+      const pipe = await this.#open(peerId, agent, session, () => {
         entry.cancelIdle()
-        if (peer.agents.get(agent) === entry) peer.agents.delete(agent)
+        if (peer.agents.get(key) === entry) peer.agents.delete(key)
         this.#forget(peerId, peer)
       })
       entry.pipe = pipe
-      this.#watchIdle(entry, pipe, this.#options.idleMs ?? IDLE_MS)
+      // the stream of a client lasts as long as the client does: with it goes what its server keeps
+      if (session === undefined) this.#watchIdle(entry, pipe, this.#options.idleMs ?? IDLE_MS)
       return pipe
     } catch (error) {
-      peer.agents.delete(agent)
+      peer.agents.delete(key)
       this.#forget(peerId, peer)
       throw error
     }
   }
 
-  async #callAlone (peerId: string, agent: string, name: string, text: string, options: CallOptions): Promise<CallToolResult> {
+  async #useOwn<Answer> (where: Where, options: CallOptions, run: Run<Answer>): Promise<Answer> {
+    const { agent, peerId, what } = where
     const peer = this.#peer(peerId)
-    if (peer.ownCount >= OWN_STREAMS_MAX) throw unsent('OVERLOADED', `call ${name}: ${peer.ownCount} large or long calls in flight to peer ${peerId}; limit ${OWN_STREAMS_MAX}`)
+    if (peer.ownCount >= OWN_STREAMS_MAX) throw unsent('OVERLOADED', `call ${what}: ${peer.ownCount} large or long calls in flight to peer ${peerId}; limit ${OWN_STREAMS_MAX}`)
     peer.ownCount++
-    const opening = this.#open(peerId, agent, () => {})
+    const opening = this.#open(peerId, agent, options.client?.session, () => {})
     try {
-      return await this.#callOn(opening.then(pipe => {
+      return await this.#useOpening(opening.then(pipe => {
         peer.own.add(pipe)
         return pipe
-      }), name, text, options)
+      }), where, options, run)
     } finally {
       // Whoever called has had the error of an opening that failed; what is left is to give the place back.
       void opening.then(pipe => {
@@ -173,24 +244,24 @@ export class Pipes {
   }
 
   /** Waits for a stream no longer than the call may, then calls with the time that is left. */
-  async #callOn (opening: Promise<Pipe>, name: string, text: string, options: CallOptions): Promise<CallToolResult> {
+  async #useOpening<Answer> (opening: Promise<Pipe>, { what }: Where, options: CallOptions, run: Run<Answer>): Promise<Answer> {
     const { signal, timeoutMs = CALL_MS_DEFAULT } = options
-    if (signal?.aborted === true) throw unsent('ABORTED', `call ${name} was given up`, signal.reason)
+    if (signal?.aborted === true) throw unsent('ABORTED', `call ${what} was given up`, signal.reason)
     const { clock } = this.#options
     const startMs = clock.nowMs()
     const pipe = await new Promise<Pipe>((resolve, reject) => {
       const giveUp = (ending: Ending): void => {
-        reject(ending === 'late' ? unsent('TIMEOUT', `call ${name}: no stream in time`) : unsent('ABORTED', `call ${name} was given up`, signal?.reason))
+        reject(ending === 'late' ? unsent('TIMEOUT', `call ${what}: no stream in time`) : unsent('ABORTED', `call ${what} was given up`, signal?.reason))
       }
       this.#waits.set(giveUp, timeoutMs, signal)
       opening.then(resolve, (error: unknown) => {
-        reject(unsent(error instanceof SwarmError ? error.code : 'UNREACHABLE', `call ${name}: ${messageOf(error)}`, error))
+        reject(unsent(error instanceof SwarmError ? error.code : 'UNREACHABLE', `call ${what}: ${messageOf(error)}`, error))
       }).finally(() => { this.#waits.delete(giveUp) })
     })
-    return await pipe.call(name, text, { ...options, timeoutMs: Math.max(timeoutMs - (clock.nowMs() - startMs), 1) })
+    return await run(pipe, { ...options, timeoutMs: Math.max(timeoutMs - (clock.nowMs() - startMs), 1) })
   }
 
-  async #open (peerId: string, agent: string, closed: () => void): Promise<Pipe> {
+  async #open (peerId: string, agent: string, session: string | undefined, closed: () => void): Promise<Pipe> {
     const { clock, open, ended, callsInFlightMax, lineBytesMax } = this.#options
     const giveUp = new AbortController()
     const limit = deadline(clock, OPEN_MS_MAX, giveUp.signal)
@@ -202,7 +273,7 @@ export class Pipes {
         throw limit.signal.reason
       }
       return new Pipe(stream, {
-        agent, clock, callsInFlightMax, lineBytesMax,
+        agent, session, clock, callsInFlightMax, lineBytesMax,
         closed: () => {
           closed()
           ended?.(stream)
@@ -245,4 +316,8 @@ export class Pipes {
   #forget (peerId: string, peer: Peer): void {
     if (peer.agents.size === 0 && peer.ownCount === 0 && this.#peers.get(peerId) === peer) this.#peers.delete(peerId)
   }
+}
+
+function keyOf (agent: string, session = ''): string {
+  return `${agent}\n${session}`
 }

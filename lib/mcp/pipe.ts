@@ -17,11 +17,12 @@ import { assert, messageOf, SwarmError, type ErrorCode } from '../base/error.ts'
 import { isObject, type JsonObject } from '../base/json.ts'
 import { LINE_BYTES_MAX, LineStream } from '../base/line.ts'
 import type { ByteStream } from '../base/network.ts'
-import type { CallToolResult, Progress } from './host.ts'
-import { META, STATELESS_REVISION } from './revision.ts'
+import type { CallToolResult, ClientSide, Outcome, Progress } from './host.ts'
+import { callLine, readAnswer, readResult, requestLine } from './pipe-line.ts'
+import { META } from './revision.ts'
 import { Bounds } from './wire-bounds.ts'
 import { Outlet } from './wire-outlet.ts'
-import { brief, CALLS_IN_FLIGHT_MAX, endSoon, isShallow, openingLine, readRefusal, readRpcError } from './wire.ts'
+import { CALLS_IN_FLIGHT_MAX, endSoon, isShallow, openingLine, readRefusal, readRpcError } from './wire.ts'
 
 /** How long a call may take if nothing else is said, in milliseconds. */
 export const CALL_MS_DEFAULT = 60_000
@@ -33,10 +34,21 @@ export interface CallOptions {
   readonly progress?: (progress: Progress) => void
   /** More members of `_meta`, such as trace context; they win over ours. */
   readonly meta?: JsonObject
+  /** The client on whose behalf: with it, the answer may be that more is needed. */
+  readonly client?: ClientSide
+}
+
+/** Hears a subscription's notifications, and its end. */
+export interface Listener {
+  heard (method: string, params: JsonObject): void
+  /** @param error undefined where the provider ended it in order */
+  ended (error?: SwarmError): void
 }
 
 export interface PipeOptions {
   readonly agent: string
+  /** Which of our clients the stream is for. Default none. */
+  readonly session?: string
   readonly clock: Clock
   readonly callsInFlightMax?: number
   readonly lineBytesMax?: number
@@ -46,10 +58,12 @@ export interface PipeOptions {
 
 interface Pending {
   readonly tool: string
-  readonly resolve: (result: CallToolResult) => void
+  readonly read: (result: unknown, hasClient: boolean) => object
+  readonly resolve: (result: object) => void
   readonly reject: (error: SwarmError) => void
   readonly progress: ((progress: Progress) => void) | undefined
   readonly signal: AbortSignal | undefined
+  readonly client: ClientSide | undefined
 }
 
 export class Pipe {
@@ -60,6 +74,8 @@ export class Pipe {
   readonly #callsInFlightMax: number
   readonly #pending = new Map<number, Pending>()
   readonly #bounds: Bounds<number>
+  /** Open subscriptions. */
+  readonly #listeners = new Map<number, Listener>()
   readonly #whenClosed: (() => void) | undefined
   #nextId = 1
   #isClosed = false
@@ -84,7 +100,7 @@ export class Pipe {
       ended: () => { this.#end(new SwarmError('CLOSED', 'the provider ended the stream')) },
       closed: error => { this.#fail(error ?? new SwarmError('CLOSED', 'the stream has ended')) }
     })
-    this.#lines.send(openingLine(options.agent))
+    this.#lines.send(openingLine(options.agent, undefined, options.session))
   }
 
   get isClosed (): boolean {
@@ -101,29 +117,63 @@ export class Pipe {
     return this.#lastUsedMs
   }
 
+  /** Subscriptions that are open. */
+  get listening (): number {
+    return this.#listeners.size
+  }
+
   /**
    * Calls a tool.
    *
    * @param args the arguments as JSON text of an object
    * @throws SwarmError as the opening of this file lists
    */
-  call (name: string, args: string, options: CallOptions = {}): Promise<CallToolResult> {
-    const { signal, timeoutMs = CALL_MS_DEFAULT, progress } = options
+  call (name: string, args: string, options?: CallOptions & { readonly client?: undefined }): Promise<CallToolResult>
+  call (name: string, args: string, options: CallOptions): Promise<Outcome>
+  call (name: string, args: string, options: CallOptions = {}): Promise<Outcome> {
+    return this.#ask(name, readResult, options, (id, line) => callLine(id, name, args, line)) as Promise<Outcome>
+  }
+
+  /** Asks for anything else that an agent answers. @throws SwarmError as `call` */
+  request (method: string, params: JsonObject, options: CallOptions = {}): Promise<JsonObject> {
+    return this.#ask(method, readAnswer, options, (id, line) => requestLine(id, method, params, line)) as Promise<JsonObject>
+  }
+
+  /**
+   * Subscribes, until the returned function is called or the listener is told of the end.
+   *
+   * @param notifications of a `subscriptions/listen`
+   * @throws SwarmError UNREACHABLE, OVERLOADED, TOO_LARGE: nothing was sent
+   */
+  listen (notifications: JsonObject, listener: Listener): () => void {
+    if (this.#isClosed) throw unsent('UNREACHABLE', `the stream to agent ${this.#agent} has closed`)
+    const id = this.#nextId++
+    const method = 'subscriptions/listen'
+    this.#outlet.send(requestLine(id, method, { notifications }, { timeoutMs: CALL_MS_DEFAULT, hasProgress: false, meta: undefined, client: undefined }), id)
+    this.#listeners.set(id, listener)
+    return () => {
+      if (!this.#listeners.delete(id) || this.#isClosed) return
+      if (!this.#outlet.withdraw(id)) this.#tellCancelled(id, 'given up')
+    }
+  }
+
+  #ask (what: string, read: Pending['read'], options: CallOptions, write: (id: number, line: Parameters<typeof callLine>[3]) => string): Promise<object> {
+    const { client, meta, progress, signal, timeoutMs = CALL_MS_DEFAULT } = options
     assert(timeoutMs > 0, 'a call has time')
     if (this.#isClosed) return Promise.reject(unsent('UNREACHABLE', `the stream to agent ${this.#agent} has closed`))
-    if (signal?.aborted === true) return Promise.reject(unsent('ABORTED', `call ${name} was given up`, signal.reason))
+    if (signal?.aborted === true) return Promise.reject(unsent('ABORTED', `call ${what} was given up`, signal.reason))
     if (this.#pending.size >= this.#callsInFlightMax) {
       return Promise.reject(unsent('OVERLOADED', `${this.#pending.size} calls in flight to agent ${this.#agent}; limit ${this.#callsInFlightMax}`))
     }
     const id = this.#nextId++
     try {
-      this.#outlet.send(requestLine(id, name, args, timeoutMs, progress !== undefined, options.meta), id)
+      this.#outlet.send(write(id, { timeoutMs, hasProgress: progress !== undefined, meta, client }), id)
     } catch (error) {
       if (!(error instanceof SwarmError)) throw error
-      return Promise.reject(unsent(error.code === 'CLOSED' ? 'UNREACHABLE' : error.code, `call ${name}: ${error.message}`, error))
+      return Promise.reject(unsent(error.code === 'CLOSED' ? 'UNREACHABLE' : error.code, `call ${what}: ${error.message}`, error))
     }
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { tool: name, resolve, reject, progress, signal })
+      this.#pending.set(id, { tool: what, read, resolve, reject, progress, signal, client })
       this.#bounds.set(id, timeoutMs, signal)
     })
   }
@@ -144,22 +194,37 @@ export class Pipe {
     const { id, method } = message
     if (typeof id === 'number' && method === undefined) return this.#answer(id, message)
     if (method === 'notifications/progress') return this.#progress(message.params)
+    if (method !== undefined && id === undefined) return this.#notified(method, message.params)
     const refusal = readRefusal(message)
     if (refusal !== undefined) return this.#refused(refusal)
-    // Other notifications, and errors about no call in particular, are of no use to this end.
+    // Errors about no call in particular are of no use to this end.
     if (id === undefined || id === null) return
     this.#lines.abort(new SwarmError('MALFORMED', `agent ${this.#agent} sent a request or an answer to none of ours`))
   }
 
   /** An answer to a call that was given up may still come, and is dropped. */
   #answer (id: number, message: JsonObject): void {
+    const { result } = message
+    const listener = this.#listeners.get(id)
+    if (listener !== undefined) {
+      this.#listeners.delete(id)
+      return listener.ended(result === undefined ? readRpcError(message.error) : undefined)
+    }
     const call = this.#take(id)
     if (call === undefined) return
-    const { result } = message
     if (result === undefined) return call.reject(readRpcError(message.error))
-    const read = readResult(result)
+    const read = call.read(result, call.client !== undefined)
     if (read instanceof SwarmError) call.reject(read)
     else call.resolve(read)
+  }
+
+  /** What belongs to a subscription, or is logged for a call; everything else is of no use to this end. */
+  #notified (method: unknown, params: unknown): void {
+    if (typeof method !== 'string' || !isObject(params) || !isObject(params._meta) || !isShallow(params)) return
+    const { _meta: { [META.subscriptionId]: subscription, [META.requestId]: request, ...meta }, ...rest } = params
+    const plain = Object.keys(meta).length > 0 ? { ...rest, _meta: meta } : rest
+    if (typeof subscription === 'number') this.#listeners.get(subscription)?.heard(method, plain)
+    else if (method === 'notifications/message' && typeof request === 'number') this.#pending.get(request)?.client?.log?.(plain)
   }
 
   #progress (params: unknown): void {
@@ -212,6 +277,7 @@ export class Pipe {
 
   #refused (refusal: SwarmError): void {
     this.#shut()
+    this.#endListeners(refusal)
     for (const id of [...this.#pending.keys()]) this.#take(id)?.reject(refusal)
     endSoon(this.#lines, this.#clock)
   }
@@ -225,6 +291,7 @@ export class Pipe {
   /** Ends every call: what is still held here has provably not been sent. */
   #fail (cause: Error): void {
     this.#shut()
+    this.#endListeners(unsent('UNREACHABLE', `the stream to agent ${this.#agent} broke`, cause))
     for (const id of [...this.#pending.keys()]) {
       const isHeld = this.#outlet.withdraw(id)
       const call = this.#take(id)
@@ -232,6 +299,12 @@ export class Pipe {
       if (isHeld) call.reject(unsent('UNREACHABLE', `call ${call.tool}: the stream to agent ${this.#agent} broke before it was sent`, cause))
       else call.reject(sent('INDETERMINATE', `call ${call.tool}: the stream to agent ${this.#agent} broke, it may or may not have run`, cause))
     }
+  }
+
+  #endListeners (error: SwarmError): void {
+    const listeners = [...this.#listeners.values()]
+    this.#listeners.clear()
+    for (const listener of listeners) listener.ended(error)
   }
 
   #shut (): void {
@@ -250,31 +323,4 @@ export function unsent (code: ErrorCode, message: string, cause?: unknown): Swar
 
 function sent (code: ErrorCode, message: string, cause?: unknown): SwarmError {
   return new SwarmError(code, message, { ...(cause === undefined ? {} : { cause }), details: { sent: true } })
-}
-
-const ENVELOPE = `"${META.protocolVersion}":"${STATELESS_REVISION}","${META.clientCapabilities}":{}`
-
-function requestLine (id: number, name: string, args: string, timeoutMs: number, hasProgress: boolean, meta: JsonObject | undefined): string {
-  const token = hasProgress ? `,"progressToken":${id}` : ''
-  const head = `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":${JSON.stringify(name)},"arguments":${args},"_meta":`
-  const leftMs = Math.min(Math.ceil(timeoutMs), Number.MAX_SAFE_INTEGER)
-  if (meta === undefined) return `${head}{${ENVELOPE},"${META.timeoutMs}":${leftMs}${token}}}}`
-  const whole = { [META.protocolVersion]: STATELESS_REVISION, [META.clientCapabilities]: {}, [META.timeoutMs]: leftMs, ...meta, ...(hasProgress ? { progressToken: id } : {}) }
-  return `${head}${JSON.stringify(whole)}}}`
-}
-
-/** Checks what a provider calls a result. The wire's `resultType` is taken off; content is always there. */
-function readResult (result: unknown): CallToolResult | SwarmError {
-  if (!isObject(result) || !isShallow(result)) return sent('MALFORMED', 'the provider answered with no result, or one nested too deep')
-  const { resultType, ...rest } = result
-  if (resultType !== undefined && resultType !== 'complete') return sent('MALFORMED', `the provider answered with a result of the kind ${brief(resultType)}, which was not asked for`)
-  const { content, structuredContent } = rest
-  if (content === undefined && structuredContent !== undefined) return { ...rest, content: [] }
-  if (!Array.isArray(content) || !content.every(isBlock)) return sent('MALFORMED', 'the provider answered with a result without content')
-  if (rest.isError !== undefined && typeof rest.isError !== 'boolean') return sent('MALFORMED', 'the provider answered with an isError that is no boolean')
-  return rest as unknown as CallToolResult
-}
-
-function isBlock (block: unknown): boolean {
-  return isObject(block) && typeof block.type === 'string'
 }

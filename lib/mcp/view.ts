@@ -1,9 +1,9 @@
 /**
  * The swarm as a gateway sees it. Lists hold what is known, also of agents that cannot be reached now: those are marked.
  */
-import type { ByteStream } from '../base/network.ts'
+import type { Transport } from '@modelcontextprotocol/client'
 import type { JsonObject } from '../base/json.ts'
-import type { CallToolResult, Progress } from './host.ts'
+import type { ClientSide, Outcome, Progress } from './host.ts'
 import type { GatewayTool } from './names.ts'
 
 /** Whose a thing is, and how to speak with it. */
@@ -64,7 +64,7 @@ export interface GatewayView {
   /** Tells that one of the lists has changed. Returns the way to stop. */
   onChange (listener: () => void): () => void
   /** @throws SwarmError as `swarm.call` */
-  call (tool: GatewayTool, args: JsonObject, options: GatewayCall): Promise<CallToolResult | JsonObject>
+  call (tool: GatewayTool, args: JsonObject, options: GatewayCall): Promise<Outcome>
   /**
    * Passes another request on: `resources/read`, `prompts/get`, `completion/complete`, `tasks/…`.
    *
@@ -74,8 +74,10 @@ export interface GatewayView {
   request (target: Target, method: string, params: JsonObject, options: GatewayCall): Promise<JsonObject>
   /** Hears of updates of a resource, from now until the returned function is called; across broken connections. */
   listen (target: Target, uri: string, updated: (uri: string) => void): () => void
-  /** Opens a session of 2025-11-25 with an agent in mode `caller`: bytes of JSON-RPC lines. @throws SwarmError */
-  openSession (target: Target, signal: AbortSignal): Promise<ByteStream>
+  /** Opens a session of 2025-11-25 with an agent in mode `caller`, not started. @throws SwarmError UNREACHABLE, UNAVAILABLE, OVERLOADED, … */
+  openSession (target: Target, session: string, signal: AbortSignal): Promise<Transport>
+  /** A client has gone. */
+  endSession (session: string): void
 }
 
 export interface GatewayCall {
@@ -84,14 +86,6 @@ export interface GatewayCall {
   readonly progress?: (progress: Progress) => void
   /** The request's `_meta`, without what belongs to the client's own connection. */
   readonly meta: JsonObject
-  /** What the client can be asked for; passed on as its `clientCapabilities`. Without it: nothing. */
-  readonly capabilities?: JsonObject
-  /** Of the client's retry after `input_required`. */
-  readonly inputResponses?: JsonObject
-  readonly requestState?: string
-  /** Names the client's connection, for agents in mode `caller`. */
-  readonly session?: string
-  /** Hears what the server logs for this request, at this level and above. */
-  readonly logLevel?: string
-  readonly log?: (params: JsonObject) => void
+  /** Who asks, and what it can be asked for. */
+  readonly client?: ClientSide
 }

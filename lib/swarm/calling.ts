@@ -9,7 +9,7 @@ import type { JsonObject } from '../base/json.ts'
 import type { Random } from '../base/random.ts'
 import type { Directory, Provider } from '../directory/directory.ts'
 import { isBuiltin } from '../mcp/builtin.ts'
-import type { CallToolResult, Caller, Progress } from '../mcp/host.ts'
+import type { Caller, ClientSide, Outcome, Progress } from '../mcp/host.ts'
 import type { Pipes } from '../mcp/pipe-pool.ts'
 import { Breaker } from '../mesh/breaker.ts'
 import { choose, providerKey, type Choice } from '../mesh/choice.ts'
@@ -39,6 +39,14 @@ export interface CallOptions {
   readonly progress?: (progress: Progress) => void
   /** Goes along as the request's `_meta`: trace context, say. */
   readonly meta?: JsonObject
+  /** The client on whose behalf: with it, the answer may be `input_required` or a task. */
+  readonly client?: ClientSide
+}
+
+/** @throws SwarmError INVALID_OPTION */
+export function checkTimeout (timeoutMs: number): void {
+  if (timeoutMs >= 1 && timeoutMs <= CALL_MS_MAX) return
+  throw new SwarmError('INVALID_OPTION', `timeoutMs takes 1 to ${CALL_MS_MAX} milliseconds, not ${timeoutMs}`)
 }
 
 export interface CallCounts {
@@ -75,11 +83,9 @@ export class Calling {
   }
 
   /** @throws SwarmError: see docs/ERRORS.md, `call` */
-  async call (tool: string, args: JsonObject, options: CallOptions): Promise<CallToolResult> {
+  async call (tool: string, args: JsonObject, options: CallOptions): Promise<Outcome> {
     const { timeoutMs = CALL_MS, signal } = options
-    if (!(timeoutMs >= 1 && timeoutMs <= CALL_MS_MAX)) {
-      throw new SwarmError('INVALID_OPTION', `timeoutMs takes 1 to ${CALL_MS_MAX} milliseconds, not ${timeoutMs}`)
-    }
+    checkTimeout(timeoutMs)
     this.#made++
     this.#inFlight++
     try {
@@ -113,7 +119,7 @@ export class Calling {
     })
   }
 
-  async #ask (provider: Provider, args: JsonObject, options: CallOptions, deadlineMs: number): Promise<CallToolResult> {
+  async #ask (provider: Provider, args: JsonObject, options: CallOptions, deadlineMs: number): Promise<Outcome> {
     const key = providerKey(provider)
     this.#loads.set(key, (this.#loads.get(key) ?? 0) + 1)
     try {
@@ -127,12 +133,12 @@ export class Calling {
     }
   }
 
-  async #askOwn (provider: Provider, args: JsonObject, { signal, progress, meta }: CallOptions, deadlineMs: number): Promise<CallToolResult> {
+  async #askOwn (provider: Provider, args: JsonObject, { client, signal, progress, meta }: CallOptions, deadlineMs: number): Promise<Outcome> {
     const agent = this.#hosting.get(provider.agent.name)?.agent
     if (agent === undefined) throw new SwarmError('UNKNOWN_AGENT', `this peer hosts no agent ${provider.agent.name}`, { details: { sent: false } })
     const bound = deadline(this.#clock, Math.max(0, deadlineMs - this.#clock.nowMs()), signal)
     try {
-      return await agent.callTool({ name: provider.tool.name, arguments: args, caller: this.#self, signal: bound.signal, progress, meta })
+      return await agent.callTool({ name: provider.tool.name, arguments: args, caller: this.#self, client, signal: bound.signal, progress, meta })
     } finally {
       bound.done()
     }

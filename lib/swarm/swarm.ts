@@ -13,7 +13,7 @@ import type { Storage } from '../base/storage.ts'
 import type { AgentView, Change, PeerView, Provider, Query } from '../directory/directory.ts'
 import type { PrivateKey } from '../identity/key.ts'
 import { MCPAgent, type AgentOptions } from '../mcp/agent.ts'
-import type { CallToolResult } from '../mcp/host.ts'
+import type { CallToolResult, Caller, Outcome } from '../mcp/host.ts'
 import { gatewayTools, type GatewayTool, type Prefix } from '../mcp/names.ts'
 import type { Coordination } from '../mcp/presets.ts'
 import { Pipes } from '../mcp/pipe-pool.ts'
@@ -26,6 +26,7 @@ import { Listing } from './listing.ts'
 import { Neighbours } from './neighbours.ts'
 import type { Settings } from './options.ts'
 import type { Parts } from './parts.ts'
+import { Requesting } from './requesting.ts'
 import { isEmpty, type ConfigChanges } from './changes.ts'
 import type { Config } from './config.ts'
 import { Configured } from './configured.ts'
@@ -82,6 +83,7 @@ export class Swarm {
   readonly #neighbours: Neighbours
   readonly #pipes: Pipes
   readonly #calling: Calling
+  readonly #requesting: Requesting
   readonly #configured: Configured
   /** Keeps a connection that another has replaced until the calls on its streams have ended. */
   readonly #holds = new WeakMap<ByteStream, () => void>()
@@ -125,7 +127,10 @@ export class Swarm {
       ended: stream => { this.#holds.get(stream)?.() }
     })
     this.#configured = new Configured(this.#sharing, () => { this.#listing.announce(true) })
-    this.#calling = new Calling({ directory: this.#listing.directory, hosting: this.#hosting, pipes: this.#pipes, clock, random, self: { peerId: this.peerId, role: 'admin' } })
+    const self: Caller = { peerId: this.peerId, role: 'admin' }
+    const reach = { directory: this.#listing.directory, hosting: this.#hosting, pipes: this.#pipes, clock, random, self }
+    this.#calling = new Calling(reach)
+    this.#requesting = new Requesting({ ...reach, closing: this.#closing.signal, open: async (peerId, signal) => await this.#openPipe(peerId, signal) })
   }
 
   get #sharing (): Sharing {
@@ -256,10 +261,23 @@ export class Swarm {
    *   UNAVAILABLE, FORBIDDEN, UNREACHABLE, OVERLOADED, TIMEOUT: it has not run; INDETERMINATE: it may have run, or may still;
    *   ABORTED, TOO_LARGE, MALFORMED, TOOL_FAILED, INVALID_OPTION, CLOSED
    */
-  async call (tool: string, args: object = {}, options: CallOptions = {}): Promise<CallToolResult> {
+  async call (tool: string, args?: object, options?: CallOptions & { readonly client?: undefined }): Promise<CallToolResult>
+  async call (tool: string, args: object, options: CallOptions): Promise<Outcome>
+  async call (tool: string, args: object = {}, options: CallOptions = {}): Promise<Outcome> {
     this.#assertOpen()
     this.#hosting.settle()
     return await this.#calling.call(tool, args as JsonObject, options)
+  }
+
+  /** What is asked of agents besides their tools: for gateways, that speak for clients of their own. */
+  get requests (): Requesting {
+    this.#assertOpen()
+    return this.#requesting
+  }
+
+  /** A client that calls were made for has gone: what agents keep for it may go. */
+  endSession (session: string): void {
+    this.#pipes.endSession(session)
   }
 
   /** The other living peers. */
