@@ -16,10 +16,11 @@ import {
 import { sha256 } from '#hash'
 import { utf8 } from '../base/bytes.ts'
 import { SwarmError, messageOf } from '../base/error.ts'
-import { JSON_DEPTH_MAX } from '../base/json.ts'
+import { isObject, JSON_DEPTH_MAX } from '../base/json.ts'
 import { systemRandom, type Random } from '../base/random.ts'
 import { announceChanges, openServer, type GatewayOptions, type GatewayView } from './gateway.ts'
 import { refusal } from './http-answer.ts'
+import { findMismatch, HEADER_MISMATCH } from './http-params.ts'
 import { Sessions } from './http-sessions.ts'
 import { headOf, readBody, send } from './web.node.ts'
 
@@ -102,6 +103,7 @@ export async function serveGatewayHttp (view: GatewayView, options: HttpGatewayO
 
 /** What stands behind the port. */
 class HttpFront {
+  readonly #view: GatewayView
   readonly #options: HttpGatewayOptions
   readonly #sessions: Sessions
   readonly #modern: McpHttpHandler
@@ -114,6 +116,7 @@ class HttpFront {
   constructor (view: GatewayView, options: HttpGatewayOptions) {
     const { clock, random = systemRandom, ready, report, token } = options
     const calls = boundCalls(view)
+    this.#view = view
     this.#options = options
     this.#sessions = new Sessions(calls, options, random)
     this.#modern = createMcpHandler(() => openServer(calls, options), { legacy: 'reject', maxSubscriptions: SUBSCRIPTIONS_MAX, onerror: error => { report?.(error) } })
@@ -169,7 +172,16 @@ class HttpFront {
     if (body instanceof Response) return body
     if (!await this.#ready) return refusal(503, 'the gateway is closing')
     if (await isLegacyRequest(request, body)) return await this.#sessions.fetch(request, body, over)
-    return await this.#modern.fetch(request, { parsedBody: body })
+    return this.#refuseParams(request, body) ?? await this.#modern.fetch(request, { parsedBody: body })
+  }
+
+  /** Why a call gets nothing whose headers do not say what its arguments say. */
+  #refuseParams ({ headers }: Request, body: unknown): Response | undefined {
+    if (!isObject(body) || body['method'] !== 'tools/call' || !isObject(body['params'])) return undefined
+    const { name, arguments: args } = body['params']
+    const schema = this.#view.tools().find(tool => tool.name === name)?.tool['inputSchema']
+    const mismatch = isObject(schema) && isObject(args) ? findMismatch(schema, args, headers) : undefined
+    return mismatch === undefined ? undefined : refusal(400, mismatch, HEADER_MISMATCH, {}, body['id'])
   }
 }
 

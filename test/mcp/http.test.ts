@@ -9,7 +9,7 @@ import { z } from 'zod'
 import type { MCPAgent } from '../../lib/mcp/agent.ts'
 import type { HttpGateway, HttpGatewayOptions } from '../../lib/mcp/http.node.ts'
 import type { CallToolResult } from '../../lib/mcp/host.ts'
-import { stage, TOKEN, type Stage } from './http-parts.ts'
+import { modern, post, stage, TOKEN, type Stage } from './http-parts.ts'
 import { textOf, within } from './parts.ts'
 
 interface AnyClient {
@@ -186,6 +186,21 @@ test('a call in flight ends when the gateway closes', async () => {
   await within(running, 'both calls')
   await within(gateway.close(), 'the gateway to close')
   await within(stopped, 'the tool')
+})
+
+test('refuses a call whose headers do not say what its arguments say, and takes one of a client that reads the marks', async () => {
+  const { gateway } = await serve(agent => {
+    agent.tool('where', { input: z.object({ region: z.string().meta({ 'x-mcp-header': 'Region' }) }) }, ({ region }) => region)
+  })
+  const { body, headers } = modern(7, 'where', { region: 'north' })
+  for (const shown of [{}, { 'mcp-param-region': 'south' }] as Record<string, string>[]) {
+    const refused = await within(post(gateway, body, { ...headers, ...shown }), 'an answer')
+    const { error, id } = await refused.json() as { error: { code: number }, id: number }
+    assert.equal([refused.status, error.code, id], [400, -32020, 7])
+  }
+  const client = await connect('SDK v2 of 2026', gateway)
+  assert.ok((await client.list()).includes('where'))
+  assert.is(textOf(await within(client.call('where', { region: 'north' }), 'a call')), 'north')
 })
 
 test.run()
