@@ -11,10 +11,12 @@
  */
 import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { build } from 'esbuild'
-import { Home } from '../test/cli/home.ts'
+import { bounded, Home } from '../test/cli/home.ts'
 import { EXPECTED } from '../test/conformance/expected.ts'
 import { judgeRun, type Check, type Leg, type Outcome } from '../test/conformance/verdict.ts'
 import { nodeBuild } from './build.ts'
@@ -22,6 +24,9 @@ import { runBounded } from './child.ts'
 
 /** One run of the suite, in milliseconds: several times what it takes. */
 const SUITE_MS_MAX = 120_000
+
+/** Between two looks at what the gateway knows, in milliseconds. */
+const LOOK_MS = 50
 
 /** Checks of required scenarios that succeed, by revision: fewer means that the suite looked at less, and passed it. */
 const REQUIRED_CHECKS = new Map([['2025-11-25', 70], ['2026-07-28', 120]])
@@ -67,10 +72,22 @@ async function serveThroughMesh (): Promise<string> {
   const sharing = home.start(['up', '--json', '--dir', home.path('sharing'), '--config', config])
   const isThere = ({ available, event, name }: Readonly<Record<string, unknown>>): boolean => event === 'agent:changed' && name === 'fixture' && available === true
   await sharing.event(isThere, 'the fixture to run')
+  await home.startNode(['--import', import.meta.resolve('tsx'), '--conditions=mcp-swarm-source', join(root, 'test/conformance/peer.ts')]).event(({ event }) => event === 'ready', 'the worker')
   const gateway = home.start(['up', '--json', '--dir', home.path('gateway'), '--prefix', 'never', '--no-token', '--port', '0'])
   const { gateway: url } = await gateway.event(({ event }) => event === 'ready', 'the gateway')
-  await gateway.event(({ event, name }) => String(event).startsWith('agent:') && name === 'fixture', 'the gateway to know the fixture')
+  await bounded(knows(String(url), ['test_simple_text', 'greet']), 'the gateway to know all tools')
   return String(url)
+}
+
+async function knows (url: string, names: readonly string[]): Promise<void> {
+  const client = new Client({ name: 'conformance', version: '1' }, { versionNegotiation: { mode: { pin: '2026-07-28' } } })
+  await client.connect(new StreamableHTTPClientTransport(new URL(url)))
+  for (;;) {
+    const { tools } = await client.listTools(undefined, { cacheMode: 'bypass' })
+    if (names.every(name => tools.some(tool => tool.name === name))) break
+    await wait(LOOK_MS)
+  }
+  await client.close()
 }
 
 /** Bundled: for each session of a client one is started. */

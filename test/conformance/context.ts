@@ -7,15 +7,10 @@ export interface Shared {
   readonly changes: { tools: number, prompts: number }
   /** Tells whoever listens. Without it the server itself tells its client. */
   readonly tell?: (list: keyof Shared['changes']) => void
-  /** What a call takes at most, in milliseconds, whatever it is asked: for where nobody makes a task of it. */
-  readonly longMsMax?: number
 }
 
 /** Seals what a handler must know in the next round. */
 export type Seal = (state: Readonly<Record<string, unknown>>) => Promise<string>
-
-/** Makes the request fail, and not the tool: McpServer turns whatever a tool throws into a result. */
-export type Refuse = (context: ServerContext, error: Error) => never
 
 /** What the caller of this request says that it can do; nothing on connections of 2025-11-25, where it says so once. */
 export function capabilitiesOf ({ mcpReq }: ServerContext): ClientCapabilities {

@@ -3,11 +3,11 @@ import type { Expected } from './verdict.ts'
 
 const TASKS = [
   'tasks-lifecycle', 'tasks-capability-negotiation', 'tasks-wire-fields', 'tasks-request-state-removal', 'tasks-mrtr-input', 'tasks-request-headers',
-  'tasks-dispatch-and-envelope', 'tasks-mrtr-composition'
+  'tasks-dispatch-and-envelope', 'tasks-required-task-error', 'tasks-mrtr-composition'
 ]
 
 export const EXPECTED: readonly Expected[] = [
-  ...TASKS.map((scenario): Expected => ({ revision: '2026-07-28', scenario, legs: ['direct'], what: 'fails', why: "the SDK's servers know no tasks: the mesh makes them" })),
+  ...TASKS.map((scenario): Expected => ({ revision: '2026-07-28', scenario, legs: ['direct'], what: 'fails', why: "the SDK's servers know no tasks: agents of the mesh do" })),
   {
     revision: '2026-07-28', scenario: 'tasks-status-notifications', legs: ['direct', 'mesh'], what: 'is empty', why: 'this release of the suite looks at nothing here'
   },

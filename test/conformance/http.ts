@@ -13,15 +13,12 @@ import { openFixture } from './fixture.ts'
 const BODY_BYTES_MAX = 2 ** 20
 const SESSIONS_MAX = 200
 
-/** The SDK makes no tasks: a client would wait in vain for a call that is long. */
-const LONG_MS_MAX = 100
-
 /** @returns the address; served until the process ends */
 export async function serveDirectly (): Promise<string> {
   const sessions = new Map<string, WebStandardStreamableHTTPServerTransport>()
   const changes = { tools: 0, prompts: 0 }
   const tell: Shared['tell'] = list => { modern[list]() }
-  const handler = createMcpHandler(() => openFixture({ changes, tell, longMsMax: LONG_MS_MAX }), { legacy: 'reject' })
+  const handler = createMcpHandler(() => openFixture({ changes, tell }), { legacy: 'reject' })
   const modern = { tools: () => { handler.notify.toolsChanged() }, prompts: () => { handler.notify.promptsChanged() } }
 
   async function answer (request: Request, body: unknown): Promise<Response> {
