@@ -1,9 +1,11 @@
 /**
  * Keeps a notification ahead of the answer that follows it in the same chunk: the SDKs, v1 and v2, hand notifications to
  * their handler a microtask later and answers at once, so that the last progress of a call would be lost. And gives an
- * answer that is none the form of an error: the SDK would drop it, and its call would wait for ever.
+ * answer that is none the form of an error: the SDK would drop it, and its call would wait for ever. A result that is a task
+ * gets the form of a plain one, which the SDK lets through.
  */
 import { isJSONRPCErrorResponse, isJSONRPCResultResponse, type JSONRPCMessage, type Transport } from '@modelcontextprotocol/client'
+import { isObject, type JsonObject } from '../base/json.ts'
 
 /** Microtasks that a notification may take to reach its handler. */
 const MICROTASKS = 4
@@ -45,11 +47,23 @@ export function inOrder<Kind extends Transport> (transport: Kind): Kind {
   return transport
 }
 
+/** Member of `_meta` that holds a result that is a task. */
+const TASK_META = 'mcp-swarm/task'
+
+/** A result as it came, before it got the form of a plain one. */
+export function asItCame (result: JsonObject): JsonObject {
+  const task = isObject(result._meta) ? result._meta[TASK_META] : undefined
+  return isObject(task) ? task : result
+}
+
 async function afterMicrotasks (): Promise<void> {
   for (let count = 0; count < MICROTASKS; count++) await Promise.resolve()
 }
 
 function answered (message: JSONRPCMessage): JSONRPCMessage {
+  if (isJSONRPCResultResponse(message) && message.result['resultType'] === 'task') {
+    return { ...message, result: { resultType: 'complete', content: [], _meta: { [TASK_META]: message.result } } } as JSONRPCMessage
+  }
   if ('method' in message || !('id' in message) || message.id === undefined || isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message)) return message
   const { id } = message as { id: string | number }
   return { jsonrpc: '2.0', id, error: { code: -32603, message: 'the answer is neither a result nor an error' } }

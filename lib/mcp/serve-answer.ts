@@ -4,6 +4,7 @@ import { isObject, type JsonObject } from '../base/json.ts'
 import type { ClientSide, HostedAgent } from './host.ts'
 import { META, SESSION_REVISION, STATELESS_REVISION } from './revision.ts'
 import { LISTS, LIST_TTL_MS, pagesOf, type ListMethod } from './serve-list.ts'
+import { TASKS_CAPABILITY } from './task-error.ts'
 
 /** `stateless`: 2026-07-28. `session`: 2025-11-25. */
 export type Era = 'stateless' | 'session'
@@ -14,11 +15,11 @@ export function greeting (agent: HostedAgent): object {
 }
 
 /** The result of `server/discover`. */
-export function discovery (agent: HostedAgent): object {
+export function discovery (agent: HostedAgent, hasTasks: boolean): object {
   return {
     resultType: 'complete',
     supportedVersions: [STATELESS_REVISION],
-    capabilities: capabilitiesOf(agent),
+    capabilities: { ...capabilitiesOf(agent), ...hasTasks && TASKS_CAPABILITY },
     instructions: agent.catalogue.instructions,
     ttlMs: LIST_TTL_MS,
     cacheScope: 'private',

@@ -1,12 +1,13 @@
 /**
- * The subscriptions of one stream (`subscriptions/listen` of 2026-07-28): changes of an agent's lists, and updates of its
- * resources. Each is told with the id of the request that asked for it, until that is cancelled or the stream ends.
+ * The subscriptions of one stream (`subscriptions/listen` of 2026-07-28): changes of an agent's lists, updates of its
+ * resources, and of its tasks. Each is told with the id of the request that asked for it, until that is cancelled or the stream ends.
  */
 import { SwarmError } from '../base/error.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Catalogue } from '../directory/catalogue.ts'
-import type { HostedAgent } from './host.ts'
+import type { Asking, HostedAgent } from './host.ts'
 import { META } from './revision.ts'
+import type { Tasks } from './tasks.ts'
 import type { RpcId } from './wire.ts'
 
 /** `subscriptions/listen` requests one stream may hold open. */
@@ -24,14 +25,18 @@ interface Subscription {
   readonly kinds: ReadonlySet<Kind>
   uris: readonly string[]
   stops: (() => void)[]
+  /** Tasks stay those of the agent that they began with. */
+  stopTasks: () => void
 }
 
 export class Listening {
   readonly #send: (message: JsonObject) => void
+  readonly #tasks: Tasks | undefined
   readonly #open = new Map<RpcId, Subscription>()
 
-  constructor (send: (message: JsonObject) => void) {
+  constructor (send: (message: JsonObject) => void, tasks?: Tasks) {
     this.#send = send
+    this.#tasks = tasks
   }
 
   has (id: RpcId): boolean {
@@ -42,19 +47,24 @@ export class Listening {
    * Opens a subscription to what the agent can tell of; says which of the wishes that is.
    *
    * @returns false where there is nothing to listen to: the request is over
-   * @throws SwarmError OVERLOADED, INVALID_ARGUMENTS
+   * @throws SwarmError OVERLOADED, INVALID_ARGUMENTS, as `Tasks.subscribe`
    */
-  async listen (id: RpcId, wishes: JsonObject, agent: HostedAgent): Promise<boolean> {
+  async listen (id: RpcId, wishes: JsonObject, agent: HostedAgent, asking: Asking): Promise<boolean> {
     if (this.#open.size >= SUBSCRIPTIONS_MAX) throw new SwarmError('OVERLOADED', `over ${SUBSCRIPTIONS_MAX} subscriptions on a stream`)
     const granted = (Object.keys(KINDS) as Wish[]).filter(wish => wishes[wish] === true && agent.catalogue[KINDS[wish]] !== undefined)
-    const subscription: Subscription = { kinds: new Set(granted.map(wish => KINDS[wish])), uris: [], stops: [] }
+    const subscription: Subscription = { kinds: new Set(granted.map(wish => KINDS[wish])), uris: [], stops: [], stopTasks: () => {} }
     this.#open.set(id, subscription)
     subscription.uris = this.#urisOf(id, wishes.resourceSubscriptions)
     const heard = subscription.uris.length === 0 ? [] : await this.#hear(id, agent, subscription)
     if (this.#open.get(id) !== subscription) return true // cancelled meanwhile
-    const notifications = { ...Object.fromEntries(granted.map(wish => [wish, true])), ...heard.length > 0 && { resourceSubscriptions: heard } }
+    const taskIds = this.#hearTasks(id, wishes.taskIds, agent, asking, subscription)
+    const notifications = {
+      ...Object.fromEntries(granted.map(wish => [wish, true])),
+      ...heard.length > 0 && { resourceSubscriptions: heard },
+      ...taskIds.length > 0 && { taskIds }
+    }
     this.#tell(id, 'notifications/subscriptions/acknowledged', { notifications })
-    const isEmpty = granted.length === 0 && heard.length === 0
+    const isEmpty = granted.length === 0 && heard.length === 0 && taskIds.length === 0
     if (isEmpty) this.#open.delete(id)
     return !isEmpty
   }
@@ -63,6 +73,7 @@ export class Listening {
     const subscription = this.#open.get(id)
     this.#open.delete(id)
     for (const stop of subscription?.stops ?? []) stop()
+    subscription?.stopTasks()
   }
 
   changed (kinds: ReadonlySet<Kind>): void {
@@ -87,6 +98,19 @@ export class Listening {
     if (Array.isArray(uris) && uris.length <= RESOURCES_HEARD_MAX && uris.every(uri => typeof uri === 'string')) return uris
     this.#open.delete(id)
     throw new SwarmError('INVALID_ARGUMENTS', `resourceSubscriptions must be a list of at most ${RESOURCES_HEARD_MAX} URIs`)
+  }
+
+  /** The first notification comes a turn later, so after the acknowledgement. */
+  #hearTasks (id: RpcId, taskIds: unknown, agent: HostedAgent, asking: Asking, subscription: Subscription): readonly string[] {
+    if (taskIds === undefined || this.#tasks === undefined) return []
+    try {
+      const heard = this.#tasks.subscribe(agent, taskIds, asking, task => { this.#tell(id, 'notifications/tasks', task) })
+      subscription.stopTasks = heard.stop
+      return heard.taskIds
+    } catch (error) {
+      this.cancel(id)
+      throw error
+    }
   }
 
   /** One resource that cannot be heard of costs only itself. */

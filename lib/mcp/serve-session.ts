@@ -13,6 +13,7 @@ import { clientIn, discovery, greeting, listPage, resultText, type Era } from '.
 import { RunningCall, RunningRequest } from './serve-call.ts'
 import { isListMethod, type ListMethod } from './serve-list.ts'
 import { kindsChanged, Listening } from './serve-listen.ts'
+import { TASK_METHODS, type Tasks } from './tasks.ts'
 import { Bounds } from './wire-bounds.ts'
 import { Outlet } from './wire-outlet.ts'
 import { brief, endSoon, isRpcId, isShallow, RPC, rpcError, type RpcId } from './wire.ts'
@@ -22,6 +23,7 @@ export interface SessionOptions {
   readonly clock: Clock
   readonly report: (error: unknown) => void
   readonly onCall?: () => void
+  readonly tasks?: Tasks
   readonly callsInFlightMax: number
   readonly lineBytesMax: number
   /** Which of the caller's clients the stream is for, as its first line says. */
@@ -51,7 +53,7 @@ export class Session implements LineReader {
     this.#bounds = new Bounds(options.clock, id => {
       this.#calls.get(id)?.abort(new SwarmError('TIMEOUT', 'the caller waits no longer'))
     })
-    this.#listening = new Listening(message => { this.#send(JSON.stringify(message)) })
+    this.#listening = new Listening(message => { this.#send(JSON.stringify(message)) }, options.tasks)
     this.#agent = agent
     this.#told = agent.catalogue
     this.#unwatch = this.#watch(agent)
@@ -115,8 +117,10 @@ export class Session implements LineReader {
     switch (method) {
       case 'tools/call': return this.#call(id, params, meta, 'stateless')
       case 'server/discover': return this.#discover(id)
-      case 'subscriptions/listen': return void this.#listen(id, params)
-      default: this.#other(id, method, params, meta, 'stateless')
+      case 'subscriptions/listen': return void this.#listen(id, params, meta)
+      default:
+        if (this.#options.tasks !== undefined && TASK_METHODS.includes(method)) this.#task(id, method, params, meta, this.#options.tasks)
+        else this.#other(id, method, params, meta, 'stateless')
     }
   }
 
@@ -142,7 +146,7 @@ export class Session implements LineReader {
   }
 
   #discover (id: RpcId): void {
-    if (this.#find(id)) this.#result(id, JSON.stringify(discovery(this.#agent)))
+    if (this.#find(id)) this.#result(id, JSON.stringify(discovery(this.#agent, this.#options.tasks !== undefined)))
   }
 
   #list (id: RpcId, method: ListMethod, params: JsonObject, era: Era): void {
@@ -153,11 +157,12 @@ export class Session implements LineReader {
     this.#result(id, page.text)
   }
 
-  async #listen (id: RpcId, params: JsonObject): Promise<void> {
+  async #listen (id: RpcId, params: JsonObject, meta: JsonObject | undefined): Promise<void> {
     if (!this.#find(id)) return
     if (!isObject(params.notifications)) return this.#refuse(id, RPC.params, 'notifications must be an object')
     try {
-      const isOpen = await this.#listening.listen(id, params.notifications, this.#agent)
+      const asking = new RunningRequest('subscriptions/listen', params, this.#options.caller, meta, this.#clientOf(id, {}, meta, 'stateless'), undefined)
+      const isOpen = await this.#listening.listen(id, params.notifications, this.#agent, asking)
       if (!isOpen) this.#result(id, JSON.stringify({ resultType: 'complete', _meta: { [META.subscriptionId]: id } }))
     } catch (error) {
       if (!(error instanceof SwarmError)) this.#options.report(error)
@@ -171,7 +176,17 @@ export class Session implements LineReader {
     if (!this.#mayRun(id, name, params)) return
     const call = new RunningCall(name, args, this.#options.caller, meta, this.#clientOf(id, params, meta, era), this.#tellerOf(meta))
     this.#options.onCall?.()
-    void this.#run(id, call, era, async () => await this.#agent.callTool(call))
+    const { tasks } = this.#options
+    const agent = this.#agent
+    void this.#run(id, call, era, async () => tasks === undefined ? await agent.callTool(call) : await tasks.call(agent, call))
+  }
+
+  #task (id: RpcId, method: string, params: JsonObject, meta: JsonObject | undefined, tasks: Tasks): void {
+    if (!this.#mayRun(id, method, params)) return
+    const agent = this.#agent
+    const { _meta, ...plain } = params
+    const request = new RunningRequest(method, plain, this.#options.caller, meta, this.#clientOf(id, {}, meta, 'stateless'), undefined)
+    void this.#run(id, request, 'stateless', async () => await tasks.request(agent, request))
   }
 
   #pass (id: RpcId, method: string, params: JsonObject, meta: JsonObject | undefined, era: Era): void {

@@ -16,6 +16,7 @@ import type { Caller, HostedAgent } from './host.ts'
 import { SESSION_REVISION } from './revision.ts'
 import { passSession } from './serve-pass.ts'
 import { Session } from './serve-session.ts'
+import type { Tasks } from './tasks.ts'
 import { CALLS_IN_FLIGHT_MAX, endSoon, readOpening, refusalLine, type Opening } from './wire.ts'
 
 /** How long a stream may stay without its first line, in milliseconds. */
@@ -33,6 +34,8 @@ export interface ServeOptions {
   readonly report: (error: unknown) => void
   /** Told of every call that is let through to its agent. */
   readonly onCall?: () => void
+  /** Keeps long calls as tasks, for clients that can handle them. Without it there are none. */
+  readonly tasks?: Tasks
   /** Default CALLS_IN_FLIGHT_MAX. */
   readonly callsInFlightMax?: number
   /** Longest message either way, in bytes. Default LINE_BYTES_MAX. */

@@ -13,7 +13,7 @@ import { isObject, type JsonObject } from '../base/json.ts'
 import { VERSION } from '../base/version.ts'
 import type { Catalogue } from '../directory/catalogue.ts'
 import type { Asking } from './host.ts'
-import { inOrder } from './order.ts'
+import { asItCame, inOrder } from './order.ts'
 import { pause } from './pause.ts'
 import { META, withoutHop } from './revision.ts'
 import { AS_IT_CAME, NO_LIMIT_MS, readCatalogue } from './session-lists.ts'
@@ -147,12 +147,12 @@ export class ServerSession {
     }
     const whole = { ...params, ...rest, ...Object.keys(_meta).length > 0 && { _meta } }
     try {
-      return await this.#client.request({ method, params: whole }, AS_IT_CAME, {
+      return asItCame(await this.#client.request({ method, params: whole }, AS_IT_CAME, {
         signal,
         timeout: NO_LIMIT_MS,
         allowInputRequired: client !== undefined,
         ...progress !== undefined && { onprogress: told => { progress(told) } }
-      }) as JsonObject
+      }) as JsonObject)
     } catch (error) {
       throw failureOf(typeof params['name'] === 'string' ? params['name'] : method, signal, error)
     }
@@ -282,7 +282,8 @@ function reasonOf (signal: AbortSignal): Error {
   return signal.reason instanceof Error ? signal.reason : new SwarmError('ABORTED', 'the start was given up', { cause: signal.reason })
 }
 
-function failureOf (tool: string, signal: AbortSignal, error: unknown): SwarmError {
+/** What a request to a server failed of. */
+export function failureOf (tool: string, signal: AbortSignal, error: unknown): SwarmError {
   if (error instanceof SwarmError) return error
   if (signal.aborted) return new SwarmError('ABORTED', `call of ${tool} was given up`, { cause: error })
   if (error instanceof SdkError && error.code !== SdkErrorCode.ConnectionClosed && error.code !== SdkErrorCode.NotConnected) {

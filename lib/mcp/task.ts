@@ -177,7 +177,6 @@ export class Task {
       const text = JSON.stringify(task)
       if (text !== last) this.#tell(task)
       if (task.status === 'working' || task.status === 'input_required') again(pollMsOf(task), text)
-      else this.#cancelFollow = undefined
     }).catch((error: unknown) => {
       if (!(error instanceof SwarmError)) this.#report(error)
       again(FOLLOW_MS_MAX, last)

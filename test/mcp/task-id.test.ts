@@ -23,6 +23,7 @@ for (const rubbish of [undefined, null, 7, {}, [], '', '.', '..', '...', 'gate-t
   `${PEER}.${toBase64Url(utf8('x'.repeat(AGENT_NAME_MAX + 1)))}.${RANDOM_PART}`, `${PEER}.${toBase64Url(utf8('\ufeffnotes'))}.${RANDOM_PART}`, 'x'.repeat(1e6)]) {
   test(`rubbish is no task: ${String(JSON.stringify(rubbish)).slice(0, 60)}`, async () => {
     const { ask } = rig()
+    assert.throws(() => parseTaskId(rubbish), /unknown task/)
     for (const method of ['tasks/get', 'tasks/update', 'tasks/cancel']) {
       assert.is((await rpcOf(ask(fake(() => text('')), method, { taskId: rubbish as string, inputResponses: {} }))).code, -32602)
     }

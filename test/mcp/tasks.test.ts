@@ -9,6 +9,7 @@ import type { Outcome, Pending, ToolCall } from '../../lib/mcp/host.ts'
 import { META } from '../../lib/mcp/revision.ts'
 import { MISSING_CAPABILITY, TASKS_EXTENSION } from '../../lib/mcp/task-error.ts'
 import { parseTaskId } from '../../lib/mcp/task-id.ts'
+import { Stop } from '../../lib/mcp/stop.ts'
 import { POLL_MS, STATUS_CHARS_MAX } from '../../lib/mcp/task-run.ts'
 import { TASK_TTL_MS } from '../../lib/mcp/task.ts'
 import { TASK_AFTER_MS } from '../../lib/mcp/tasks.ts'
@@ -132,19 +133,37 @@ test('a call that its caller gives up is aborted, and makes no task', async () =
   assert.is(clock.pending, 0)
 })
 
-test('once it is a task, its caller\'s end does not end it', async () => {
-  const it = rig()
+for (const [name, more, abort] of callers()) {
+  test(`once it is a task, its caller's end does not end it: ${name}`, async () => {
+    const it = rig()
+    const { tool, end } = held()
+    const agent = fake(tool)
+    const calling = it.call(agent, more)
+    await it.clock.advance(TASK_AFTER_MS)
+    const task = await calling
+    abort()
+    assert.not(agent.calls[0]?.signal.aborted)
+    end(text('done'))
+    await settle()
+    assert.is((await it.get(agent, task)).status, 'completed')
+  })
+}
+
+function callers (): [string, Partial<ToolCall>, () => void][] {
+  const controller = new AbortController()
+  const stop = new Stop()
+  return [['a signal', { signal: controller.signal }, () => { controller.abort() }], ['a stop', { stop }, () => { stop.abort(new Error('gone')) }]]
+}
+
+test('a tool that ignores that its caller has gone becomes no task', async () => {
+  const { call, clock } = rig()
   const { tool, end } = held()
-  const agent = fake(tool)
   const caller = new AbortController()
-  const calling = it.call(agent, { signal: caller.signal })
-  await it.clock.advance(TASK_AFTER_MS)
-  const task = await calling
+  const calling = call(fake(tool), { signal: caller.signal })
   caller.abort()
-  assert.not(agent.calls[0]?.signal.aborted)
+  await clock.advance(2 * TASK_AFTER_MS)
   end(text('done'))
-  await settle()
-  assert.is((await it.get(agent, task)).status, 'completed')
+  assert.equal(await calling, text('done'))
 })
 
 // statuses
@@ -253,6 +272,8 @@ test('a result that there is no room for fails its task, and says that the tool 
   const { status, error } = await sized(500)
   assert.equal([status, (error as { data: JsonObject }).data.code, (error as { data: JsonObject }).data.executed], ['failed', 'TOO_LARGE', true])
   assert.is((await sized(200)).status, 'completed')
+  await it.clock.advance(TASK_TTL_MS)
+  assert.is((await sized(900)).status, 'completed')
 })
 
 test('answers that there is no room for are refused', async () => {
@@ -273,6 +294,15 @@ test('an ended task is kept for its time, asked for or not; its id is unknown af
   assert.is((await it.get(agent, task)).ttlMs, TASK_TTL_MS)
   await it.clock.advance(1)
   assert.is((await rpcOf(it.get(agent, task))).code, -32602)
+  assert.is(it.clock.pending, 0)
+  const { tool, end } = held()
+  const later = await begun(fake(tool), it)
+  await it.clock.advance(TASK_TTL_MS / 2)
+  end(text('done'))
+  await it.clock.advance(TASK_TTL_MS - 1)
+  assert.is((await it.get(agent, later)).ttlMs, 1.5 * TASK_TTL_MS)
+  await it.clock.advance(1)
+  assert.is((await rpcOf(it.get(agent, later))).code, -32602)
   assert.match((await rejection(it.get(agent, task))).message, /expired, or the peer that ran it has restarted/)
   assert.is(it.clock.pending, 0)
 })
@@ -295,8 +325,11 @@ test('a machine that slept gives no expired task', async () => {
   const agent = fake(() => text('done'), { mode: 'always' })
   const task = await it.call(agent)
   await settle()
-  const later = it.clock.stall(2 * TASK_TTL_MS)
-  assert.is((await rpcOf(later.then(async () => await it.get(agent, task)))).code, -32602)
+  const stalled = it.clock.stall(2 * TASK_TTL_MS)
+  while (it.clock.nowMs() === 0) await settle(1)
+  assert.is(it.clock.pending, 1) // its timer is late, and has not fired
+  assert.is((await rpcOf(it.get(agent, task))).code, -32602)
+  await stalled
 })
 
 test('an agent that ends takes its tasks along, and says so', async () => {
