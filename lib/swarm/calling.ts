@@ -11,6 +11,7 @@ import type { Directory, Provider } from '../directory/directory.ts'
 import { isBuiltin } from '../mcp/builtin.ts'
 import type { Caller, ClientSide, Outcome, Progress } from '../mcp/host.ts'
 import type { Pipes } from '../mcp/pipe-pool.ts'
+import type { Tasks } from '../mcp/tasks.ts'
 import { Breaker } from '../mesh/breaker.ts'
 import { choose, providerKey, type Choice } from '../mesh/choice.ts'
 import { route } from '../mesh/route.ts'
@@ -58,6 +59,7 @@ export interface CallCounts {
 export class Calling {
   readonly #directory: Directory
   readonly #hosting: Hosting
+  readonly #tasks: Tasks
   readonly #pipes: Pipes
   readonly #clock: Clock
   readonly #random: Random
@@ -69,9 +71,10 @@ export class Calling {
   #failed = 0
   #inFlight = 0
 
-  constructor (parts: { directory: Directory, hosting: Hosting, pipes: Pipes, clock: Clock, random: Random, self: Caller }) {
+  constructor (parts: { directory: Directory, hosting: Hosting, tasks: Tasks, pipes: Pipes, clock: Clock, random: Random, self: Caller }) {
     this.#directory = parts.directory
     this.#hosting = parts.hosting
+    this.#tasks = parts.tasks
     this.#pipes = parts.pipes
     this.#clock = parts.clock
     this.#random = parts.random
@@ -138,7 +141,7 @@ export class Calling {
     if (agent === undefined) throw new SwarmError('UNKNOWN_AGENT', `this peer hosts no agent ${provider.agent.name}`, { details: { sent: false } })
     const bound = deadline(this.#clock, Math.max(0, deadlineMs - this.#clock.nowMs()), signal)
     try {
-      return await agent.callTool({ name: provider.tool.name, arguments: args, caller: this.#self, client, signal: bound.signal, progress, meta })
+      return await this.#tasks.call(agent, { name: provider.tool.name, arguments: args, caller: this.#self, client, signal: bound.signal, progress, meta })
     } finally {
       bound.done()
     }

@@ -26,15 +26,18 @@ export class Hosting {
   readonly #hashes = new WeakMap<Catalogue, string>()
   readonly #checkFits: (entries: readonly AgentEntry[]) => void
   readonly #onChange: () => void
+  readonly #onRemoved: (name: string) => void
   #telling = false
 
   /**
    * @param checkFits throws SwarmError TOO_LARGE if this peer's record has no room for so much
    * @param onChange called after a turn in which what is offered changed
+   * @param onRemoved called when an agent has been taken out
    */
-  constructor (checkFits: (entries: readonly AgentEntry[]) => void, onChange: () => void) {
+  constructor (checkFits: (entries: readonly AgentEntry[]) => void, onChange: () => void, onRemoved: (name: string) => void) {
     this.#checkFits = checkFits
     this.#onChange = onChange
+    this.#onRemoved = onRemoved
   }
 
   /** @throws SwarmError AGENT_EXISTS, TOO_LARGE with `details.fits` */
@@ -59,6 +62,7 @@ export class Hosting {
     if (hosted === undefined) return
     hosted.stop()
     this.#hosted.delete(name)
+    this.#onRemoved(name)
     this.#tell()
   }
 

@@ -8,9 +8,10 @@ import type { JsonObject } from '../base/json.ts'
 import type { ByteStream } from '../base/network.ts'
 import type { Random } from '../base/random.ts'
 import type { AgentView, Directory } from '../directory/directory.ts'
-import type { Caller, ClientSide, HostedAgent, Progress } from '../mcp/host.ts'
+import type { AgentRequest, Caller, ClientSide, HostedAgent, Progress } from '../mcp/host.ts'
 import type { Transport } from '../mcp/link.ts'
 import type { Pipes } from '../mcp/pipe-pool.ts'
+import { TASK_METHODS, type Tasks } from '../mcp/tasks.ts'
 import { StreamTransport } from '../mcp/transport.ts'
 import { hasNotRun } from '../mcp/wire.ts'
 import { CALL_MS, checkTimeout } from './calling.ts'
@@ -34,6 +35,7 @@ export interface RequestOptions {
 interface Parts {
   readonly directory: Directory
   readonly hosting: Hosting
+  readonly tasks: Tasks
   readonly pipes: Pipes
   readonly clock: Clock
   readonly random: Random
@@ -115,14 +117,16 @@ export class Requesting {
   }
 
   async #ask ({ name, peerId }: AgentView, method: string, params: JsonObject, options: RequestOptions, timeoutMs: number): Promise<JsonObject> {
-    const { clock, pipes, self } = this.#parts
+    const { clock, pipes, self, tasks } = this.#parts
     if (peerId !== self.peerId) return await pipes.request(peerId, name, method, params, { ...options, timeoutMs })
     const agent = this.#own(name)
-    if (agent.request === undefined) throw new SwarmError('UNAVAILABLE', `agent ${name} has tools alone`, { details: { sent: false } })
+    const isTask = TASK_METHODS.includes(method)
+    if (agent.request === undefined && !isTask) throw new SwarmError('UNAVAILABLE', `agent ${name} has tools alone`, { details: { sent: false } })
     const bound = deadline(clock, timeoutMs, options.signal)
     const { client, meta, progress } = options
     try {
-      return await agent.request({ method, params, caller: self, client, meta, progress, signal: bound.signal })
+      const request: AgentRequest = { method, params, caller: self, client, meta, progress, signal: bound.signal }
+      return isTask ? await tasks.request(agent, request) : await agent.request?.(request) as JsonObject
     } finally {
       bound.done()
     }

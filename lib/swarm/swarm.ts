@@ -18,6 +18,7 @@ import { gatewayTools, type GatewayTool, type Prefix } from '../mcp/names.ts'
 import type { Coordination } from '../mcp/presets.ts'
 import { Pipes } from '../mcp/pipe-pool.ts'
 import { serveAgent } from '../mcp/serve.ts'
+import { Tasks } from '../mcp/tasks.ts'
 import type { ServerSource, SharedServer } from '../mcp/share.ts'
 import { mcpProtocol } from '../mcp/wire.ts'
 import { Calling, type CallOptions } from './calling.ts'
@@ -79,6 +80,7 @@ export class Swarm {
   readonly #events = new Emitter<SwarmEvents>()
   readonly #troubles: Troubles
   readonly #hosting: Hosting
+  readonly #tasks: Tasks
   readonly #listing: Listing
   readonly #neighbours: Neighbours
   readonly #pipes: Pipes
@@ -104,7 +106,8 @@ export class Swarm {
     this.#parts = parts
     this.#startedAtMs = clock.nowMs()
     this.#troubles = new Troubles(clock, trouble => { this.#events.emit('trouble', trouble) }, trouble => { this.#events.emit('trouble:over', trouble) })
-    this.#hosting = new Hosting(entries => { this.#listing.checkFits(entries) }, () => { this.#listing.announce() })
+    this.#hosting = new Hosting(entries => { this.#listing.checkFits(entries) }, () => { this.#listing.announce() }, name => { this.#tasks.closeAgent(name) })
+    this.#tasks = new Tasks({ peerId: this.peerId, clock, random, report: error => { this.#noteBug(error) } })
     this.#listing = new Listing({
       swarmId: this.id, key, name, network, storage, clock, random, hosting: this.#hosting,
       callerOf: connection => this.#neighbours.callerOf(connection),
@@ -128,7 +131,7 @@ export class Swarm {
     })
     this.#configured = new Configured(this.#sharing, () => { this.#listing.announce(true) })
     const self: Caller = { peerId: this.peerId, role: 'admin' }
-    const reach = { directory: this.#listing.directory, hosting: this.#hosting, pipes: this.#pipes, clock, random, self }
+    const reach = { directory: this.#listing.directory, hosting: this.#hosting, tasks: this.#tasks, pipes: this.#pipes, clock, random, self }
     this.#calling = new Calling(reach)
     this.#requesting = new Requesting({ ...reach, closing: this.#closing.signal, open: async (peerId, signal) => await this.#openPipe(peerId, signal) })
   }
@@ -339,8 +342,13 @@ export class Swarm {
     serveAgent(stream, caller, name => this.#hosting.get(name), {
       clock: this.#clock,
       onCall: () => { this.#served++ },
-      report: error => { this.#troubles.note('TOOL_FAILED', `a tool broke: ${messageOf(error)}`) }
+      tasks: this.#tasks,
+      report: error => { this.#noteBug(error) }
     })
+  }
+
+  #noteBug (error: unknown): void {
+    this.#troubles.note('TOOL_FAILED', `a tool broke: ${messageOf(error)}`)
   }
 
   #coordination (): Coordination {
