@@ -27,23 +27,23 @@ export async function readCatalogue (client: Client, { session }: { session?: 'c
   const [tools, resources, resourceTemplates, prompts] = await Promise.all([
     has.tools === undefined ? [] : readList(client, 'tools/list', 'tools'),
     has.resources === undefined ? undefined : readList(client, 'resources/list', 'resources'),
-    has.resources === undefined ? undefined : readList(client, 'resources/templates/list', 'resourceTemplates', true),
+    has.resources === undefined ? undefined : readList(client, 'resources/templates/list', 'resourceTemplates'),
     has.prompts === undefined ? undefined : readList(client, 'prompts/list', 'prompts')
   ])
   const instructions = client.getInstructions()
   return sealCatalogue({
     tools: (tools ?? []) as unknown as readonly ToolDefinition[],
-    ...resources !== undefined && { resources },
+    ...has.resources !== undefined && { resources: resources ?? [] },
     ...resourceTemplates !== undefined && { resourceTemplates },
-    ...prompts !== undefined && { prompts },
+    ...has.prompts !== undefined && { prompts: prompts ?? [] },
     ...instructions !== undefined && { instructions },
     ...Object.keys(has).length > 0 && { capabilities: has as JsonObject },
     ...session !== undefined && { session }
   }).catalogue
 }
 
-/** @param optional whether a server may have resources and yet not know this method */
-async function readList (client: Client, method: string, member: string, optional = false): Promise<JsonObject[] | undefined> {
+/** @returns undefined where the server does not know the method: some declare more than they have */
+async function readList (client: Client, method: string, member: string): Promise<JsonObject[] | undefined> {
   const entries: JsonObject[] = []
   let cursor: unknown
   for (let page = 0; page < LIST_PAGES_MAX; page++) {
@@ -51,7 +51,7 @@ async function readList (client: Client, method: string, member: string, optiona
     try {
       result = await client.request({ method, params: typeof cursor === 'string' ? { cursor } : {} }, AS_IT_CAME, { timeout: NO_LIMIT_MS })
     } catch (error) {
-      if (optional && (error as { code?: unknown }).code === METHOD_NOT_FOUND) return undefined
+      if ((error as { code?: unknown }).code === METHOD_NOT_FOUND) return undefined
       throw error
     }
     const some = result[member]
