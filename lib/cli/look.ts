@@ -24,12 +24,15 @@ export async function inquire (place: Place, question: Question, options: AskOpt
   }).then(({ reply }) => reply)
 }
 
+/** Troubles that `status` shows a person. */
+const TROUBLES_SHOWN = 5
+
 export async function showStatus (options: CommonOptions, terminal: Terminal): Promise<void> {
   const place = findPlace(options)
   const status = await inquire(place, { do: 'status' }, { signal: askedToEnd() }) as StatusAnswer
   if (terminal.json) return terminal.print(JSON.stringify(status))
   const { paint } = terminal
-  const { peer, swarm, agents, peers, calls, gateway } = status
+  const { peer, swarm, agents, peers, calls, gateway, troubles } = status
   const field = (name: string, value: string): string => `${paint('dim', name.padEnd(8))} ${value}`
   terminal.print([
     `${paint('bold', plainLine(peer.name))} ${paint('dim', peer.peerId)}`,
@@ -44,6 +47,10 @@ export async function showStatus (options: CommonOptions, terminal: Terminal): P
   if (agents.length > 0) {
     terminal.print(`\n${table(['OFFERS', 'KIND', 'TOOLS', 'STATUS'], agents.map(({ name, kind, tools, reason }) =>
       [plainLine(name), kind, String(tools), reason === null ? 'running' : `unavailable: ${plainLine(reason)}`]), paint, terminal.width)}`)
+  }
+  if (troubles.length > 0) {
+    const shown = troubles.slice(-TROUBLES_SHOWN).map(({ code, message }) => `${paint('red', '✗')} ${code}: ${plainLine(message)}`)
+    terminal.print(`\n${paint('bold', 'TROUBLES')} ${paint('dim', 'newest last')}\n${shown.join('\n')}`)
   }
   next(terminal, peers.length === 0 ? 'mcp-swarm up in another folder, or mcp-swarm demo' : `mcp-swarm peers${place.flags}`)
 }

@@ -5,6 +5,7 @@ import type { HttpOptions, HttpServing } from './http.ts'
 import { meet, MEET_MS_MAX } from './meet.ts'
 import type { AskOptions, Question } from './request.ts'
 import { readConfig, type Place } from './settings.ts'
+import { followConfig } from './watch.ts'
 
 /** How long a command waits for a peer that offers the tool it wants to call, while there are peers still to be met. */
 export const SEEK_MS_MAX = 5_000
@@ -29,7 +30,7 @@ export interface Holder {
   close (): Promise<void>
 }
 
-/** Holds the data folder, joins, and shares what the config lists. @throws SwarmError FOLDER_IN_USE, CONFIG_INVALID, … */
+/** Holds the data folder, joins, and shares what the config lists, as it changes. @throws SwarmError FOLDER_IN_USE, CONFIG_INVALID, … */
 export async function becomeHolder (place: Place, { http, ...options }: HolderOptions): Promise<Holder> {
   const config = await readConfig(place.configPath)
   const startMs = systemClock.nowMs()
@@ -46,8 +47,13 @@ export async function becomeHolder (place: Place, { http, ...options }: HolderOp
   try {
     if (http !== undefined) gateway = await (await import('./http.ts')).serveHttp(swarm, place.dir, http)
     const stop = await serveControl(place.dir, swarm, gateway?.url)
+    const unfollow = place.configPath === undefined ? () => {} : followConfig(place.configPath, swarm)
     let closing: Promise<void> | undefined
-    return { swarm, readyMs, gateway, close: () => closing ??= stop().finally(leave) }
+    const close = async (): Promise<void> => {
+      unfollow()
+      await stop().finally(leave)
+    }
+    return { swarm, readyMs, gateway, close: () => closing ??= close() }
   } catch (error) {
     await leave()
     throw error

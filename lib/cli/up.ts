@@ -1,5 +1,5 @@
 /** `up`: runs a peer until it is asked to end, and tells what happens. */
-import type { AgentView, PeerView, Prefix, Trouble } from 'mcp-swarm'
+import type { AgentView, ConfigChanges, PeerView, Prefix, Trouble } from 'mcp-swarm'
 import { useFolder } from './folder.ts'
 import { registerCommand } from './http.ts'
 import { agentText, next } from './look.ts'
@@ -41,7 +41,7 @@ async function isHeld ({ dir }: Place): Promise<boolean> {
 }
 
 /** Events of a swarm that `--json` prints. */
-const EVENTS = ['peer:joined', 'peer:left', 'agent:added', 'agent:changed', 'agent:removed', 'tools:changed', 'trouble'] as const
+const EVENTS = ['peer:joined', 'peer:left', 'agent:added', 'agent:changed', 'agent:removed', 'tools:changed', 'trouble', 'trouble:over', 'config:changed'] as const
 
 /** A line per event, the first of them `ready`. */
 function tellProgram ({ swarm, gateway, readyMs }: Holder, terminal: Terminal): () => void {
@@ -93,12 +93,25 @@ function tellPerson ({ swarm, gateway }: Holder, place: Place, terminal: Termina
     if (code === 'SERVER_FAILED') return tellOwn()
     terminal.note(`${paint('red', '✗')} ${code}: ${plainLine(message)}`)
   }
+  const tellChanges = ({ added, removed, replaced, allowed, atRestart }: ConfigChanges): void => {
+    for (const name of [...removed, ...replaced]) seen.delete(name)
+    const lines = (names: readonly string[], text: (name: string) => string): string[] => names.map(name => text(plainLine(name)))
+    terminal.print([
+      ...lines(removed, name => `${paint('yellow', '-')} no longer shares ${name}`),
+      ...lines(added, name => `${paint('green', '+')} now shares ${name}`),
+      ...lines(replaced, name => `${paint('green', '+')} shares ${name} anew, as the config has it now`),
+      ...lines(allowed, name => `${paint('green', '+')} who may use ${name} has changed`),
+      ...lines(atRestart, name => `${paint('yellow', '!')} the ${name} in the config counts from the next start`)
+    ].join('\n'))
+  }
   tellOwn()
   for (const trouble of troubles) tellTrouble(trouble)
   next(terminal, `mcp-swarm tools${place.flags}${gateway === undefined ? '' : `\n      ${registerCommand(gateway)}`}`)
   const stops = [
     swarm.on('tools:changed', tellOwn),
     swarm.on('trouble', tellTrouble),
+    swarm.on('trouble:over', ({ message }) => { terminal.note(`${paint('green', '✓')} over: ${plainLine(message)}`) }),
+    swarm.on('config:changed', tellChanges),
     swarm.on('peer:joined', tellJoined),
     swarm.on('peer:left', peer => { terminal.print(`${paint('yellow', '-')} ${plainLine(peer.name)} left`) }),
     swarm.on('agent:added', tellOffer),

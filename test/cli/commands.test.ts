@@ -28,7 +28,7 @@ test.before(async () => {
   })
   desk = home.start(['up', '--json', '--dir', deskFolder, '--config', config])
   ready = await desk.event(({ event }) => event === 'ready', 'ready')
-  await desk.event(({ event, name, available }) => event === 'agent:changed' && name === 'sums' && available === true, 'its server to run')
+  await desk.serves('sums')
 })
 
 test.after(async () => { await home.close() })
@@ -134,7 +134,7 @@ test('a time-out after the call was sent is indeterminate', async () => {
 test('a tool that two agents offer needs to be told which', async () => {
   const config = home.write('loft.json', { mcpServers: { numbers: { command: process.execPath, args: [FIXTURE] } }, swarm: { name: 'loft', share: ['numbers'] } })
   const loft = home.start(['up', '--json', '--dir', home.path('loft'), '--config', config])
-  await loft.event(({ event, name, available }) => event === 'agent:changed' && name === 'numbers' && available === true, 'its server to run')
+  await loft.serves('numbers')
   await desk.event(({ event, name, available }) => String(event).startsWith('agent:') && name === 'numbers' && available === true, 'desk to hear of it')
   const outcome = await home.run(['call', 'add', '{"a":1,"b":1}', '--dir', deskFolder])
   assert.is(outcome.code, 1)

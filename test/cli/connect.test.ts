@@ -18,7 +18,7 @@ let desk: Running
 test.before(async () => {
   const config = home.write('desk.json', { mcpServers: { sums: { command: process.execPath, args: [FIXTURE] } }, swarm: { name: 'desk', share: ['sums'] } })
   desk = home.start(['up', '--json', '--dir', home.path('desk'), '--config', config])
-  await desk.event(({ event, name, available }) => event === 'agent:changed' && name === 'sums' && available === true, 'its server to run')
+  await desk.serves('sums')
 })
 
 test.after(async () => { await home.close() })

@@ -116,6 +116,12 @@ export class Running {
     return await this.until(() => this.lines.map(parse).find(facts => facts !== undefined && matches(facts)), what)
   }
 
+  /** Waits for `up --json` to say that a server runs, be it with its first line, among the lines from `after` on. */
+  async serves (name: string, after = 0): Promise<void> {
+    const told = (): Facts[] => this.lines.slice(after).map(parse).flatMap(facts => facts === undefined ? [] : facts['event'] === 'ready' ? facts['agents'] as Facts[] : [facts])
+    await this.until(() => told().find(facts => facts['name'] === name && facts['available'] === true), `${name} to run`)
+  }
+
   /** What `look` finds as soon as it finds something; it looks again whenever something was said. */
   async until<Found> (look: () => Found | undefined, what: string): Promise<Found> {
     const search = async (): Promise<Found> => {
