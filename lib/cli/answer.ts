@@ -9,7 +9,7 @@ export type StatusAnswer = Status & { readonly gateway: string | null }
 export async function answer (swarm: Swarm, question: Question, options: AskOptions, gateway: string | null = null): Promise<unknown> {
   switch (question.do) {
     case 'status': return { ...swarm.status(), gateway } satisfies StatusAnswer
-    case 'tools': return viewOf(swarm, question.prefix).tools()
+    case 'tools': return swarm.tools({ prefix: question.prefix })
     case 'call': return await callTool(swarm, question, options)
   }
 }

@@ -78,6 +78,8 @@ function alone<Definition> ({ offering, definition }: Member<Definition>, nameOf
   }
 }
 
+const NONE: JsonObject = {}
+
 const alones = new WeakMap<Offered, Target>()
 
 /** @param offerings not empty; of several the first stands for all */
@@ -95,7 +97,7 @@ export function targetOf (offerings: readonly Offered[], pool?: string): Target 
     available,
     ...!available && reason !== undefined && { reason },
     ...!available && sinceMs !== undefined && { sinceMs },
-    capabilities: catalogue?.capabilities ?? {},
+    capabilities: catalogue?.capabilities ?? NONE,
     session: catalogue?.session ?? 'shared'
   }
   if (pool === undefined) alones.set(first, target)

@@ -1,28 +1,26 @@
 import { toolHash } from '../directory/catalogue.ts'
-import type { GatewayView } from '../mcp/gateway.ts'
-import type { GatewayTool, Prefix } from '../mcp/names.ts'
+import { locate } from '../mcp/locate.ts'
+import type { Prefix } from '../mcp/names.ts'
+import { ToolSearch } from '../mcp/search.ts'
+import type { GatewayView } from '../mcp/view.ts'
 import { CALL_MS_MAX } from './calling.ts'
+import { factsOf } from './facts.ts'
+import type { Lists } from './showing.ts'
 import type { Swarm } from './swarm.ts'
 
-/**
- * The swarm as a gateway shows it. The list is made anew only when what it holds has changed, so a client is told of
- * changes that it can see, and of no others.
- */
+/** The swarm as a gateway shows it. A list in which nothing has changed is the same array. */
 export function gatewayView (swarm: Swarm, { prefix }: { prefix?: Prefix } = {}): GatewayView {
-  let shown: readonly GatewayTool[] = []
-  let isStale = true
   const hashes = new WeakMap<object, string>()
-  // Kept as long as the swarm is: whoever made the view holds it that long.
-  swarm.on('tools:changed', () => { isStale = true })
+  const search = new ToolSearch()
+  const lists = (): Lists => swarm.lists({ prefix })
   return {
-    tools () {
-      if (isStale) {
-        isStale = false
-        const tools = swarm.tools({ prefix })
-        if (!areAlike(tools, shown)) shown = tools
-      }
-      return shown
-    },
+    tools: () => lists().tools,
+    resources: () => lists().resources,
+    resourceTemplates: () => lists().resourceTemplates,
+    prompts: () => lists().prompts,
+    locate: uri => locate(lists(), uri),
+    search: (query, limit) => search.find(lists().tools, query, limit),
+    status: () => factsOf(swarm.status(), lists()),
     onChange: listener => swarm.on('tools:changed', listener),
     async call ({ agent, peerId, pool, tool }, args, options) {
       // The client decides how long it waits, and cancels when it no longer does.
@@ -31,14 +29,12 @@ export function gatewayView (swarm: Swarm, { prefix }: { prefix?: Prefix } = {})
       const definition = hashes.get(tool) ?? toolHash(tool)
       hashes.set(tool, definition)
       return await swarm.call(tool.name, args, { ...bounds, pool, definition })
-    }
+    },
+    async request ({ agent, peerId, pool }, method, params, options) {
+      return await swarm.requests.request(pool === undefined ? { agent, peerId } : { pool }, method, params, { ...options, timeoutMs: CALL_MS_MAX })
+    },
+    listen: (target, uri, updated) => swarm.requests.listen(target, uri, updated),
+    openSession: async (target, session, signal) => await swarm.requests.openSession(target, session, signal),
+    endSession: session => { swarm.endSession(session) }
   }
-}
-
-/** Definitions are compared by identity: a catalogue that has not changed is the same object. */
-function areAlike (left: readonly GatewayTool[], right: readonly GatewayTool[]): boolean {
-  return left.length === right.length && left.every((tool, index) => {
-    const other = right[index]
-    return other !== undefined && tool.name === other.name && tool.key === other.key && tool.tool === other.tool && tool.peerName === other.peerName
-  })
 }

@@ -14,13 +14,14 @@ import type { AgentView, Change, PeerView, Provider, Query } from '../directory/
 import type { PrivateKey } from '../identity/key.ts'
 import { MCPAgent, type AgentOptions } from '../mcp/agent.ts'
 import type { CallToolResult, Caller, Outcome } from '../mcp/host.ts'
-import { gatewayTools, type GatewayTool, type Prefix } from '../mcp/names.ts'
+import type { GatewayTool, Prefix } from '../mcp/names.ts'
 import type { Coordination } from '../mcp/presets.ts'
 import { Pipes } from '../mcp/pipe-pool.ts'
 import { serveAgent } from '../mcp/serve.ts'
 import { Tasks } from '../mcp/tasks.ts'
 import type { ServerSource, SharedServer } from '../mcp/share.ts'
 import { mcpProtocol } from '../mcp/wire.ts'
+import { Bindings } from './bindings.ts'
 import { Calling, type CallOptions } from './calling.ts'
 import { Hosting } from './hosting.ts'
 import { Listing } from './listing.ts'
@@ -32,6 +33,7 @@ import { isEmpty, type ConfigChanges } from './changes.ts'
 import type { Config } from './config.ts'
 import { Configured } from './configured.ts'
 import { offerServer, rulesOf, type ShareOptions, type Sharing } from './sharing.ts'
+import { Showing, type Lists } from './showing.ts'
 import { describe, type Status } from './status.ts'
 import { Troubles, type Trouble } from './troubles.ts'
 import { waitFor, type WaitOptions } from './wait.ts'
@@ -82,6 +84,8 @@ export class Swarm {
   readonly #hosting: Hosting
   readonly #tasks: Tasks
   readonly #listing: Listing
+  readonly #bindings: Bindings
+  readonly #showing: Showing
   readonly #neighbours: Neighbours
   readonly #pipes: Pipes
   readonly #calling: Calling
@@ -114,6 +118,12 @@ export class Swarm {
       onChange: changes => { this.#changed(changes) },
       onTrouble: (code, message) => { this.#troubles.note(code, message) }
     })
+    this.#bindings = new Bindings({
+      storage, clock,
+      onFailure: error => { this.#troubles.note('FOLDER_UNUSABLE', `names cannot be kept: ${messageOf(error)}`) },
+      onFull: () => { this.#troubles.note('TOO_LARGE', 'too many names are on show to keep them all: some may change at the next start') }
+    })
+    this.#showing = new Showing({ directory: this.#listing.directory, bindings: this.#bindings, clock })
     this.#neighbours = new Neighbours({
       network, membership, clock, random,
       events: {
@@ -145,7 +155,8 @@ export class Swarm {
     const { clock, random, discovery, config, seams } = this.#settings
     const parts = this.#parts
     parts.add(async () => { await this.#neighbours.close() })
-    await this.#listing.open()
+    await Promise.all([this.#bindings.load(), this.#listing.open()])
+    parts.add(async () => { await this.#bindings.close() })
     parts.add(async () => { await this.#listing.close() })
     this.#network.handle(mcpProtocol(this.id), (stream, connection) => { this.#serve(stream, connection) })
     parts.add(async () => { this.#pipes.close() })
@@ -294,9 +305,17 @@ export class Swarm {
   }
 
   /** Every tool that a gateway shows, by the name it shows it under; with `all` those too that cannot be called now. */
-  tools ({ prefix, all }: { prefix?: Prefix, all?: boolean } = {}): GatewayTool[] {
+  tools ({ prefix, all = false }: { prefix?: Prefix, all?: boolean } = {}): GatewayTool[] {
+    return this.lists({ prefix }).tools.filter(({ available }) => all || available)
+  }
+
+  /**
+   * Everything that a gateway shows, also what cannot be reached now, by the names it shows it under. What is named here is
+   * remembered, and the name given to nobody else. A list in which nothing has changed is the same array.
+   */
+  lists ({ prefix }: { prefix?: Prefix } = {}): Lists {
     this.#hosting.settle()
-    return gatewayTools(this.#listing.directory.offerings(), { prefix }).filter(({ available }) => available || all === true)
+    return this.#showing.lists(prefix)
   }
 
   /** Listens to what happens; the returned function stops it. */

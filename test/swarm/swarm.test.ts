@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert'
 import { z } from 'zod'
 import { SwarmError, type ErrorCode } from '../../lib/base/error.ts'
 import { gatewayView } from '../../lib/swarm/gateway.ts'
+import type { CallToolResult } from '../../lib/mcp/host.ts'
 import type { GatewayTool } from '../../lib/mcp/names.ts'
 import type { Swarm } from '../../lib/swarm/swarm.ts'
 import { Lab } from '../../lib/testing.ts'
@@ -293,7 +294,7 @@ scene('a gateway shows each tool once, and calls the one it shows', async lab =>
   const view = gatewayView(alice)
   assert.equal(view.tools().map(({ name, pool }) => [name, pool]), [['own__count', undefined], ['words__count', 'words']])
   const [own, pooled] = view.tools() as [GatewayTool, GatewayTool]
-  const call = async (tool: GatewayTool): Promise<string> => textOf(await view.call(tool, { text: 'a' }, { signal: new AbortController().signal, meta: {} }))
+  const call = async (tool: GatewayTool): Promise<string> => textOf(await view.call(tool, { text: 'a' }, { signal: new AbortController().signal, meta: {} }) as CallToolResult)
   assert.is(await call(own), 'carol: 1')
   assert.match(await call(pooled), /^(bob|carol): 1$/)
   await bob.close()
