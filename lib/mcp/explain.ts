@@ -3,6 +3,7 @@ import { SwarmError, type ErrorCode } from '../base/error.ts'
 import { failureResult } from './failure.ts'
 import type { CallToolResult } from './host.ts'
 import type { GatewayTool } from './names.ts'
+import type { Target } from './view.ts'
 
 const ADVICE: Partial<Record<ErrorCode, string>> = {
   AGENT_NOT_RUNNING: 'Nothing has run. Ask its owner to start it.',
@@ -20,14 +21,20 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   UNREACHABLE: 'Nothing has run. That machine may be asleep or off the network; try again later.'
 }
 
+/** What failed, whose it is, since when, and what to do. */
+export function explainText ({ code, details, message }: SwarmError, target: Target, what = 'asked'): string {
+  const where = target.pool === undefined
+    ? `agent ${JSON.stringify(target.agent)} of peer ${JSON.stringify(target.peerName)} (${target.peerId})`
+    : `pool ${JSON.stringify(target.pool)}`
+  const sinceMs = details['sinceMs'] ?? (target.available ? undefined : target.sinceMs)
+  const since = typeof sinceMs === 'number' && Number.isFinite(sinceMs) ? `, so since ${new Date(sinceMs).toISOString()}` : ''
+  return `${message.replace(/\.$/, '')}. ${what === 'asked' ? 'Asked was' : 'It is a tool of'} ${where}${since}. ${ADVICE[code] ?? ''}`.trimEnd()
+}
+
 export function explainFailure (error: SwarmError, tool: GatewayTool): CallToolResult {
-  const { code, message, details } = error
-  const where = tool.pool === undefined
-    ? `agent ${JSON.stringify(tool.agent)} of peer ${JSON.stringify(tool.peerName)} (${tool.peerId})`
-    : `pool ${JSON.stringify(tool.pool)}`
-  const since = typeof details['sinceMs'] === 'number' && Number.isFinite(details['sinceMs']) ? `, so since ${new Date(details['sinceMs']).toISOString()}` : ''
-  const text = `${message.replace(/\.$/, '')}. It is a tool of ${where}${since}. ${ADVICE[code] ?? ''}`.trimEnd()
-  return failureResult(code, text, { ...details, tool: tool.tool.name, agent: tool.agent, ...tool.pool === undefined ? { peer: tool.peerName, peerId: tool.peerId } : { pool: tool.pool } })
+  const { code, details } = error
+  const whose = tool.pool === undefined ? { peer: tool.peerName, peerId: tool.peerId } : { pool: tool.pool }
+  return failureResult(code, explainText(error, tool, 'a tool'), { ...details, tool: tool.tool.name, agent: tool.agent, ...whose })
 }
 
 /** A provider that lies: its answer is no result of a tool. */

@@ -3,58 +3,37 @@
  *
  * Each connection speaks the revision its client opens with, 2026-07-28 or one of 2025; `serveStdio` of the SDK decides
  * that, over whatever transport it is given. Below it stands the SDK's low-level server over lists that are made once for
- * each change of the swarm: a call costs a look-up.
+ * each change of the swarm: a request costs a look-up. What is answered passes unchanged within a revision; across them
+ * gateway-client.ts and the hosting peer (callers.ts) translate.
  *
- * Invariants: a failed call is a result that explains itself and names its provider, never a broken connection; what a
- * provider answers passes unchanged; no progress comes after its answer.
+ * Invariants: a failed call is a result that explains itself and names its provider, never a broken connection; no progress
+ * comes after its answer; what one client asks, is asked or hears of, no other does.
  */
-import { ProtocolError, ProtocolErrorCode, Server, type JSONRPCRequest, type ListToolsResult, type Result, type ServerContext, type Transport } from '@modelcontextprotocol/server'
+import { Server, type JSONRPCRequest, type Result, type ServerContext, type Transport } from '@modelcontextprotocol/server'
 import { serveStdio } from '@modelcontextprotocol/server/stdio'
 import type { Clock } from '../base/clock.ts'
-import { sleep } from '../base/clock.ts'
-import { SwarmError, messageOf } from '../base/error.ts'
-import { isObject, type JsonObject } from '../base/json.ts'
+import { systemRandom, type Random } from '../base/random.ts'
 import { VERSION } from '../base/version.ts'
-import { nearestNames, suggestion } from '../mesh/suggest.ts'
-import { explainFailure, explainGarbage } from './explain.ts'
-import type { CallToolResult, Progress } from './host.ts'
-import type { GatewayTool } from './names.ts'
-
-/** Shortest time between two announcements of changed tools, in milliseconds: peers come in crowds. */
-export const LIST_CHANGED_MS_MIN = 100
-
-/**
- * Time between the last progress of a call and its answer, in milliseconds. SDK clients, v1 and v2, drop progress that they
- * read together with the answer; on a pipe this keeps the two apart, unless the reader is later than that.
- */
-export const PROGRESS_LEAD_MS = 10
-
-/** Member of a listed tool's `_meta`: who provides it. */
-export const PROVIDER_META = 'mcp-swarm/provider'
+import { announceChanges, tellChanged } from './gateway-changes.ts'
+import { asError, GatewayClient } from './gateway-client.ts'
+import { handleRequests } from './gateway-requests.ts'
+import { Listened } from './gateway-listen.ts'
+import { handleTools } from './gateway-tools.ts'
+import type { ToolsMode } from './overview.ts'
+import { TASKS_CAPABILITY } from './task-error.ts'
+import type { GatewayView } from './view.ts'
+import { Wire } from './gateway-wire.ts'
 
 const INSTRUCTIONS = 'These tools belong to agents on several machines, which come and go; the list changes with them. ' +
+  'swarm_find looks for tools by what they do, swarm_call calls one that is not listed. ' +
   'A tool that fails says which peer was asked, whether anything has run, and what to do.'
-
-/** The swarm as a gateway sees it. */
-export interface GatewayView {
-  /** Every tool on show, in order of name; the same array while nothing has changed. */
-  tools (): readonly GatewayTool[]
-  /** Tells that `tools` has changed. Returns the way to stop. */
-  onChange (listener: () => void): () => void
-  /** @throws SwarmError as `swarm.call` */
-  call (tool: GatewayTool, args: JsonObject, options: GatewayCall): Promise<CallToolResult>
-}
-
-export interface GatewayCall {
-  readonly signal: AbortSignal
-  /** Present when the client listens. */
-  readonly progress?: (progress: Progress) => void
-  /** The request's `_meta`, without what belongs to the client's own connection. */
-  readonly meta: JsonObject
-}
 
 export interface GatewayOptions {
   readonly clock: Clock
+  /** Names clients towards agents. Default the system's. */
+  readonly random?: Random
+  /** Which tools are listed. Default `auto`: all while they are few. */
+  readonly tools?: ToolsMode
   /** For the client's model: replaces the default. */
   readonly instructions?: string
   /** Hears of bugs and of trouble on the wire that no answer can tell. */
@@ -70,8 +49,15 @@ export interface Gateway {
 
 /** @param transport not started; the gateway's from here on */
 export function serveGateway (view: GatewayView, transport: Transport, options: GatewayOptions): Gateway {
-  const wire = new Wire(transport)
-  const serving = serveStdio(({ era }) => openConnection(view, era, options), { transport: wire, onerror: error => { options.report?.(error) } })
+  const report = (error: Error): void => { options.report?.(error) }
+  const listened = new Listened(view)
+  const wire = new Wire(transport, message => { listened.look(message) })
+  const serving = serveStdio(({ era }) => {
+    const server = openConnection(view, era, options)
+    listened.tell = uri => { server.sendResourceUpdated({ uri }).catch((error: unknown) => { report(asError(error)) }) }
+    return server
+  }, { transport: wire, onerror: report })
+  void wire.closed.then(() => { listened.close() })
   return { close: async () => { await serving.close() }, closed: wire.closed }
 }
 
@@ -86,166 +72,37 @@ class PlainServer extends Server {
 
 /** A server for one client that stays connected, and is told of changes. */
 function openConnection (view: GatewayView, era: 'legacy' | 'modern', options: GatewayOptions): Server {
-  const server = openServer(view, options)
+  const server = openServer(view, era, options)
   let isReady = era === 'modern'
-  const { check, stop } = announceChanges(view, options.clock, () => isReady, () => { tellChanged(server, options) })
+  const { check, stop } = announceChanges(view, options.clock, () => isReady, kinds => { tellChanged(server, kinds, options) })
   server.oninitialized = () => { // before that a client of 2025 need not listen
     isReady = true
     check()
   }
-  server.onclose = stop
+  const { onclose } = server
+  server.onclose = () => {
+    stop()
+    onclose?.()
+  }
   return server
 }
 
-/** The gateway as a server of the SDK, of either revision, connected to nothing. It tells of no changes by itself. */
-export function openServer (view: GatewayView, options: GatewayOptions): Server {
+/** The gateway as a server of the SDK for one client, connected to nothing. It tells of no changed lists by itself. */
+export function openServer (view: GatewayView, era: 'legacy' | 'modern', options: GatewayOptions): Server {
   const server = new PlainServer({ name: 'mcp-swarm', title: 'MCP swarm', version: VERSION }, {
-    capabilities: { tools: { listChanged: true } }, instructions: options.instructions ?? INSTRUCTIONS
+    capabilities: {
+      tools: { listChanged: true },
+      resources: { listChanged: true, subscribe: true },
+      prompts: { listChanged: true },
+      completions: {},
+      logging: {},
+      ...era === 'modern' && TASKS_CAPABILITY
+    },
+    instructions: options.instructions ?? INSTRUCTIONS
   })
-  server.setRequestHandler('tools/list', () => listOf(view.tools()))
-  server.setRequestHandler('tools/call', async ({ params }, context) => await call(view, params.name, (params.arguments ?? {}) as JsonObject, context, options))
+  const client = new GatewayClient(view, server, era, options.random ?? systemRandom, error => { options.report?.(error) })
+  handleTools(server, client, view, options)
+  handleRequests(server, client, view, options)
+  server.onclose = () => { client.close() }
   return server
-}
-
-/** Tells the client of a connected server that the tools have changed. */
-export function tellChanged (server: Server, { report }: GatewayOptions): void {
-  server.sendToolListChanged().catch((error: unknown) => { report?.(asError(error)) })
-}
-
-interface Shown { readonly list: ListToolsResult, readonly byName: ReadonlyMap<string, GatewayTool> }
-
-const shown = new WeakMap<readonly GatewayTool[], Shown>()
-
-function show (tools: readonly GatewayTool[]): Shown {
-  const known = shown.get(tools)
-  if (known !== undefined) return known
-  const list = {
-    tools: tools.map(({ name, tool, agent, pool, peerId, peerName }) => {
-      const provider = pool === undefined ? { agent, peer: peerName, peerId } : { pool }
-      return { ...tool, name, _meta: { ...isObject(tool['_meta']) && tool['_meta'], [PROVIDER_META]: provider } }
-    })
-  } as unknown as ListToolsResult
-  const made = { list, byName: new Map(tools.map(tool => [tool.name, tool])) }
-  shown.set(tools, made)
-  return made
-}
-
-function listOf (tools: readonly GatewayTool[]): ListToolsResult {
-  return show(tools).list
-}
-
-async function call (view: GatewayView, name: string, args: JsonObject, { mcpReq }: ServerContext, { clock, report }: GatewayOptions): Promise<CallToolResult> {
-  const { byName } = show(view.tools())
-  const tool = byName.get(name)
-  if (tool === undefined) {
-    const nearest = nearestNames(name, byName.keys())
-    throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Unknown tool: ${JSON.stringify(name)}${suggestion(nearest)}`, { code: 'UNKNOWN_TOOL', nearest })
-  }
-  const { progressToken, ...meta } = mcpReq._meta ?? {}
-  let toldAtMs = -Infinity
-  let isDone = false
-  const progress = (told: Progress): void => {
-    if (isDone || progressToken === undefined) return
-    toldAtMs = clock.nowMs()
-    mcpReq.notify({ method: 'notifications/progress', params: { progressToken, ...told } }).catch((error: unknown) => { report?.(asError(error)) })
-  }
-  const result = await answer(view, tool, args, { signal: mcpReq.signal, meta: meta as JsonObject, ...progressToken !== undefined && { progress } }, report)
-  isDone = true
-  const earlyMs = toldAtMs + PROGRESS_LEAD_MS - clock.nowMs()
-  if (earlyMs > 0) await sleep(clock, earlyMs)
-  return result
-}
-
-async function answer (view: GatewayView, tool: GatewayTool, args: JsonObject, options: GatewayCall, report: GatewayOptions['report']): Promise<CallToolResult> {
-  try {
-    const result = await view.call(tool, args, options)
-    return isResult(result) ? result : explainGarbage(tool)
-  } catch (error) {
-    if (!(error instanceof SwarmError)) {
-      report?.(asError(error))
-      throw new ProtocolError(ProtocolErrorCode.InternalError, 'a bug in mcp-swarm; its log has more')
-    }
-    const { rpc } = error.details
-    // the server behind answered with a protocol error: that passes as one
-    if (error.code === 'TOOL_FAILED' && isObject(rpc) && Number.isSafeInteger(rpc['code'])) throw new ProtocolError(rpc['code'] as number, error.message, rpc['data'])
-    return explainFailure(error, tool)
-  }
-}
-
-function isResult (value: unknown): value is CallToolResult {
-  if (!isObject(value)) return false
-  const { content } = value
-  return Array.isArray(content) && content.every(block => isObject(block) && typeof block['type'] === 'string')
-}
-
-/**
- * Calls `tell` when the tools have changed: at once, then at most every LIST_CHANGED_MS_MIN.
- *
- * @param isReady whether somebody listens; what changes meanwhile is told by the next `check`
- */
-export function announceChanges (view: GatewayView, clock: Clock, isReady: () => boolean, tell: () => void): { check: () => void, stop: () => void } {
-  let told = view.tools()
-  let isOver = false
-  let cancel: (() => void) | undefined
-  const check = (): void => {
-    if (isOver || cancel !== undefined || !isReady() || view.tools() === told) return
-    told = view.tools()
-    tell()
-    cancel = clock.after(LIST_CHANGED_MS_MIN, () => {
-      cancel = undefined
-      check()
-    })
-  }
-  const forget = view.onChange(check)
-  return {
-    check,
-    stop () {
-      isOver = true
-      forget()
-      cancel?.()
-    }
-  }
-}
-
-/** The transport, with its end to wait for: `serveStdio` keeps that to itself. */
-class Wire implements Transport {
-  onmessage?: Transport['onmessage']
-  onerror?: (error: Error) => void
-  onclose?: () => void
-  readonly closed: Promise<void>
-  readonly #inner: Transport
-  #end = (): void => {}
-
-  constructor (inner: Transport) {
-    this.#inner = inner
-    this.closed = new Promise(resolve => { this.#end = resolve })
-  }
-
-  async start (): Promise<void> {
-    this.#inner.onmessage = (message, extra) => { this.onmessage?.(message, extra) }
-    this.#inner.onerror = error => { this.onerror?.(error) }
-    this.#inner.onclose = () => {
-      this.#end()
-      this.onclose?.()
-    }
-    try {
-      await this.#inner.start()
-    } catch (error) {
-      this.#end()
-      throw error
-    }
-  }
-
-  async send (...message: Parameters<Transport['send']>): Promise<void> {
-    await this.#inner.send(...message)
-  }
-
-  async close (): Promise<void> {
-    await this.#inner.close()
-    this.#end()
-  }
-}
-
-function asError (error: unknown): Error {
-  return error instanceof Error ? error : new Error(messageOf(error))
 }

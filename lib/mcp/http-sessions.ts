@@ -9,8 +9,10 @@
 import { isInitializeRequest, WebStandardStreamableHTTPServerTransport, type Server } from '@modelcontextprotocol/server'
 import { toBase64Url } from '../base/bytes.ts'
 import type { Random } from '../base/random.ts'
-import { announceChanges, openServer, tellChanged, type GatewayOptions, type GatewayView } from './gateway.ts'
+import { openServer, type GatewayOptions } from './gateway.ts'
+import { announceChanges, tellChanged } from './gateway-changes.ts'
 import { refusal } from './http-answer.ts'
+import type { GatewayView } from './view.ts'
 
 /** Sessions at once. */
 export const SESSIONS_MAX = 64
@@ -81,9 +83,9 @@ export class Sessions {
   }
 
   #open (id: string): Session {
-    const server = openServer(this.#view, this.#options)
+    const server = openServer(this.#view, 'legacy', this.#options)
     let [isInitialized, isListening] = [false, false]
-    const { check, stop } = announceChanges(this.#view, this.#options.clock, () => isInitialized && isListening, () => { tellChanged(server, this.#options) })
+    const { check, stop } = announceChanges(this.#view, this.#options.clock, () => isInitialized && isListening, kinds => { tellChanged(server, kinds, this.#options) })
     server.oninitialized = () => {
       isInitialized = true
       check()
@@ -100,7 +102,9 @@ export class Sessions {
       idleSinceMs: this.#options.clock.nowMs(),
       stay: () => {}
     }
+    const { onclose } = server
     server.onclose = () => {
+      onclose?.()
       stop()
       session.stay()
       this.#sessions.delete(id)

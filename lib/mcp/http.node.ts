@@ -18,10 +18,13 @@ import { utf8 } from '../base/bytes.ts'
 import { SwarmError, messageOf } from '../base/error.ts'
 import { isObject, JSON_DEPTH_MAX } from '../base/json.ts'
 import { systemRandom, type Random } from '../base/random.ts'
-import { announceChanges, openServer, type GatewayOptions, type GatewayView } from './gateway.ts'
+import { openServer, type GatewayOptions } from './gateway.ts'
+import { announceChanges } from './gateway-changes.ts'
+import { Listened } from './gateway-listen.ts'
 import { refusal } from './http-answer.ts'
 import { findMismatch, HEADER_MISMATCH } from './http-params.ts'
 import { Sessions } from './http-sessions.ts'
+import type { GatewayView } from './view.ts'
 import { headOf, readBody, send } from './web.node.ts'
 
 /** Largest body of a request, in bytes: that of a line of the swarm's own streams. */
@@ -107,6 +110,7 @@ class HttpFront {
   readonly #options: HttpGatewayOptions
   readonly #sessions: Sessions
   readonly #modern: McpHttpHandler
+  readonly #listened: Listened
   readonly #stop: () => void
   readonly #ready: Promise<boolean>
   readonly #tokenHash: Uint8Array | undefined
@@ -119,8 +123,15 @@ class HttpFront {
     this.#view = view
     this.#options = options
     this.#sessions = new Sessions(calls, options, random)
-    this.#modern = createMcpHandler(() => openServer(calls, options), { legacy: 'reject', maxSubscriptions: SUBSCRIPTIONS_MAX, onerror: error => { report?.(error) } })
-    this.#stop = announceChanges(view, clock, () => true, () => { this.#modern.notify.toolsChanged() }).stop
+    this.#modern = createMcpHandler(() => openServer(calls, 'modern', options), { legacy: 'reject', maxSubscriptions: SUBSCRIPTIONS_MAX, onerror: error => { report?.(error) } })
+    const { notify } = this.#modern
+    this.#listened = new Listened(view)
+    this.#listened.tell = uri => { notify.resourceUpdated(uri) }
+    this.#stop = announceChanges(view, clock, () => true, kinds => {
+      if (kinds.has('tools')) notify.toolsChanged()
+      if (kinds.has('resources')) notify.resourcesChanged()
+      if (kinds.has('prompts')) notify.promptsChanged()
+    }).stop
     this.#ready = Promise.resolve(ready).then(() => true, () => false)
     this.#tokenHash = token === undefined ? undefined : sha256(utf8(token))
   }
@@ -172,7 +183,10 @@ class HttpFront {
     if (body instanceof Response) return body
     if (!await this.#ready) return refusal(503, 'the gateway is closing')
     if (await isLegacyRequest(request, body)) return await this.#sessions.fetch(request, body, over)
-    return this.#refuseParams(request, body) ?? await this.#modern.fetch(request, { parsedBody: body })
+    const refused = this.#refuseParams(request, body)
+    if (refused !== undefined) return refused
+    if (isObject(body) && body['method'] === 'subscriptions/listen') over.addEventListener('abort', this.#listened.hear(body['params']), { once: true })
+    return await this.#modern.fetch(request, { parsedBody: body })
   }
 
   /** Why a call gets nothing whose headers do not say what its arguments say. */
@@ -210,18 +224,19 @@ function isDeeper (value: unknown, depthMax: number): boolean {
 
 function boundCalls (view: GatewayView): GatewayView {
   let running = 0
-  return {
-    tools: () => view.tools(),
-    onChange: listener => view.onChange(listener),
-    async call (tool, args, options) {
-      if (running >= CALLS_MAX) throw new SwarmError('OVERLOADED', `the gateway already has ${CALLS_MAX} calls in flight`, { details: { sent: false } })
-      running++
-      try {
-        return await view.call(tool, args, options)
-      } finally {
-        running--
-      }
+  const bounded = async <Answer>(run: () => Promise<Answer>): Promise<Answer> => {
+    if (running >= CALLS_MAX) throw new SwarmError('OVERLOADED', `the gateway already has ${CALLS_MAX} calls in flight`, { details: { sent: false } })
+    running++
+    try {
+      return await run()
+    } finally {
+      running--
     }
+  }
+  return {
+    ...view,
+    call: async (...call) => await bounded(async () => await view.call(...call)),
+    request: async (...request) => await bounded(async () => await view.request(...request))
   }
 }
 

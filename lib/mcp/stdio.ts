@@ -2,7 +2,8 @@
 import type { Readable, Writable } from 'node:stream'
 import { StdioServerTransport } from '@modelcontextprotocol/server/stdio'
 import { LINE_BYTES_MAX } from '../base/line.ts'
-import { serveGateway, type Gateway, type GatewayOptions, type GatewayView } from './gateway.ts'
+import { serveGateway, type Gateway, type GatewayOptions } from './gateway.ts'
+import type { GatewayView } from './view.ts'
 
 export { connectClient } from './client.ts'
 export type { ClientOptions, ToolClient, ToolClientCall } from './client.ts'

@@ -108,7 +108,7 @@ test('a retry without the answer is asked again; one with no object is refused t
 }))
 
 test('two clients of one peer ask at once: each hears its own question, and has its own server', () => scene(async ({ server }) => {
-  const [ann, bea] = ['ann', 'bea'].map(session => ({ capabilities: FORM, session })) as [ClientSide, ClientSide]
+  const [ann, bea] = ['ann', 'bea'].map((session): ClientSide => ({ capabilities: FORM, session })) as [ClientSide, ClientSide]
   const [forAnn, forBea] = await Promise.all([
     pendingOf(server.callTool(call('ask', ann, { arguments: { message: 'ann?' } }))), pendingOf(server.callTool(call('ask', bea, { arguments: { message: 'bea?' } })))
   ])
