@@ -32,6 +32,8 @@ export interface Target {
   readonly member: 'mcpServers' | 'servers'
   /** Whether an entry names its transport. */
   readonly isTyped: boolean
+  /** What starts npx: Claude Code on Windows starts no command file by itself. */
+  readonly npx: readonly [string, ...string[]]
   /** One of these is there where the client was ever started; of a project's file none is asked for. */
   readonly signs: readonly string[]
   /** What the user does next. */
@@ -39,7 +41,12 @@ export interface Target {
 }
 
 /** @param user the user's file rather than the project's; Claude Desktop has no other */
-export function targetOf (client: Client, user: boolean, { platform, env, home, folder }: Machine): Target {
+export function targetOf (client: Client, user: boolean, machine: Machine): Target {
+  const needsShell = client === 'claude-code' && machine.platform === 'win32'
+  return { ...fileOf(client, user, machine), npx: needsShell ? ['cmd', '/c', 'npx'] : ['npx'] }
+}
+
+function fileOf (client: Client, user: boolean, { platform, env, home, folder }: Machine): Omit<Target, 'npx'> {
   const paths = platform === 'win32' ? win32 : posix
   const join = (...names: string[]): string => paths.join(...names)
   const absolute = (path: string | undefined, fallback: string): string => path !== undefined && paths.isAbsolute(path) ? path : fallback

@@ -49,7 +49,8 @@ export async function install (client: Client, options: InstallOptions, terminal
   if (!NAME.test(options.as)) throw new UsageError(`--as takes 1 to 32 of A-Z a-z 0-9 _ and -, not ${JSON.stringify(options.as)}`)
   const target = targetOf(client, options.user === true, { platform: process.platform, env: process.env, home: homedir(), folder: process.cwd() })
   const flags = [['--dir', options.dir], ['--config', options.config]].flatMap(([flag = '', path]) => path === undefined ? [] : [flag, resolve(path)])
-  const entry = { ...(target.isTyped && { type: 'stdio' }), command: 'npx', args: ['-y', 'mcp-swarm', 'connect', ...flags] }
+  const [command, ...before] = target.npx
+  const entry = { ...(target.isTyped && { type: 'stdio' }), command, args: [...before, '-y', 'mcp-swarm', 'connect', ...flags] }
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const report = await attemptInstall(client, target, entry, options, terminal)
     if (report !== undefined) return tell(report, target, findPlace(options).flags, terminal)

@@ -39,4 +39,11 @@ for (const [name, client, user, machine, path, member] of [
   })
 }
 
+test('starts npx through a shell for Claude Code on Windows alone', () => {
+  assert.equal(targetOf('claude-code', false, windows).npx, ['cmd', '/c', 'npx'])
+  for (const [client, machine] of [['claude-code', linux], ['claude', windows], ['cursor', windows], ['vscode', windows]] as const) {
+    assert.equal(targetOf(client, false, machine).npx, ['npx'])
+  }
+})
+
 test.run()
