@@ -9,6 +9,7 @@ import { asError, type GatewayClient } from './gateway-client.ts'
 import type { ClientSide, Progress } from './host.ts'
 import { withoutHop } from './revision.ts'
 import { LIST_TTL_MS } from './serve-list.ts'
+import { expectTasks } from './task-error.ts'
 import { parseTaskId } from './task-id.ts'
 import type { GatewayView, Located, Target } from './view.ts'
 
@@ -62,7 +63,10 @@ export function handleRequests (server: Server, client: GatewayClient, view: Gat
     for (const method of ['tasks/get', 'tasks/update', 'tasks/cancel']) {
       server.setRequestHandler(method, { params: ANY }, async (params, { mcpReq }) => {
         const { _meta, ...plain } = params
-        return await explained(undefined, async () => await ask(targetOf(parseTaskId(plain['taskId'])), method, plain, mcpReq)) as never
+        return await explained(undefined, async () => {
+          expectTasks(client.capabilities(mcpReq), method)
+          return await ask(targetOf(parseTaskId(plain['taskId'])), method, plain, mcpReq)
+        }) as never
       })
     }
   }
