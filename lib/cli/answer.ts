@@ -27,6 +27,7 @@ export function isKnown (swarm: Swarm, call: Call): boolean {
 /** What is meant by a name: what a gateway shows under it, which is one provider or pool; else a tool's own name. */
 function findTool (swarm: Swarm, { tool, agent, peer }: Call): { readonly tool: string, readonly agent?: string, readonly peer?: string, readonly pool?: string } {
   const shown = agent === undefined && peer === undefined ? viewOf(swarm).tools().find(({ name }) => name === tool) : undefined
-  if (shown === undefined) return { tool, agent, peer }
+  // a name of the tool's own stays with whom a gateway gave it to first: a person is asked which one is meant
+  if (shown === undefined || shown.tool.name === tool) return { tool, agent, peer }
   return shown.pool === undefined ? { tool: shown.tool.name, agent: shown.agent, peer: shown.peerId } : { tool: shown.tool.name, pool: shown.pool }
 }
