@@ -13,6 +13,7 @@ import type { Random } from '../base/random.ts'
 import { isPending, type ClientSide, type Outcome, type Pending } from './host.ts'
 import { META } from './revision.ts'
 import { AS_IT_CAME, NO_LIMIT_MS } from './session-lists.ts'
+import { withoutTasks } from './task-error.ts'
 import { Upstream } from './upstream.ts'
 import type { GatewayView, Target } from './view.ts'
 
@@ -54,7 +55,7 @@ export class GatewayClient {
 
   /** What this client can be asked for. */
   capabilities (request?: Request): JsonObject {
-    if (this.era === 'legacy') return (this.#server.getClientCapabilities() ?? {}) as JsonObject
+    if (this.era === 'legacy') return withoutTasks((this.#server.getClientCapabilities() ?? {}) as JsonObject)
     const said = (request?.envelope as JsonObject | undefined)?.[META.clientCapabilities]
     return isObject(said) ? said : {}
   }
@@ -135,7 +136,7 @@ export class GatewayClient {
     if (this.#heard.size >= HEARD_MAX) throw new SwarmError('OVERLOADED', `${HEARD_MAX} resources are subscribed to; that is the limit`, { details: { sent: false } })
     const upstream = await this.upstream(target)
     if (upstream === undefined) {
-      this.#heard.set(shownUri, this.#view.listen(target, uri, updated => { this.#tell('notifications/resources/updated', { uri: updated === uri ? shownUri : updated }) }))
+      this.#heard.set(shownUri, this.#view.listen(target, { resourceSubscriptions: [uri] }, (method, { uri: updated }) => { this.#tell(method, { uri: updated === uri ? shownUri : updated }) }))
       return
     }
     await upstream.request('resources/subscribe', { uri }, {})

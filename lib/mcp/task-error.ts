@@ -23,6 +23,13 @@ export function declaresTasks (capabilities: JsonObject | undefined): boolean {
   return isObject(capabilities?.extensions) && isObject(capabilities.extensions[TASKS_EXTENSION])
 }
 
+/** What a client of 2025 declares, for agents: there the extension means nothing, whatever it says. */
+export function withoutTasks (capabilities: JsonObject): JsonObject {
+  if (!declaresTasks(capabilities)) return capabilities
+  const { [TASKS_EXTENSION]: _, ...extensions } = capabilities.extensions as JsonObject
+  return { ...capabilities, extensions }
+}
+
 /** @throws SwarmError with `-32021` unless the client declares the extension on this request */
 export function expectTasks (capabilities: JsonObject | undefined, what: string): void {
   if (declaresTasks(capabilities)) return
