@@ -36,7 +36,7 @@ test('they are four, well formed, small, and say what they may do', () => {
   assert.equal(own.map(({ name }) => name), ['swarm_find', 'swarm_describe', 'swarm_call', 'swarm_status'])
   for (const tool of own) {
     assert.ok(isSpecType.Tool(tool), JSON.stringify(tool))
-    const name = tool['name'] as string
+    const { name } = tool
     assert.ok(isOwnTool(name) && name.length <= NAME_CHARS_MAX)
     assert.is((tool['inputSchema'] as JsonObject)['$schema'], 'https://json-schema.org/draft/2020-12/schema')
     assert.is((tool['annotations'] as JsonObject)['readOnlyHint'], tool['name'] !== 'swarm_call')
