@@ -10,6 +10,7 @@ import * as assert from 'uvu/assert'
 import { ERROR_CODES } from '../lib/base/error.ts'
 import { CLIENTS, targetOf, type Client } from '../lib/cli/client.ts'
 import { program } from '../lib/cli/program.ts'
+import { TOOLS_SHOWN_MAX } from '../lib/mcp/overview.ts'
 import { parseConfig } from '../lib/swarm/config.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -75,6 +76,10 @@ for (const client of CLIENTS) {
     })
   }
 }
+
+test('each page says how many tools are shown', () => {
+  for (const path of within('docs/clients', '.md')) assert.match(textOf(path), new RegExp(`up to ${TOOLS_SHOWN_MAX}\\b`, 'i'), path)
+})
 
 const lines = [
   ...of('sh').flatMap(({ path, text }) => text.split('\n').map(line => ({ path, line: line.replace(/ +#.*$/, '') }))),
