@@ -60,6 +60,13 @@ export class GatewayClient {
     return isObject(said) ? said : {}
   }
 
+  /** What the client calls itself. */
+  name (request: Request): string | undefined {
+    if (this.era === 'legacy') return this.#server.getClientVersion()?.name
+    const info = (request.envelope as JsonObject | undefined)?.[META.clientInfo]
+    return isObject(info) && typeof info['name'] === 'string' ? info['name'] : undefined
+  }
+
   /** The client as agents see it in a request. */
   side (target: Target, request: Request, notify: (method: string, params: JsonObject) => void): ClientSide {
     const said = (request.envelope as JsonObject | undefined)?.[META.logLevel]

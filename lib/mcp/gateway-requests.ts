@@ -9,7 +9,7 @@ import { asError, type GatewayClient } from './gateway-client.ts'
 import type { ClientSide, Progress } from './host.ts'
 import { withoutHop } from './revision.ts'
 import { LIST_TTL_MS } from './serve-list.ts'
-import { expectTasks } from './task-error.ts'
+import { expectTasks, unknownTask } from './task-error.ts'
 import { parseTaskId } from './task-id.ts'
 import type { GatewayView, Located, Target } from './view.ts'
 
@@ -65,7 +65,13 @@ export function handleRequests (server: Server, client: GatewayClient, view: Gat
         const { _meta, ...plain } = params
         return await explained(undefined, async () => {
           expectTasks(client.capabilities(mcpReq), method)
-          return await ask(targetOf(parseTaskId(plain['taskId'])), method, plain, mcpReq)
+          const place = parseTaskId(plain['taskId'])
+          try {
+            return await ask(targetOf(place), method, plain, mcpReq)
+          } catch (error) {
+            if (error instanceof ProtocolError && isObject(error.data) && error.data['code'] === 'UNKNOWN_AGENT') throw unknownTask('nobody here knows the agent that ran it')
+            throw error
+          }
         }) as never
       })
     }

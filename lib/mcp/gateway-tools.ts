@@ -9,7 +9,7 @@ import type { GatewayOptions } from './gateway.ts'
 import { asError, type GatewayClient } from './gateway-client.ts'
 import { isPending, type ClientSide, type Outcome, type Progress } from './host.ts'
 import type { GatewayTool } from './names.ts'
-import { answerOwn, isOwnTool, shownTools } from './overview.ts'
+import { answerOwn, isOwnTool, shownTools, toolsMaxFor } from './overview.ts'
 import { withoutHop } from './revision.ts'
 import { LIST_TTL_MS } from './serve-list.ts'
 import type { GatewayCall, GatewayView } from './view.ts'
@@ -25,7 +25,7 @@ export const PROVIDER_META = 'mcp-swarm/provider'
 
 export function handleTools (server: Server, client: GatewayClient, view: GatewayView, options: GatewayOptions): void {
   const calls = new Calls(client, view, options)
-  server.setRequestHandler('tools/list', () => listed(view, options, client.era))
+  server.setRequestHandler('tools/list', (_request, { mcpReq }) => listed(view, options, client.era, toolsMaxFor(client.name(mcpReq))))
   server.setRequestHandler('tools/call', async ({ params }, context) => await calls.call(params.name, (params.arguments ?? {}) as JsonObject, context) as never)
 }
 
@@ -43,14 +43,14 @@ function show (tools: readonly GatewayTool[]): Shown {
   return known
 }
 
-function listed (view: GatewayView, { tools: mode = 'auto' }: GatewayOptions, era: 'legacy' | 'modern'): ListToolsResult {
+function listed (view: GatewayView, { tools: mode = 'auto' }: GatewayOptions, era: 'legacy' | 'modern', toolsMax: number): ListToolsResult {
   const { lists } = show(view.tools())
-  const key = `${mode} ${era}`
+  const key = `${mode} ${era} ${toolsMax}`
   const known = lists.get(key)
   if (known !== undefined) return known
-  const { tools, own } = shownTools(view, mode)
+  const { tools, own } = shownTools(view, mode, toolsMax)
   const list = {
-    tools: [...own, ...tools.map(tool => era === 'legacy' ? ofObjects(definitionOf(tool)) : definitionOf(tool))],
+    tools: [...tools.map(tool => era === 'legacy' ? ofObjects(definitionOf(tool)) : definitionOf(tool)), ...own],
     ...era === 'modern' && { ttlMs: LIST_TTL_MS, cacheScope: 'private' }
   } as unknown as ListToolsResult
   lists.set(key, list)

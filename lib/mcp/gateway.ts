@@ -15,9 +15,9 @@ import type { Clock } from '../base/clock.ts'
 import { systemRandom, type Random } from '../base/random.ts'
 import { VERSION } from '../base/version.ts'
 import { announceChanges, tellChanged } from './gateway-changes.ts'
-import { asError, GatewayClient } from './gateway-client.ts'
+import { GatewayClient } from './gateway-client.ts'
 import { handleRequests } from './gateway-requests.ts'
-import { Listened } from './gateway-listen.ts'
+import { Subscriptions } from './gateway-subscriptions.ts'
 import { handleTools } from './gateway-tools.ts'
 import type { ToolsMode } from './overview.ts'
 import { TASKS_CAPABILITY } from './task-error.ts'
@@ -50,15 +50,16 @@ export interface Gateway {
 /** @param transport not started; the gateway's from here on */
 export function serveGateway (view: GatewayView, transport: Transport, options: GatewayOptions): Gateway {
   const report = (error: Error): void => { options.report?.(error) }
-  const listened = new Listened(view)
-  const wire = new Wire(transport, message => { listened.look(message) })
-  const serving = serveStdio(({ era }) => {
-    const server = openConnection(view, era, options)
-    listened.tell = uri => { server.sendResourceUpdated({ uri }).catch((error: unknown) => { report(asError(error)) }) }
-    return server
-  }, { transport: wire, onerror: report })
-  void wire.closed.then(() => { listened.close() })
-  return { close: async () => { await serving.close() }, closed: wire.closed }
+  const subscriptions = new Subscriptions(view, options.clock)
+  const wire = new Wire(transport, subscriptions, report)
+  const serving = serveStdio(({ era }) => era === 'modern' ? openServer(view, era, options) : openSession(view, options), { transport: wire, onerror: report })
+  return {
+    closed: wire.closed,
+    async close () {
+      wire.finish()
+      await serving.close()
+    }
+  }
 }
 
 type Handler = (request: JSONRPCRequest, context: ServerContext) => Promise<Result>
@@ -70,12 +71,12 @@ class PlainServer extends Server {
   }
 }
 
-/** A server for one client that stays connected, and is told of changes. */
-function openConnection (view: GatewayView, era: 'legacy' | 'modern', options: GatewayOptions): Server {
-  const server = openServer(view, era, options)
-  let isReady = era === 'modern'
+/** A server for one client of 2025, which is told of changes unasked. */
+function openSession (view: GatewayView, options: GatewayOptions): Server {
+  const server = openServer(view, 'legacy', options)
+  let isReady = false
   const { check, stop } = announceChanges(view, options.clock, () => isReady, kinds => { tellChanged(server, kinds, options) })
-  server.oninitialized = () => { // before that a client of 2025 need not listen
+  server.oninitialized = () => { // before that it need not listen
     isReady = true
     check()
   }

@@ -19,9 +19,8 @@ import { SwarmError, messageOf } from '../base/error.ts'
 import { isObject, JSON_DEPTH_MAX } from '../base/json.ts'
 import { systemRandom, type Random } from '../base/random.ts'
 import { openServer, type GatewayOptions } from './gateway.ts'
-import { announceChanges } from './gateway-changes.ts'
-import { Listened } from './gateway-listen.ts'
-import { refusal } from './http-answer.ts'
+import { isListen, Subscriptions, type Listen } from './gateway-subscriptions.ts'
+import { eventStream, refusal } from './http-answer.ts'
 import { findMismatch, HEADER_MISMATCH } from './http-params.ts'
 import { Sessions } from './http-sessions.ts'
 import type { GatewayView } from './view.ts'
@@ -41,9 +40,6 @@ export const REQUESTS_MAX = 256
 
 /** Calls that run at once: a client of a session may hang up on its own, and come again. */
 export const CALLS_MAX = 256
-
-/** Subscriptions of clients of 2026-07-28 at once. */
-export const SUBSCRIPTIONS_MAX = 64
 
 /** How often Node looks for requests that take too long, in milliseconds. */
 const CHECK_MS = 500
@@ -110,9 +106,10 @@ class HttpFront {
   readonly #options: HttpGatewayOptions
   readonly #sessions: Sessions
   readonly #modern: McpHttpHandler
-  readonly #listened: Listened
-  readonly #stop: () => void
+  readonly #subscriptions: Subscriptions
   readonly #ready: Promise<boolean>
+  /** Ends each open subscription in order. */
+  readonly #finishing = new Set<() => void>()
   readonly #tokenHash: Uint8Array | undefined
   /** Held until they end: a request that nobody holds no longer hears that its client has gone. */
   readonly #open = new Set<Request>()
@@ -123,15 +120,8 @@ class HttpFront {
     this.#view = view
     this.#options = options
     this.#sessions = new Sessions(calls, options, random)
-    this.#modern = createMcpHandler(() => openServer(calls, 'modern', options), { legacy: 'reject', maxSubscriptions: SUBSCRIPTIONS_MAX, onerror: error => { report?.(error) } })
-    const { notify } = this.#modern
-    this.#listened = new Listened(view)
-    this.#listened.tell = uri => { notify.resourceUpdated(uri) }
-    this.#stop = announceChanges(view, clock, () => true, kinds => {
-      if (kinds.has('tools')) notify.toolsChanged()
-      if (kinds.has('resources')) notify.resourcesChanged()
-      if (kinds.has('prompts')) notify.promptsChanged()
-    }).stop
+    this.#modern = createMcpHandler(() => openServer(calls, 'modern', options), { legacy: 'reject', onerror: error => { report?.(error) } })
+    this.#subscriptions = new Subscriptions(view, clock)
     this.#ready = Promise.resolve(ready).then(() => true, () => false)
     this.#tokenHash = token === undefined ? undefined : sha256(utf8(token))
   }
@@ -153,7 +143,8 @@ class HttpFront {
   }
 
   async close (): Promise<void> {
-    this.#stop()
+    for (const finish of [...this.#finishing]) finish()
+    this.#subscriptions.close()
     await Promise.all([this.#sessions.close(), this.#modern.close()])
   }
 
@@ -185,8 +176,32 @@ class HttpFront {
     if (await isLegacyRequest(request, body)) return await this.#sessions.fetch(request, body, over)
     const refused = this.#refuseParams(request, body)
     if (refused !== undefined) return refused
-    if (isObject(body) && body['method'] === 'subscriptions/listen') over.addEventListener('abort', this.#listened.hear(body['params']), { once: true })
-    return await this.#modern.fetch(request, { parsedBody: body })
+    return isListen(body) ? await this.#listen(request, body, over) : await this.#modern.fetch(request, { parsedBody: body })
+  }
+
+  /** The SDK checks the request as one that asks for nothing, which it would end at once; what is asked for is served here. */
+  async #listen (request: Request, body: Listen, over: AbortSignal): Promise<Response> {
+    const checked = await this.#modern.fetch(request, { parsedBody: { ...body, params: { ...body.params, notifications: {} } } })
+    if (checked.headers.get('content-type')?.startsWith('text/event-stream') !== true) return checked
+    await checked.body?.cancel()
+    const { response, send, end } = eventStream(this.#options.clock)
+    const opened = this.#subscriptions.open(body, send)
+    if (opened === undefined) end()
+    else {
+      const finish = (): void => {
+        opened.finish()
+        end()
+      }
+      this.#finishing.add(finish)
+      const stop = (): void => {
+        this.#finishing.delete(finish)
+        opened.stop()
+        end()
+      }
+      if (over.aborted) stop()
+      else over.addEventListener('abort', stop, { once: true })
+    }
+    return response
   }
 
   /** Why a call gets nothing whose headers do not say what its arguments say. */

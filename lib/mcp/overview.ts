@@ -10,11 +10,18 @@ import { OWN_PREFIX, type GatewayTool } from './names.ts'
 import type { GatewayView, Target } from './view.ts'
 
 /**
- * Tools of agents that `auto` lists at most. With the gateway's own four they are 40: the lowest cap of a client that we
- * know of (Cursor, over all its servers; OpenAI and VS Code take 128), past which tools are dropped with no word said. A
- * tool that is to be looked for serves better than one that has silently gone. Who knows their client asks for `all`.
+ * Tools of agents that `auto` lists at most: with the gateway's own four they are 128, what OpenAI and VS Code take. Past a
+ * client's cap tools are dropped with no word said; one that is to be looked for serves better.
  */
-export const TOOLS_SHOWN_MAX = 36
+export const TOOLS_SHOWN_MAX = 124
+
+/** The same for clients with a lower cap, by what they call themselves: Cursor takes 40 over all its servers. */
+const LOWER_CAPS: readonly (readonly [RegExp, number])[] = [[/cursor/i, 36]]
+
+/** How many tools of agents a client gets listed in `auto`. @param name as the client calls itself */
+export function toolsMaxFor (name = ''): number {
+  return LOWER_CAPS.find(([pattern]) => pattern.test(name))?.[1] ?? TOOLS_SHOWN_MAX
+}
 
 /** Tools that one `swarm_find` gives, by default and at most. */
 export const FOUND_DEFAULT = 10

@@ -6,7 +6,7 @@ import { deadline, type Clock } from '../base/clock.ts'
 import { messageOf, SwarmError } from '../base/error.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { ByteStream } from '../base/network.ts'
-import type { Outcome } from './host.ts'
+import type { ClientSide, Outcome } from './host.ts'
 import { CALL_MS_DEFAULT, Pipe, unsent, type CallOptions, type Listener } from './pipe.ts'
 import { Bounds, type Ending } from './wire-bounds.ts'
 
@@ -104,7 +104,7 @@ export class Pipes {
    *
    * @throws SwarmError UNREACHABLE, OVERLOADED, ABORTED: no stream
    */
-  async listen (peerId: string, agent: string, notifications: JsonObject, listener: Listener): Promise<() => void> {
+  async listen (peerId: string, agent: string, notifications: JsonObject, listener: Listener, client?: ClientSide): Promise<() => void> {
     const peer = this.#peer(peerId)
     if (peer.ownCount >= OWN_STREAMS_MAX) throw unsent('OVERLOADED', `${peer.ownCount} streams of their own to peer ${peerId}; limit ${OWN_STREAMS_MAX}`)
     peer.ownCount++
@@ -124,7 +124,7 @@ export class Pipes {
           end()
           listener.ended(error)
         }
-      })
+      }, client)
       return () => {
         stop()
         end()

@@ -145,11 +145,11 @@ export class Pipe {
    * @param notifications of a `subscriptions/listen`
    * @throws SwarmError UNREACHABLE, OVERLOADED, TOO_LARGE: nothing was sent
    */
-  listen (notifications: JsonObject, listener: Listener): () => void {
+  listen (notifications: JsonObject, listener: Listener, client?: ClientSide): () => void {
     if (this.#isClosed) throw unsent('UNREACHABLE', `the stream to agent ${this.#agent} has closed`)
     const id = this.#nextId++
     const method = 'subscriptions/listen'
-    this.#outlet.send(requestLine(id, method, { notifications }, { timeoutMs: CALL_MS_DEFAULT, hasProgress: false, meta: undefined, client: undefined }), id)
+    this.#outlet.send(requestLine(id, method, { notifications }, { timeoutMs: CALL_MS_DEFAULT, hasProgress: false, meta: undefined, client }), id)
     this.#listeners.set(id, listener)
     return () => {
       if (!this.#listeners.delete(id) || this.#isClosed) return

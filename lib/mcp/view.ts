@@ -72,8 +72,12 @@ export interface GatewayView {
    * @throws SwarmError as `swarm.call`
    */
   request (target: Target, method: string, params: JsonObject, options: GatewayCall): Promise<JsonObject>
-  /** Hears of updates of a resource, from now until the returned function is called; across broken connections. */
-  listen (target: Target, uri: string, updated: (uri: string) => void): () => void
+  /**
+   * Subscribes at an agent, from now until the returned function is called; across broken connections.
+   *
+   * @param wishes `resourceSubscriptions` or `taskIds` of a `subscriptions/listen`, in the agent's own names
+   */
+  listen (place: Pick<Target, 'agent' | 'peerId'>, wishes: JsonObject, heard: (method: string, params: JsonObject) => void, client?: ClientSide): () => void
   /** Opens a session of 2025-11-25 with an agent in mode `caller`, not started. @throws SwarmError UNREACHABLE, UNAVAILABLE, OVERLOADED, … */
   openSession (target: Target, session: string, signal: AbortSignal): Promise<Transport>
   /** A client has gone. */

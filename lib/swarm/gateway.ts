@@ -33,7 +33,7 @@ export function gatewayView (swarm: Swarm, { prefix }: { prefix?: Prefix } = {})
     async request ({ agent, peerId, pool }, method, params, options) {
       return await swarm.requests.request(pool === undefined ? { agent, peerId } : { pool }, method, params, { ...options, timeoutMs: CALL_MS_MAX })
     },
-    listen: (target, uri, updated) => swarm.requests.listen(target, uri, updated),
+    listen: (...listening) => swarm.requests.listen(...listening),
     openSession: async (target, session, signal) => await swarm.requests.openSession(target, session, signal),
     endSession: session => { swarm.endSession(session) }
   }

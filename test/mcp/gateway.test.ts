@@ -38,13 +38,18 @@ test.after.each(async () => {
 type Kind = 'SDK v1' | 'SDK v2 of 2025' | 'SDK v2 of 2026'
 const KINDS: readonly Kind[] = ['SDK v1', 'SDK v2 of 2025', 'SDK v2 of 2026']
 
+/** Without the gateway's own tools. */
+function ofAgents<Tool extends { name: string }> (tools: Tool[]): Tool[] {
+  return tools.filter(({ name }) => !name.startsWith('swarm_'))
+}
+
 async function connectOver (kind: Kind, transport: Transport): Promise<AnyClient> {
   if (kind === 'SDK v1') {
     const client = new ClientV1({ name: 'test', version: '1' })
     await within(client.connect(transport as never), 'connect')
     open.push(() => client.close())
     return {
-      list: async () => (await client.listTools()).tools,
+      list: async () => ofAgents((await client.listTools()).tools),
       call: async (name, args, options) => await client.callTool({ name, arguments: args }, undefined, options) as CallToolResult,
       onChange: async listener => { client.setNotificationHandler(ToolListChangedNotificationSchema, listener) },
       instructions: () => client.getInstructions(),
@@ -56,7 +61,7 @@ async function connectOver (kind: Kind, transport: Transport): Promise<AnyClient
   assert.is(client.getProtocolEra(), kind === 'SDK v2 of 2026' ? 'modern' : 'legacy')
   open.push(() => client.close())
   return {
-    list: async () => (await client.listTools(undefined, { cacheMode: 'bypass' })).tools,
+    list: async () => ofAgents((await client.listTools(undefined, { cacheMode: 'bypass' })).tools),
     call: async (name, args, options) => await client.callTool({ name, arguments: args }, options),
     onChange: async listener => {
       client.setNotificationHandler('notifications/tools/list_changed', listener)

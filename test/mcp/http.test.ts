@@ -35,7 +35,7 @@ async function connect (kind: typeof KINDS[number], { url }: HttpGateway, token 
     await within(client.connect(transport as never), 'connect')
     open.push(() => client.close())
     return {
-      list: async () => (await client.listTools()).tools.map(({ name }) => name),
+      list: async () => (await client.listTools()).tools.map(({ name }) => name).filter(name => !name.startsWith('swarm_')),
       call: async (name, args, options) => await client.callTool({ name, arguments: args }, undefined, options) as CallToolResult,
       onChange: async listener => { client.setNotificationHandler(ToolListChangedNotificationSchema, listener) },
       instructions: () => client.getInstructions(),
@@ -52,7 +52,7 @@ async function connect (kind: typeof KINDS[number], { url }: HttpGateway, token 
   assert.is(client.getProtocolEra(), isModern ? 'modern' : 'legacy')
   open.push(() => client.close())
   return {
-    list: async () => (await client.listTools(undefined, { cacheMode: 'bypass' })).tools.map(({ name }) => name),
+    list: async () => (await client.listTools(undefined, { cacheMode: 'bypass' })).tools.map(({ name }) => name).filter(name => !name.startsWith('swarm_')),
     call: async (name, args, options) => await client.callTool({ name, arguments: args }, options),
     onChange: async listener => {
       client.setNotificationHandler('notifications/tools/list_changed', listener)

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { isSpecType, ProtocolError } from '@modelcontextprotocol/server'
 import type { JsonObject } from '../../lib/base/json.ts'
 import { gatewayTools, NAME_CHARS_MAX, OWN_PREFIX, type GatewayTool } from '../../lib/mcp/names.ts'
-import { answerOwn, FOUND_DEFAULT, FOUND_MAX, isOwnTool, LINE_CHARS_MAX, shownTools, TOOLS_SHOWN_MAX } from '../../lib/mcp/overview.ts'
+import { answerOwn, FOUND_DEFAULT, FOUND_MAX, isOwnTool, LINE_CHARS_MAX, shownTools, TOOLS_SHOWN_MAX, toolsMaxFor } from '../../lib/mcp/overview.ts'
 import { ToolSearch } from '../../lib/mcp/search.ts'
 import type { GatewayView } from '../../lib/mcp/view.ts'
 import { offeredBy, type Made } from './offered.ts'
@@ -57,7 +57,7 @@ test('all are listed while they are few, and then only its own', () => {
   assert.equal(listed(TOOLS_SHOWN_MAX + 1, 'all'), [TOOLS_SHOWN_MAX + 1, 4])
   assert.equal(listed(1, 'search'), [0, 4])
   assert.equal(listed(2, 'auto', 1), [0, 4])
-  assert.is(TOOLS_SHOWN_MAX + 4, 40, 'the lowest cap of a client')
+  assert.equal([toolsMaxFor('claude-code'), toolsMaxFor('cursor-vscode'), toolsMaxFor()], [124, 36, 124])
   assert.is(shownTools(view, 'all').tools, view.tools())
 })
 

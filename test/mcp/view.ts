@@ -47,9 +47,10 @@ export function viewOf (placed: readonly Placed[], prefix?: Prefix): GatewayView
     },
     call: async (tool, args, options) => await agentOf(tool).callTool({ name: tool.tool.name, arguments: args, caller: CALLER, ...options }),
     request: async (target, method, params, options) => await agentOf(target).request?.({ method, params, caller: CALLER, ...options } satisfies AgentRequest) ?? {},
-    listen (target, uri, updated) {
-      const stopping = agentOf(target).subscribe?.(uri, updated)
-      return () => { void stopping?.then(stop => { stop() }) }
+    listen ({ agent, peerId }, { resourceSubscriptions: uris = [] }, heard) {
+      const placedAgent = placed.find(({ agent: { name }, peer = 'alice' }) => name === agent && `id-${peer}` === peerId)?.agent
+      const stopping = (uris as readonly string[]).map(uri => placedAgent?.subscribe?.(uri, updated => { heard('notifications/resources/updated', { uri: updated }) }))
+      return () => { for (const each of stopping) void each?.then(stop => { stop() }) }
     },
     async openSession (target) {
       const link = await agentOf(target).openSession?.(CALLER)
