@@ -74,7 +74,7 @@ export function isOwnTool (name: string): boolean {
  * Answers one of the gateway's own tools.
  *
  * @param call calls a tool of the list; its answer passes unchanged
- * @throws ProtocolError for arguments that do not fit, as for any tool
+ * @returns also that arguments do not fit: a result with `isError`, as of any tool
  */
 export async function answerOwn<Answer> (
   view: Pick<GatewayView, 'tools' | 'search' | 'status'>, name: string, args: JsonObject, call: (tool: GatewayTool, args: JsonObject) => Promise<Answer>
@@ -89,8 +89,8 @@ export async function answerOwn<Answer> (
 }
 
 function find (view: Pick<GatewayView, 'search' | 'tools'>, { query, limit = FOUND_DEFAULT }: JsonObject): JsonObject {
-  if (typeof query !== 'string' || query.trim() === '') throw refuse('query takes words that say what the tool should do')
-  if (!Number.isInteger(limit) || limit as number < 1 || limit as number > FOUND_MAX) throw refuse(`limit takes 1 to ${FOUND_MAX}`)
+  if (typeof query !== 'string' || query.trim() === '') return refuse('query takes words that say what the tool should do')
+  if (!Number.isInteger(limit) || limit as number < 1 || limit as number > FOUND_MAX) return refuse(`limit takes 1 to ${FOUND_MAX}`)
   const found = view.search(query, limit as number)
   const tools = found.map(tool => ({ name: tool.name, description: lineOf(tool), ...provided(tool) }))
   const lines = found.map(tool => `${tool.name}: ${lineOf(tool)} [${whose(tool)}]`)
@@ -104,14 +104,14 @@ function describe (tool: GatewayTool): JsonObject {
 
 async function callOne<Answer> (view: Pick<GatewayView, 'tools'>, args: JsonObject, call: (tool: GatewayTool, args: JsonObject) => Promise<Answer>): Promise<Answer | JsonObject> {
   const inner = args['arguments'] ?? {}
-  if (!isObject(inner)) throw refuse('arguments takes an object, as swarm_describe shows')
+  if (!isObject(inner)) return refuse('arguments takes an object, as swarm_describe shows')
   return await withTool<Promise<Answer | JsonObject> | JsonObject>(view, args, async tool => await call(tool, inner))
 }
 
 /** With a name that nothing has, an answer that names the nearest: the model can do something about it. */
 function withTool<Result> (view: Pick<GatewayView, 'tools'>, { name }: JsonObject, act: (tool: GatewayTool) => Result): Result | JsonObject {
-  if (typeof name !== 'string') throw refuse('name takes the name of a tool, as swarm_find gives it')
-  if (isOwnTool(name)) throw refuse(`${name} is called by itself`)
+  if (typeof name !== 'string') return refuse('name takes the name of a tool, as swarm_find gives it')
+  if (isOwnTool(name)) return refuse(`${name} is called by itself`)
   const tools = view.tools()
   const tool = tools.find(one => one.name === name)
   if (tool !== undefined) return act(tool)
@@ -127,8 +127,9 @@ function plainly (facts: JsonObject): JsonObject {
   return answer(JSON.stringify(facts, undefined, 1), facts)
 }
 
-function refuse (message: string): ProtocolError {
-  return new ProtocolError(ProtocolErrorCode.InvalidParams, message)
+/** A result and no protocol error: a model that reads it can do better. Source: MCP 2025-11-25, tools, error handling. */
+function refuse (message: string): JsonObject {
+  return { ...answer(`${message}. Nothing has run.`, { code: 'INVALID_ARGUMENTS' }), isError: true }
 }
 
 function provided ({ agent, available, peerName, pool, reason, sinceMs }: Target): JsonObject {
