@@ -11,11 +11,12 @@ import { prepareJoin, sleep, SwarmError, systemClock } from 'mcp-swarm'
 import { readLines, writeLine } from './lines.ts'
 import { useFolder } from './folder.ts'
 import { Relay, type Effect } from './relay.ts'
-import type { Prefix } from 'mcp-swarm'
+import type { ShowOptions } from './request.ts'
 import { findPlace, type CommonOptions, type Place } from './settings.ts'
 import { askedToEnd, fired } from './signal.ts'
 import { reachHolder } from './socket.ts'
 import type { Terminal } from './terminal.ts'
+import { plainLine } from './text.ts'
 import type { Holder } from './peer.ts'
 
 /** How long finding or becoming a holder may take, in milliseconds. */
@@ -30,12 +31,10 @@ const PAUSE_MS = 25
 /** How long a client has been served by another process before this one makes ready to take over, in milliseconds. */
 const READY_MS = 500
 
-export interface ConnectOptions extends CommonOptions {
-  readonly prefix?: Prefix
-}
+export interface ConnectOptions extends CommonOptions, ShowOptions {}
 
 export async function connect (options: ConnectOptions, terminal: Terminal): Promise<void> {
-  const session = new Session(findPlace(options), options.prefix, terminal)
+  const session = new Session(findPlace(options), { prefix: options.prefix, tools: options.tools }, terminal)
   const asked = askedToEnd()
   void fired(asked).then(() => { session.end() })
   try {
@@ -47,7 +46,7 @@ export async function connect (options: ConnectOptions, terminal: Terminal): Pro
 
 class Session {
   readonly #place: Place
-  readonly #prefix: Prefix | undefined
+  readonly #show: ShowOptions
   readonly #terminal: Terminal
   readonly #relay = new Relay()
   readonly #ending = new AbortController()
@@ -57,9 +56,9 @@ class Session {
   #own: Holder | undefined
   #clientEnded = false
 
-  constructor (place: Place, prefix: Prefix | undefined, terminal: Terminal) {
+  constructor (place: Place, show: ShowOptions, terminal: Terminal) {
     this.#place = place
-    this.#prefix = prefix
+    this.#show = show
     this.#terminal = terminal
   }
 
@@ -121,11 +120,12 @@ class Session {
       return await useFolder(TAKEOVER_MS_MAX, this.#ending.signal, async () => {
         if (this.#own !== undefined) return await this.#openOwn(this.#own)
         const socket = await reachHolder(this.#place.dir)
-        if (socket !== undefined) await writeLine(socket, JSON.stringify({ do: 'mcp', prefix: this.#prefix }))
+        if (socket !== undefined) await writeLine(socket, JSON.stringify({ do: 'mcp', ...this.#show }))
         return socket
       }, async () => {
         const [{ becomeHolder }] = await loadPeer()
         this.#own = await becomeHolder(this.#place, {})
+        this.#own.swarm.on('trouble', ({ code, message }) => { this.#terminal.note(`mcp-swarm: ${code}: ${plainLine(message)}`) })
         return await this.#openOwn(this.#own)
       })
     } catch (error) {
@@ -139,7 +139,7 @@ class Session {
   async #openOwn ({ swarm }: Holder): Promise<Duplex> {
     const [, { serveGateway }] = await loadPeer()
     const [near, far] = duplexPair()
-    serveGateway(swarm, far, { prefix: this.#prefix }).catch((error: unknown) => { near.destroy(error instanceof Error ? error : undefined) })
+    serveGateway(swarm, far, this.#show).catch((error: unknown) => { near.destroy(error instanceof Error ? error : undefined) })
     return near
   }
 

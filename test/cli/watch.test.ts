@@ -177,6 +177,8 @@ test('connect takes over a change of the config too', async () => {
   writeFileSync(path, config({ a: '1', b: '2' }))
   await connecting.event(({ method }) => method === 'notifications/tools/list_changed', 'the client to be told')
   for (let tries = 0; !(await home.run(['call', 'who', '--agent', 'b', '--dir', dir()])).stdout.endsWith(' 2\n'); tries++) assert.ok(tries < 20, 'b is shared')
+  writeFileSync(path, '{')
+  await connecting.until(() => connecting.stderr.includes(`mcp-swarm: CONFIG_INVALID: ${path}:1:2: `) ? true : undefined, 'the log to have the trouble')
 })
 
 test('up tells a person each change', async () => {
