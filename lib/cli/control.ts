@@ -54,7 +54,7 @@ async function serveClient (swarm: Swarm, socket: Socket, gateway?: string): Pro
   const line = await readFirstLine(socket).finally(done)
   if (line === undefined) return void socket.destroy()
   const request = readRequest(line)
-  if (request.do === 'mcp') return await serveGateway(swarm, socket, { prefix: request.prefix })
+  if (request.do === 'mcp') return await serveGateway(swarm, socket, request)
   const closing = new AbortController()
   socket.on('close', () => { closing.abort(new SwarmError('ABORTED', 'the command that asked has ended')) })
   socket.resume() // nothing more is expected, but its end must be seen

@@ -1,8 +1,9 @@
 /** The gateway over HTTP, as `up` serves it: where it listens, and what a client has to show. */
 import { join } from 'node:path'
-import { SwarmError, systemClock, type Prefix, type Swarm } from 'mcp-swarm'
+import { SwarmError, systemClock, type Swarm } from 'mcp-swarm'
 import { loadOrCreateToken, serveGatewayHttp, type HttpGateway } from 'mcp-swarm/mcp/stdio'
 import { meet } from './meet.ts'
+import type { ShowOptions } from './request.ts'
 import { quote } from './settings.ts'
 import { viewOf } from './view.ts'
 
@@ -12,10 +13,9 @@ export const PORT_DEFAULT = 7337
 /** The file below the data folder that holds the token. */
 const TOKEN_NAME = 'gateway.token'
 
-export interface HttpOptions {
+export interface HttpOptions extends ShowOptions {
   /** One that is named and busy is an error. 0: any that is free. */
   readonly port?: number
-  readonly prefix?: Prefix
   /** False: no token is asked for. */
   readonly token?: boolean
 }
@@ -31,13 +31,13 @@ export interface HttpServing {
  * @param dir the data folder, held by this process
  * @throws SwarmError PORT_IN_USE, INVALID_OPTION, KEY_EXPOSED, KEY_INVALID, FOLDER_UNUSABLE
  */
-export async function serveHttp (swarm: Swarm, dir: string, { port, prefix, token }: HttpOptions): Promise<HttpServing> {
+export async function serveHttp (swarm: Swarm, dir: string, { port, prefix, token, tools }: HttpOptions): Promise<HttpServing> {
   const tokenPath = token === false ? undefined : join(dir, TOKEN_NAME)
   const shown = tokenPath === undefined ? undefined : await loadOrCreateToken(tokenPath)
   const gone = new AbortController()
   const ready = meet(swarm, gone.signal)
   const listen = async (at: number): Promise<HttpGateway> => await serveGatewayHttp(viewOf(swarm, prefix), {
-    port: at, token: shown, clock: systemClock, ready, report: error => { process.stderr.write(`mcp-swarm: gateway: ${error.message}\n`) }
+    port: at, token: shown, tools, clock: systemClock, ready, report: error => { process.stderr.write(`mcp-swarm: gateway: ${error.message}\n`) }
   })
   try {
     const gateway = await listen(port ?? PORT_DEFAULT).catch(async (error: unknown) => {

@@ -7,7 +7,7 @@ import type { ConnectOptions } from './connect.ts'
 import type { DemoAgentOptions } from './demo-agent.ts'
 import { EXIT } from './failure.ts'
 import type { InstallOptions } from './install.ts'
-import { PREFIXES } from './request.ts'
+import { PREFIXES, TOOLS_MODES } from './request.ts'
 import type { CommonOptions } from './settings.ts'
 import type { Terminal } from './terminal.ts'
 import type { UpOptions } from './up.ts'
@@ -29,11 +29,13 @@ export function program (run: Run): Command {
     .option('--listen <address...>', 'multiaddrs to listen on (default: a free port of this machine only)')
     .option('--port <port>', 'port of the gateway for MCP clients, 0 for a free one (default: 7337, or a free one)', readPort)
     .addOption(prefixOption())
+    .addOption(toolsOption())
     .option('--no-token', 'let whatever runs on this machine use the gateway')
     .action((options: UpOptions) => run(options.json === true, async terminal => { await (await import('./up.ts')).up(options, terminal) }))
 
   command(root, 'connect', 'the tools of the whole swarm on stdio, for an MCP client')
     .addOption(prefixOption())
+    .addOption(toolsOption())
     .action((options: ConnectOptions) => run(false, async terminal => { await (await import('./connect.ts')).connect(options, terminal) }))
 
   command(root, 'peers', 'who is there, and what they offer')
@@ -92,6 +94,10 @@ function command (root: Command, name: string, description: string): Command {
 
 function prefixOption (): Option {
   return new Option('--prefix <when>', 'when names carry their agent: auto is only where two would be alike').choices(PREFIXES).default('auto')
+}
+
+function toolsOption (): Option {
+  return new Option('--tools <which>', 'list all tools, or search tools instead: auto searches where there are more than the client takes').choices(TOOLS_MODES).default('auto')
 }
 
 function readPort (text: string): number {

@@ -3,7 +3,7 @@
  * `{"result":…}` or `{"error":{code,message,details}}`. Closing the connection takes the question back.
  */
 import type { Socket } from 'node:net'
-import { ERROR_CODES, SwarmError, systemClock, type Prefix } from 'mcp-swarm'
+import { ERROR_CODES, SwarmError, systemClock, type Prefix, type ToolsMode } from 'mcp-swarm'
 import { LINE_BYTES_MAX, readLines, writeLine } from './lines.ts'
 
 /** How long a holder may take to answer, in milliseconds, beyond what a call itself may: it may be frozen. */
@@ -14,6 +14,17 @@ const CALL_MS_DEFAULT = 60_000
 
 /** When gateway names carry their agent. */
 export const PREFIXES: readonly Prefix[] = ['auto', 'always', 'never']
+
+/** Which tools a gateway lists. */
+export const TOOLS_MODES: readonly ToolsMode[] = ['auto', 'all', 'search']
+
+/** How a gateway shows the swarm. */
+export interface ShowOptions {
+  /** Default `auto`. */
+  readonly prefix?: Prefix
+  /** Default `auto`. */
+  readonly tools?: ToolsMode
+}
 
 export interface Call {
   readonly do: 'call'
@@ -28,7 +39,7 @@ export interface Call {
 export type Question = { readonly do: 'status' } | { readonly do: 'tools', readonly prefix?: Prefix } | Call
 
 /** The first line of a connection. `mcp`: everything after it is MCP with the gateway. */
-export type Request = Question | { readonly do: 'mcp', readonly prefix?: Prefix }
+export type Request = Question | { readonly do: 'mcp' } & ShowOptions
 
 export interface AskOptions {
   readonly signal: AbortSignal
@@ -44,11 +55,13 @@ export interface CallProgress {
 /** @throws SwarmError MALFORMED */
 export function readRequest (line: string): Request {
   const request = readObject(line)
-  const { do: what, prefix, tool, arguments: values, agent, peer, timeoutMs } = request
+  const { do: what, prefix, tools, tool, arguments: values, agent, peer, timeoutMs } = request
   if (what === 'status') return { do: what }
   if (what === 'tools' || what === 'mcp') {
     if (prefix !== undefined && !PREFIXES.includes(prefix as Prefix)) throw new SwarmError('MALFORMED', 'a request with an unknown prefix')
-    return { do: what, prefix: prefix as Prefix | undefined }
+    if (tools !== undefined && !TOOLS_MODES.includes(tools as ToolsMode)) throw new SwarmError('MALFORMED', 'a request with an unknown mode of tools')
+    const shown = { prefix: prefix as Prefix | undefined }
+    return what === 'tools' ? { do: what, ...shown } : { do: what, ...shown, tools: tools as ToolsMode | undefined }
   }
   const isText = (value: unknown): value is string | undefined => value === undefined || typeof value === 'string'
   if (what !== 'call' || typeof tool !== 'string' || !isObject(values) || !isText(agent) || !isText(peer) || !(timeoutMs === undefined || Number.isFinite(timeoutMs))) {

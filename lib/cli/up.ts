@@ -1,9 +1,10 @@
 /** `up`: runs a peer until it is asked to end, and tells what happens. */
-import type { AgentView, ConfigChanges, PeerView, Prefix, Trouble } from 'mcp-swarm'
+import type { AgentView, ConfigChanges, PeerView, Trouble } from 'mcp-swarm'
 import { useFolder } from './folder.ts'
 import { registerCommand } from './http.ts'
 import { agentText, next } from './look.ts'
 import { becomeHolder, type Holder, type PeerOptions } from './peer.ts'
+import type { ShowOptions } from './request.ts'
 import { findPlace, type CommonOptions, type Place } from './settings.ts'
 import { askedToEnd, fired } from './signal.ts'
 import { reachHolder } from './socket.ts'
@@ -13,9 +14,8 @@ import { plainLine } from './text.ts'
 /** How long to wait for a command that holds the folder only for a moment, in milliseconds. */
 const VISITOR_MS_MAX = 3_000
 
-export interface UpOptions extends CommonOptions, PeerOptions {
+export interface UpOptions extends CommonOptions, PeerOptions, ShowOptions {
   readonly port?: number
-  readonly prefix?: Prefix
   /** False: whatever runs on this machine may use the gateway. */
   readonly token?: boolean
 }
@@ -23,9 +23,9 @@ export interface UpOptions extends CommonOptions, PeerOptions {
 export async function up (options: UpOptions, terminal: Terminal): Promise<void> {
   const place = findPlace(options)
   const asked = askedToEnd()
-  const { listen, name, port, prefix, token } = options
+  const { listen, name, port, prefix, token, tools } = options
   const patience = await isHeld(place) ? 0 : VISITOR_MS_MAX
-  const holder = await useFolder(patience, asked, async () => undefined, async () => await becomeHolder(place, { name, listen, http: { port, prefix, token } }))
+  const holder = await useFolder(patience, asked, async () => undefined, async () => await becomeHolder(place, { name, listen, http: { port, prefix, token, tools } }))
   const stop = terminal.json ? tellProgram(holder, terminal) : tellPerson(holder, place, terminal)
   await fired(asked)
   stop()
