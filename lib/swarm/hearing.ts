@@ -88,6 +88,6 @@ async function listenHere (reach: Reach, name: string, wishes: JsonObject, heard
   const agent = ownAgent(reach, name)
   const { resourceSubscriptions: uris = [], taskIds } = wishes
   const stops = await Promise.all((uris as readonly string[]).map(async uri => await agent.subscribe?.(uri, updated => { heard('notifications/resources/updated', { uri: updated }) })))
-  if (taskIds !== undefined) stops.push(reach.tasks.subscribe(agent, taskIds, { caller: reach.self, client, signal }, task => { heard('notifications/tasks', task as JsonObject) }).stop)
+  if (taskIds !== undefined) stops.push(reach.tasks.subscribe(agent, taskIds, { caller: reach.self, client, signal }, task => { heard('notifications/tasks', task) }).stop)
   return () => { for (const stop of stops) stop?.() }
 }

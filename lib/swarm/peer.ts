@@ -1,0 +1,217 @@
+/**
+ * One peer: its parts, wired to each other. What they decide is theirs; here stands only who tells whom.
+ *
+ * Opened in the order in which they need each other, closed in reverse (parts.ts).
+ */
+import type { Membership } from '../access/hello.ts'
+import { afterTurn } from '../base/clock.ts'
+import { Emitter } from '../base/emitter.ts'
+import { SwarmError, messageOf } from '../base/error.ts'
+import type { ByteStream, Connection, Network } from '../base/network.ts'
+import type { Storage } from '../base/storage.ts'
+import type { AgentView, Change, PeerView } from '../directory/directory.ts'
+import type { PrivateKey } from '../identity/key.ts'
+import type { Caller } from '../mcp/host.ts'
+import { Pipes } from '../mcp/pipe-pool.ts'
+import { serveAgent } from '../mcp/serve.ts'
+import { Tasks } from '../mcp/tasks.ts'
+import { mcpProtocol } from '../mcp/wire.ts'
+import { Bindings } from './bindings.ts'
+import { Calling } from './calling.ts'
+import type { ConfigChanges } from './changes.ts'
+import { Configured } from './configured.ts'
+import { Hosting } from './hosting.ts'
+import { Listing } from './listing.ts'
+import { Neighbours } from './neighbours.ts'
+import type { Settings } from './options.ts'
+import type { Parts } from './parts.ts'
+import { Requesting } from './requesting.ts'
+import type { Sharing } from './sharing.ts'
+import { Showing } from './showing.ts'
+import { Troubles, type Trouble } from './troubles.ts'
+
+export interface SwarmEvents {
+  'peer:joined': PeerView
+  'peer:left': PeerView
+  'agent:added': AgentView
+  'agent:changed': AgentView
+  'agent:removed': AgentView
+  /** What may be called has changed: at most once in a turn. */
+  'tools:changed': undefined
+  /** Something went wrong that no call can tell: a shared server that died, a record that could not be made. */
+  'trouble': Trouble
+  /** A trouble that was told of is over. */
+  'trouble:over': Trouble
+  /** Another config was taken over, and differs. */
+  'config:changed': ConfigChanges
+}
+
+const AGENT_EVENTS = { 'agent-added': 'agent:added', 'agent-changed': 'agent:changed', 'agent-removed': 'agent:removed' } as const
+
+export interface Opening {
+  readonly settings: Settings
+  readonly key: PrivateKey
+  readonly membership: Membership
+  readonly storage: Storage
+  readonly network: Network
+  /** Everything opened before; `close` closes it. */
+  readonly parts: Parts
+}
+
+export class Peer {
+  readonly id: string
+  readonly swarmId: string
+  readonly events = new Emitter<SwarmEvents>()
+  readonly troubles: Troubles
+  readonly hosting: Hosting
+  readonly listing: Listing
+  readonly showing: Showing
+  readonly neighbours: Neighbours
+  readonly pipes: Pipes
+  readonly calling: Calling
+  readonly requesting: Requesting
+  readonly configured: Configured
+  /** Fires when the peer begins to close. */
+  readonly closing = new AbortController()
+  readonly #settings: Settings
+  readonly #network: Network
+  readonly #parts: Parts
+  readonly #tasks: Tasks
+  readonly #bindings: Bindings
+  /** Keeps a connection that another has replaced until the calls on its streams have ended. */
+  readonly #holds = new WeakMap<ByteStream, () => void>()
+  #served = 0
+  #isTelling = false
+
+  constructor ({ settings, key, membership, storage, network, parts }: Opening) {
+    const { clock, random, name } = settings
+    this.id = key.peerId
+    this.swarmId = membership.swarmId
+    this.#settings = settings
+    this.#network = network
+    this.#parts = parts
+    this.troubles = new Troubles(clock, trouble => { this.events.emit('trouble', trouble) }, trouble => { this.events.emit('trouble:over', trouble) })
+    this.hosting = new Hosting(entries => { this.listing.checkFits(entries) }, () => { this.listing.announce() }, name => { this.#tasks.closeAgent(name) })
+    this.#tasks = new Tasks({ peerId: this.id, clock, random, report: error => { this.#noteBug(error) } })
+    this.listing = new Listing({
+      swarmId: this.swarmId, key, name, network, storage, clock, random, hosting: this.hosting,
+      callerOf: connection => this.neighbours.callerOf(connection),
+      onChange: changes => { this.#changed(changes) },
+      onTrouble: (code, message) => { this.troubles.note(code, message) }
+    })
+    this.#bindings = new Bindings({
+      storage, clock,
+      onFailure: error => { this.troubles.note('FOLDER_UNUSABLE', `names cannot be kept: ${messageOf(error)}`) },
+      onFull: () => { this.troubles.note('TOO_LARGE', 'too many names are on show to keep them all: some may change at the next start') }
+    })
+    this.showing = new Showing({ directory: this.listing.directory, bindings: this.#bindings, clock })
+    this.neighbours = new Neighbours({
+      network, membership, clock, random,
+      events: {
+        onLink: connection => { this.listing.begin(connection) },
+        onMoved: peerId => { this.pipes.renewPeer(peerId) },
+        onBroken: peerId => { this.pipes.closePeer(peerId) },
+        onLost: peerId => { this.listing.lose(peerId) },
+        onTrouble: ({ code, message }) => { this.troubles.note(code, message) }
+      }
+    })
+    this.pipes = new Pipes({
+      clock,
+      open: async (peerId, signal) => await this.#openPipe(peerId, signal),
+      ended: stream => { this.#holds.get(stream)?.() }
+    })
+    this.configured = new Configured(this.sharing, () => { this.listing.announce(true) })
+    const self: Caller = { peerId: this.id, role: 'admin' }
+    const reach = { directory: this.listing.directory, hosting: this.hosting, tasks: this.#tasks, pipes: this.pipes, clock, random, self }
+    this.calling = new Calling(reach)
+    this.requesting = new Requesting({ ...reach, closing: this.closing.signal, open: async (peerId, signal) => await this.#openPipe(peerId, signal) })
+  }
+
+  /** How many calls have been let through to agents of this peer. */
+  get served (): number {
+    return this.#served
+  }
+
+  /** What it takes to share a server. */
+  get sharing (): Sharing {
+    const { clock, random } = this.#settings
+    return { clock, random, hosting: this.hosting, troubles: this.troubles, closing: this.closing.signal }
+  }
+
+  /** Called once. */
+  async open (): Promise<void> {
+    const { clock, random, discovery, config, seams } = this.#settings
+    const parts = this.#parts
+    parts.add(async () => { await this.neighbours.close() })
+    await Promise.all([this.#bindings.load(), this.listing.open()])
+    parts.add(async () => { await this.#bindings.close() })
+    parts.add(async () => { await this.listing.close() })
+    this.#network.handle(mcpProtocol(this.swarmId), (stream, connection) => { this.#serve(stream, connection) })
+    parts.add(async () => { this.pipes.close() })
+    parts.add(async () => { await this.hosting.close() })
+    if (config !== undefined) this.configured.open(config)
+    parts.add(async () => { await this.configured.settled() })
+    if (discovery) {
+      await this.neighbours.discover({ swarmId: this.swarmId, peerId: this.id, addresses: this.#network.addresses(), clock, random }, seams.openRendezvous)
+    }
+  }
+
+  /** Tells the others, stops every agent and server, and closes all that was opened. A second call waits for the first. */
+  async close (): Promise<void> {
+    this.closing.abort(new SwarmError('CLOSED', 'the swarm is closed'))
+    await this.#parts.close()
+  }
+
+  #serve (stream: ByteStream, connection: Connection): void {
+    const caller = this.neighbours.callerOf(connection)
+    if (caller === undefined) return stream.abort(new SwarmError('NOT_ADMITTED', `peer ${connection.peerId} is not admitted`))
+    serveAgent(stream, caller, name => this.hosting.get(name), {
+      clock: this.#settings.clock,
+      onCall: () => { this.#served++ },
+      tasks: this.#tasks,
+      report: error => { this.#noteBug(error) }
+    })
+  }
+
+  #noteBug (error: unknown): void {
+    this.troubles.note('TOOL_FAILED', `a tool broke: ${messageOf(error)}`)
+  }
+
+  #changed (changes: readonly Change[]): void {
+    for (const change of changes) {
+      switch (change.kind) {
+        case 'peer-joined':
+        case 'peer-updated':
+          if (change.peer.self) break
+          this.neighbours.keep(change.peer.peerId, change.peer.addresses)
+          if (change.kind === 'peer-joined') this.events.emit('peer:joined', change.peer)
+          break
+        case 'peer-left':
+          if (change.why === 'left') this.neighbours.forget(change.peer.peerId)
+          this.events.emit('peer:left', change.peer)
+          break
+        default:
+          this.events.emit(AGENT_EVENTS[change.kind], change.agent)
+      }
+    }
+    this.#tellTools()
+  }
+
+  #tellTools (): void {
+    if (this.#isTelling) return
+    this.#isTelling = true
+    afterTurn(() => {
+      this.#isTelling = false
+      this.events.emit('tools:changed', undefined)
+    })
+  }
+
+  async #openPipe (peerId: string, signal: AbortSignal): Promise<ByteStream> {
+    const { links } = this.neighbours
+    const connection = links.get(peerId)
+    if (connection === undefined) throw new SwarmError('UNREACHABLE', `no connection to peer ${peerId}`, { details: { peerId, sent: false } })
+    const stream = await connection.open(mcpProtocol(this.swarmId), signal)
+    this.#holds.set(stream, links.hold(connection))
+    return stream
+  }
+}
