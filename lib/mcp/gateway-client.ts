@@ -184,7 +184,7 @@ export class GatewayClient {
     return Object.fromEntries(await Promise.all(questions.map(async ([key, question]) => {
       if (!isObject(question) || typeof question['method'] !== 'string') throw new ProtocolError(ProtocolErrorCode.InternalError, 'the server asked for something that is no request')
       const params = isObject(question['params']) ? question['params'] : {}
-      return [key, await request.send({ method: question['method'], params }, AS_IT_CAME, { timeout: NO_LIMIT_MS, signal: request.signal }) as JsonObject] as const
+      return [key, await request.send({ method: question['method'], params }, AS_IT_CAME, { timeout: NO_LIMIT_MS, signal: request.signal })] as const
     })))
   }
 

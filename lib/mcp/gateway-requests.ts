@@ -36,12 +36,12 @@ export function handleRequests (server: Server, client: GatewayClient, view: Gat
   server.setRequestHandler('prompts/get', async ({ params }, { mcpReq }) => {
     const found = view.prompts().find(({ name }) => name === params.name)
     if (found === undefined) throw unknown('prompt', params.name, view.prompts().map(({ name }) => name))
-    return await ask(found, 'prompts/get', { name: found.prompt['name'], ...params.arguments !== undefined && { arguments: params.arguments } } as JsonObject, mcpReq) as never
+    return await ask(found, 'prompts/get', { name: found.prompt['name'], ...params.arguments !== undefined && { arguments: params.arguments } }, mcpReq) as never
   })
   server.setRequestHandler('completion/complete', async ({ params }, { mcpReq }) => {
     const { argument, context, ref } = params
-    const [target, own] = reference(ref as unknown as JsonObject)
-    return await ask(target, 'completion/complete', { ref: own, argument, ...context !== undefined && { context } } as unknown as JsonObject, mcpReq) as never
+    const [target, own] = reference(ref)
+    return await ask(target, 'completion/complete', { ref: own, argument, ...context !== undefined && { context } }, mcpReq) as never
   })
 
   if (client.era === 'legacy') {
@@ -72,7 +72,7 @@ export function handleRequests (server: Server, client: GatewayClient, view: Gat
             if (error instanceof ProtocolError && isObject(error.data) && error.data['code'] === 'UNKNOWN_AGENT') throw unknownTask('nobody here knows the agent that ran it')
             throw error
           }
-        }) as never
+        })
       })
     }
   }
@@ -87,12 +87,12 @@ export function handleRequests (server: Server, client: GatewayClient, view: Gat
   function reference (ref: JsonObject): [Target, JsonObject] {
     if (ref['type'] === 'ref/prompt') {
       const found = view.prompts().find(({ name }) => name === ref['name'])
-      if (found === undefined) throw unknown('prompt', String(ref['name']), view.prompts().map(({ name }) => name))
+      if (found === undefined) throw unknown('prompt', textIn(ref['name']), view.prompts().map(({ name }) => name))
       return [found, { ...ref, name: found.prompt['name'] }]
     }
     const template = view.resourceTemplates().find(({ uriTemplate }) => uriTemplate === ref['uri'])
     if (template !== undefined) return [template, { ...ref, uri: template.template['uriTemplate'] }]
-    const { target, uri } = locate(String(ref['uri']))
+    const { target, uri } = locate(textIn(ref['uri']))
     return [target, { ...ref, uri }]
   }
 
@@ -134,6 +134,10 @@ export function handleRequests (server: Server, client: GatewayClient, view: Gat
       throw new ProtocolError(ProtocolErrorCode.InternalError, target === undefined ? error.message : explainText(error, target), { code: error.code, ...details })
     }
   }
+}
+
+function textIn (value: unknown): string {
+  return typeof value === 'string' ? value : ''
 }
 
 /** Tasks live at the peer that runs them, known here or not. */

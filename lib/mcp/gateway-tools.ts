@@ -64,7 +64,7 @@ function definitionOf ({ agent, available, name, peerId, peerName, pool, reason,
     ...!available && { available: false, reason, ...sinceMs !== undefined && { since: new Date(sinceMs).toISOString() } }
   }
   const described = available ? {} : { description: `(Cannot be reached now: ${reason ?? 'not available'}.) ${tool.description ?? ''}`.trimEnd() }
-  return { ...tool, name, ...described, _meta: { ...isObject(tool['_meta']) && tool['_meta'], [PROVIDER_META]: provider } } as JsonObject
+  return { ...tool, name, ...described, _meta: { ...isObject(tool['_meta']) && tool['_meta'], [PROVIDER_META]: provider } }
 }
 
 /** A client of 2025 refuses the whole list for one output schema that is not an object's. */

@@ -62,7 +62,7 @@ async function afterMicrotasks (): Promise<void> {
 
 function answered (message: JSONRPCMessage): JSONRPCMessage {
   if (isJSONRPCResultResponse(message) && message.result['resultType'] === 'task') {
-    return { ...message, result: { resultType: 'complete', content: [], _meta: { [TASK_META]: message.result } } } as JSONRPCMessage
+    return { ...message, result: { resultType: 'complete', content: [], _meta: { [TASK_META]: message.result } } }
   }
   if ('method' in message || !('id' in message) || message.id === undefined || isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message)) return message
   const { id } = message as { id: string | number }

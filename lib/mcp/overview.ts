@@ -80,7 +80,7 @@ export async function answerOwn<Answer> (
   view: Pick<GatewayView, 'tools' | 'search' | 'status'>, name: string, args: JsonObject, call: (tool: GatewayTool, args: JsonObject) => Promise<Answer>
 ): Promise<Answer | JsonObject> {
   switch (name.slice(OWN_PREFIX.length)) {
-    case 'find': return find(view, args)
+    case 'find': return await find(view, args)
     case 'describe': return withTool(view, args, describe)
     case 'call': return await callOne(view, args, call)
     case 'status': return plainly(view.status())
@@ -88,10 +88,10 @@ export async function answerOwn<Answer> (
   }
 }
 
-function find (view: Pick<GatewayView, 'search' | 'tools'>, { query, limit = FOUND_DEFAULT }: JsonObject): JsonObject {
+async function find (view: Pick<GatewayView, 'search' | 'tools'>, { query, limit = FOUND_DEFAULT }: JsonObject): Promise<JsonObject> {
   if (typeof query !== 'string' || query.trim() === '') return refuse('query takes words that say what the tool should do')
   if (!Number.isInteger(limit) || limit as number < 1 || limit as number > FOUND_MAX) return refuse(`limit takes 1 to ${FOUND_MAX}`)
-  const found = view.search(query, limit as number)
+  const found = await view.search(query, limit as number)
   const tools = found.map(tool => ({ name: tool.name, description: lineOf(tool), ...provided(tool) }))
   const lines = found.map(tool => `${tool.name}: ${lineOf(tool)} [${whose(tool)}]`)
   const total = view.tools().length

@@ -55,9 +55,9 @@ function wholeMs (timeoutMs: number): number {
 /** Checks what a provider calls the result of a tool. The wire's `resultType` is taken off; content is always there. */
 export function readResult (result: unknown, hasClient: boolean): Outcome | SwarmError {
   const read = readAnswer(result, hasClient)
-  if (read instanceof SwarmError || isPending(read)) return read as SwarmError | Outcome
+  if (read instanceof SwarmError || isPending(read)) return read
   const { content, structuredContent } = read
-  if (content === undefined && structuredContent !== undefined) return { ...read, content: [] } as unknown as CallToolResult
+  if (content === undefined && structuredContent !== undefined) return { ...read, content: [] }
   if (!Array.isArray(content) || !content.every(isBlock)) return malformed('a result without content')
   if (read['isError'] !== undefined && typeof read['isError'] !== 'boolean') return malformed('an isError that is no boolean')
   return read as unknown as CallToolResult
@@ -68,7 +68,7 @@ export function readAnswer (result: unknown, hasClient: boolean): JsonObject | S
   if (!isObject(result) || !isShallow(result)) return malformed('no result, or one nested too deep')
   const { resultType, ...rest } = result
   if (resultType === undefined || resultType === 'complete') return rest
-  if (hasClient && isPending(result)) return result as unknown as JsonObject
+  if (hasClient && isPending(result)) return result
   return malformed(`a result of the kind ${brief(resultType)}, which was not asked for`)
 }
 

@@ -71,9 +71,9 @@ export function resultText (result: object, era: Era): string {
 }
 
 /** What a stream to the agent serves: what its server has declared, as far as it passes. */
-function capabilitiesOf ({ catalogue, request }: HostedAgent): JsonObject {
-  const { capabilities = {}, prompts, resources } = catalogue
-  const passes = request !== undefined
+function capabilitiesOf (agent: HostedAgent): JsonObject {
+  const { capabilities = {}, prompts, resources } = agent.catalogue
+  const passes = agent.request !== undefined
   return {
     tools: { listChanged: true },
     ...resources !== undefined && { resources: { listChanged: true, ...isObject(capabilities.resources) && capabilities.resources.subscribe === true && { subscribe: true } } },

@@ -6,7 +6,7 @@
  * parsed by its schemas (they would drop members it does not know), and its time limit is out of reach (deadlines belong
  * to the caller of the swarm).
  */
-import { Client, SdkError, SdkErrorCode, type ClientCapabilities, type Transport } from '@modelcontextprotocol/client'
+import { Client, SdkError, SdkErrorCode, type Transport } from '@modelcontextprotocol/client'
 import { afterTurn, type Clock } from '../base/clock.ts'
 import { SwarmError, messageOf } from '../base/error.ts'
 import { isObject, type JsonObject } from '../base/json.ts'
@@ -80,11 +80,10 @@ export class ServerSession {
     this.#client = new Client({ name: 'mcp-swarm', version: VERSION }, {
       versionNegotiation: { mode: 'auto', probe: { timeoutMs: PROBE_MS_MAX } },
       inputRequired: { autoFulfill: false },
-      capabilities: (options.capabilities ?? {}) as ClientCapabilities
+      capabilities: (options.capabilities ?? {})
     })
-    const { ask } = events
-    if (ask !== undefined) {
-      this.#client.fallbackRequestHandler = async ({ method, params }, { mcpReq }) => await ask(method, (params ?? {}) as JsonObject, mcpReq.signal)
+    if (events.ask !== undefined) {
+      this.#client.fallbackRequestHandler = async ({ method, params }, { mcpReq }) => await (events.ask as NonNullable<typeof events.ask>)(method, (params ?? {}) as JsonObject, mcpReq.signal)
     }
     this.#client.fallbackNotificationHandler = async ({ method, params }) => {
       if (method === 'notifications/resources/updated' && typeof params?.['uri'] === 'string') events.updated?.(params['uri'])
@@ -152,7 +151,7 @@ export class ServerSession {
         timeout: NO_LIMIT_MS,
         allowInputRequired: client !== undefined,
         ...progress !== undefined && { onprogress: told => { progress(told) } }
-      }) as JsonObject)
+      }))
     } catch (error) {
       throw failureOf(typeof params['name'] === 'string' ? params['name'] : method, signal, error)
     }
@@ -185,7 +184,7 @@ export class ServerSession {
         if (error === undefined) resolve()
         else {
           ending.abort()
-          reject(error)
+          reject(error instanceof Error ? error : new Error(messageOf(error)))
         }
       }).finally(() => { this.#ended.signal.removeEventListener('abort', stop) })
     })

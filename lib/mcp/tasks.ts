@@ -137,7 +137,7 @@ export class Tasks {
     if (!Array.isArray(taskIds) || taskIds.length > LISTENED_TASKS_MAX || !taskIds.every(id => typeof id === 'string')) {
       throw refusal(RPC.params, `taskIds must be a list of at most ${LISTENED_TASKS_MAX} texts`)
     }
-    const found = [...new Set(taskIds as string[])].map(id => this.#tasks.get(id)).filter(task => task !== undefined && isOf(task, agent)) as Task[]
+    const found = [...new Set(taskIds)].map(id => this.#tasks.get(id)).filter(task => task !== undefined && isOf(task, agent)) as Task[]
     const stops: (() => void)[] = []
     let isStopped = false
     afterTurn(() => { if (!isStopped) for (const task of found) stops.push(task.listen(told => { listener(told) }, asking)) })

@@ -1,5 +1,5 @@
 /** A gateway's session with an agent for one client of 2025: the agent's server takes the gateway for that very client. */
-import { Client, type ClientCapabilities, type Implementation, type Transport } from '@modelcontextprotocol/client'
+import { Client, type Implementation, type Transport } from '@modelcontextprotocol/client'
 import { SwarmError } from '../base/error.ts'
 import type { JsonObject } from '../base/json.ts'
 import { VERSION } from '../base/version.ts'
@@ -26,11 +26,12 @@ export class Upstream {
   readonly #never = new AbortController().signal
   readonly closed: Promise<void>
 
-  private constructor ({ ask, capabilities, info, told }: UpstreamOptions) {
-    this.#client = new Client(info ?? { name: 'mcp-swarm', version: VERSION }, { capabilities: capabilities as ClientCapabilities })
-    this.#client.fallbackRequestHandler = async ({ method, params }, { mcpReq }) => await ask(method, (params ?? {}) as JsonObject, mcpReq.signal)
+  private constructor (options: UpstreamOptions) {
+    const { capabilities, info } = options
+    this.#client = new Client(info ?? { name: 'mcp-swarm', version: VERSION }, { capabilities: capabilities })
+    this.#client.fallbackRequestHandler = async ({ method, params }, { mcpReq }) => await options.ask(method, (params ?? {}) as JsonObject, mcpReq.signal)
     this.#client.fallbackNotificationHandler = async ({ method, params }) => {
-      if (TOLD.has(method)) told(method, (params ?? {}) as JsonObject)
+      if (TOLD.has(method)) options.told(method, (params ?? {}) as JsonObject)
     }
     this.closed = new Promise(resolve => { this.#client.onclose = resolve })
   }
@@ -59,7 +60,7 @@ export class Upstream {
     try {
       return await this.#client.request({ method, params }, AS_IT_CAME, {
         signal, timeout: NO_LIMIT_MS, ...progress !== undefined && { onprogress: told => { progress(told) } }
-      }) as JsonObject
+      })
     } catch (error) {
       throw failureOf(typeof params['name'] === 'string' ? params['name'] : method, signal, error)
     }

@@ -58,7 +58,7 @@ export interface GatewayView {
   /** Whose a URI is: listed, fitting a template, or one that only a single agent with resources could know. */
   locate (uri: string): Located | undefined
   /** Tools that fit the words, the best first. */
-  search (query: string, limit: number): readonly GatewayTool[]
+  search (query: string, limit: number): Promise<readonly GatewayTool[]>
   /** Facts for `swarm_status`: peers, agents, what cannot be reached and since when. */
   status (): JsonObject
   /** Tells that one of the lists has changed. Returns the way to stop. */

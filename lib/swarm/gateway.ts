@@ -19,7 +19,7 @@ export function gatewayView (swarm: Swarm, { prefix }: { prefix?: Prefix } = {})
     resourceTemplates: () => lists().resourceTemplates,
     prompts: () => lists().prompts,
     locate: uri => locate(lists(), uri),
-    search: (query, limit) => search.find(lists().tools, query, limit),
+    search: async (query, limit) => await search.find(lists().tools, query, limit),
     status: () => factsOf(swarm.status(), lists()),
     onChange: listener => swarm.on('tools:changed', listener),
     async call ({ agent, peerId, pool, tool }, args, options) {

@@ -22,7 +22,7 @@ for (const [era, mode, extensions] of [
     const [near, far] = InMemoryTransport.createLinkedPair()
     const gateway = serveGateway(viewOf([{ agent: listed }]), far, { clock: systemClock, random: seededRandom(1) })
     const declared = { 'example.org/other': { a: 1 }, [TASKS_EXTENSION]: {} }
-    const client = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode }, capabilities: { extensions: declared } as never })
+    const client = new Client({ name: 'test', version: '1' }, { versionNegotiation: { mode }, capabilities: { extensions: declared } })
     try {
       await within(client.connect(near), 'connect')
       const { tools } = await within(client.listTools(), 'the list')

@@ -98,9 +98,9 @@ test('a subscription acknowledges the tasks that are here, then tells of each, u
   const { writer } = servedTool(tool)
   const stream = writer()
   const { taskId } = await resultFor(stream, 1, 'tools/call', { name: 'work' })
-  askAble(stream, 'sub', 'subscriptions/listen', { notifications: { taskIds: [taskId as string, 'another'] } })
+  askAble(stream, 'sub', 'subscriptions/listen', { notifications: { taskIds: [taskId ?? '', 'another'] } })
   const _meta = { [META.subscriptionId]: 'sub' }
-  assert.equal(await stream.next(), { jsonrpc: '2.0', method: 'notifications/subscriptions/acknowledged', params: { notifications: { taskIds: [taskId] }, _meta } })
+  assert.equal(await stream.next(), { jsonrpc: '2.0', method: 'notifications/subscriptions/acknowledged', params: { notifications: { taskIds: [taskId ?? ''] }, _meta } })
   const working = await stream.next()
   assert.equal([working.method, (working.params as JsonObject).status, (working.params as JsonObject)._meta], ['notifications/tasks', 'working', _meta])
   end(text('done'))
@@ -122,7 +122,7 @@ test('a cancelled subscription hears nothing; a refused one keeps no place', asy
     const refused = await resultFor(stream, 'sub', 'subscriptions/listen', { notifications: { taskIds: Array.from({ length: LISTENED_TASKS_MAX + 1 }, () => 'x') } })
     assert.is((refused as { error: JsonObject }).error.code, -32602)
   }
-  askAble(stream, 'sub', 'subscriptions/listen', { notifications: { taskIds: [taskId as string] } })
+  askAble(stream, 'sub', 'subscriptions/listen', { notifications: { taskIds: [taskId ?? ''] } })
   await stream.next()
   await stream.next()
   stream.send({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 'sub' } })
@@ -137,7 +137,7 @@ test('an SDK server that makes tasks itself has them passed through', async () =
   const asked: JsonObject[] = []
   const server = new class extends Server {
     protected override _wrapHandler (_method: string, handler: never): never { return handler }
-  }({ name: 'tasked', version: '1' }, { capabilities: { tools: {}, extensions: { [TASKS_EXTENSION]: {} } } as never })
+  }({ name: 'tasked', version: '1' }, { capabilities: { tools: {}, extensions: { [TASKS_EXTENSION]: {} } } })
   const on = (method: string, answer: JsonObject): void => {
     const handle = (params: JsonObject): JsonObject => {
       asked.push({ method, taskId: params.taskId })

@@ -25,7 +25,7 @@ for (const rubbish of [undefined, null, 7, {}, [], '', '.', '..', '...', 'gate-t
     const { ask } = rig()
     assert.throws(() => parseTaskId(rubbish), /unknown task/)
     for (const method of ['tasks/get', 'tasks/update', 'tasks/cancel']) {
-      assert.is((await rpcOf(ask(fake(() => text('')), method, { taskId: rubbish as string, inputResponses: {} }))).code, -32602)
+      assert.is((await rpcOf(ask(fake(() => text('')), method, { taskId: rubbish, inputResponses: {} }))).code, -32602)
     }
   })
 }

@@ -93,7 +93,7 @@ test('answers that are none are refused, and the question stays', async () => {
   let deep: JsonObject = {}
   for (let depth = 0; depth < 100; depth++) deep = { deep }
   for (const inputResponses of [undefined, null, [], 'a', deep]) {
-    assert.is((await rpcOf(it.ask(agent, 'tasks/update', { taskId, inputResponses: inputResponses as JsonObject }))).code, -32602)
+    assert.is((await rpcOf(it.ask(agent, 'tasks/update', { taskId, inputResponses: inputResponses }))).code, -32602)
   }
   assert.is((await rejection(it.ask(agent, 'tasks/update', { taskId, inputResponses: { a: 'yes' } }))).code, 'MALFORMED')
   assert.equal((await it.get(agent, taskId)).inputRequests, { a: ELICIT })

@@ -38,7 +38,7 @@ export function fake (tool: Tool, more: { mode?: TaskMode, answer?: (request: Ag
     ...more.answer !== undefined && {
       async request (request: AgentRequest) {
         requests.push(request)
-        return await (more.answer as (request: AgentRequest) => JsonObject)(request)
+        return (more.answer as (request: AgentRequest) => JsonObject)(request)
       }
     }
   }

@@ -32,7 +32,7 @@ test('a call that runs on is answered with a task, and goes on', async () => {
   const agent = fake(tool)
   const calling = it.call(agent)
   await it.clock.advance(TASK_AFTER_MS - 1)
-  assert.is(await Promise.race([calling, 'waits']), 'waits')
+  assert.is(await Promise.race([calling, Promise.resolve('waits')]), 'waits')
   await it.clock.advance(1)
   const task = await calling
   const { taskId, ...rest } = task as unknown as JsonObject
