@@ -13,7 +13,7 @@ import { Outlet } from './wire-outlet.ts'
 import { endSoon, isRpcId, isShallow, refusalLine, RPC, rpcError, type RpcId } from './wire.ts'
 
 /** Lines that may come before the server has been opened. */
-const EARLY_MAX = 64
+export const EARLY_MAX = 64
 
 /** Serves the rest of a stream whose first line named such a session. Starts the server. */
 export function passSession (lines: LineStream, agent: HostedAgent, options: SessionOptions): void {
