@@ -93,7 +93,7 @@ class Shared implements SharedServer {
   readonly #callers: Callers
   readonly #updates: Updates
   /** Servers started for sessions of 2025. */
-  readonly #links = new Set<Link>()
+  readonly #links = new Map<Link, () => Promise<void>>()
   readonly #events = new Emitter<{ change: undefined }>()
   readonly #closing = new AbortController()
   /** How the first start went: no rejection, since nobody need ask. */
@@ -177,20 +177,22 @@ class Shared implements SharedServer {
       throw new SwarmError('OVERLOADED', `server ${this.name} serves ${SESSIONS_MAX} sessions; that is its limit, and ${caller.peerId} would have one more`, { details: { sent: false } })
     }
     const link = await this.#source.open()
-    this.#links.add(link)
+    const { transport, trouble } = link
+    const end = transport.close.bind(transport) // whoever takes the transport may put our way of closing in its place
+    this.#links.set(link, end)
     return {
-      transport: link.transport,
-      trouble: link.trouble,
+      transport,
+      trouble,
       close: async () => {
         this.#links.delete(link)
-        await link.transport.close()
+        await end()
       }
     }
   }
 
   async close (): Promise<void> {
     this.#closing.abort(new SwarmError('CLOSED', `server ${this.name} is no longer shared`))
-    await Promise.all([this.#done, this.#callers.close(), ...[...this.#links].map(async ({ transport }) => { await transport.close() })])
+    await Promise.all([this.#done, this.#callers.close(), ...[...this.#links.values()].map(async end => { await end() })])
   }
 
   /** @throws SwarmError UNAVAILABLE */
