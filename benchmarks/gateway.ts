@@ -1,0 +1,15 @@
+/**
+ * The gateway as MCP clients meet it: how soon it has its tools, what it adds to a call, how it does when others misbehave,
+ * and how it is in a large swarm.
+ *
+ * `npm run bench -- gateway [--smoke]`; one part alone: `node --import tsx benchmarks/gateway.ts start`, after a build.
+ */
+import { measureStart } from './gateway/start.ts'
+
+const PARTS: Readonly<Record<string, () => Promise<void>>> = { start: measureStart }
+
+const asked = process.argv.slice(2).filter(word => Object.hasOwn(PARTS, word))
+for (const [name, measure] of Object.entries(PARTS)) {
+  if (asked.length === 0 || asked.includes(name)) await measure()
+}
+process.exit(0)
