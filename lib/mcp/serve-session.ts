@@ -15,8 +15,8 @@ import { isListMethod, type ListMethod } from './serve-list.ts'
 import { kindsChanged, Listening } from './serve-listen.ts'
 import { TASK_METHODS, type Tasks } from './tasks.ts'
 import { Bounds } from './wire-bounds.ts'
-import { Outlet } from './wire-outlet.ts'
-import { brief, endSoon, isRpcId, isShallow, RPC, rpcError, type RpcId } from './wire.ts'
+import { Writer } from './serve-writer.ts'
+import { brief, endSoon, isRpcId, isShallow, RPC, type RpcId } from './wire.ts'
 
 export interface SessionOptions {
   readonly caller: Caller
@@ -34,7 +34,7 @@ export interface SessionOptions {
 
 export class Session implements LineReader {
   readonly #lines: LineStream
-  readonly #outlet: Outlet
+  readonly #writer: Writer
   readonly #options: SessionOptions
   readonly #calls = new Map<RpcId, RunningCall | RunningRequest>()
   readonly #bounds: Bounds<RpcId>
@@ -48,12 +48,12 @@ export class Session implements LineReader {
 
   constructor (lines: LineStream, agent: HostedAgent, options: SessionOptions) {
     this.#lines = lines
-    this.#outlet = new Outlet(lines, options.lineBytesMax)
+    this.#writer = new Writer(lines, options.lineBytesMax)
     this.#options = options
     this.#bounds = new Bounds(options.clock, id => {
       this.#calls.get(id)?.abort(new SwarmError('TIMEOUT', 'the caller waits no longer'))
     })
-    this.#listening = new Listening(message => { this.#send(JSON.stringify(message)) }, options.tasks)
+    this.#listening = new Listening(message => { this.#writer.send(JSON.stringify(message)) }, options.tasks)
     this.#agent = agent
     this.#told = agent.catalogue
     this.#unwatch = this.#watch(agent)
@@ -66,18 +66,18 @@ export class Session implements LineReader {
       message = JSON.parse(text)
     } catch {
       // Framing is still in step, but a peer that writes broken JSON is broken: the caller is told, then the stream ends.
-      this.#send(`{"jsonrpc":"2.0","id":null,"error":${rpcErrorOf(RPC.parse, 'a line is not JSON')}}`)
+      this.#writer.refuse(null, RPC.parse, 'a line is not JSON')
       this.#finish()
       return
     }
-    if (!isObject(message) || message.jsonrpc !== '2.0') return this.#refuse(isObject(message) ? message.id : null, RPC.request, 'not a JSON-RPC 2.0 message')
+    if (!isObject(message) || message.jsonrpc !== '2.0') return this.#writer.refuse(isObject(message) ? message.id : null, RPC.request, 'not a JSON-RPC 2.0 message')
     const { method, id } = message
     // A response: nothing was asked of this caller, and an answer to an answer could go round for ever.
     if (method === undefined) return
     const params = message.params ?? {}
-    if (typeof method !== 'string' || !isObject(params)) return this.#refuse(id, RPC.request, 'a method that is no text, or parameters that are no object')
+    if (typeof method !== 'string' || !isObject(params)) return this.#writer.refuse(id, RPC.request, 'a method that is no text, or parameters that are no object')
     if (id === undefined) return this.#notification(method, params)
-    if (!isRpcId(id)) return this.#refuse(null, RPC.request, 'an id must be an integer or a short text')
+    if (!isRpcId(id)) return this.#writer.refuse(null, RPC.request, 'an id must be an integer or a short text')
     this.#request(id, method, params)
   }
 
@@ -88,6 +88,7 @@ export class Session implements LineReader {
 
   closed (error?: Error): void {
     this.#isOver = true
+    this.#writer.end()
     this.#unwatch()
     this.#listening.close()
     this.#bounds.clear()
@@ -108,12 +109,12 @@ export class Session implements LineReader {
   }
 
   #request (id: RpcId, method: string, params: JsonObject): void {
-    if (this.#calls.has(id) || this.#listening.has(id)) return this.#refuse(null, RPC.request, 'the id is in use')
+    if (this.#calls.has(id) || this.#listening.has(id)) return this.#writer.refuse(null, RPC.request, 'the id is in use')
     const meta = isObject(params._meta) ? params._meta : undefined
     const version = meta?.[META.protocolVersion]
     if (version === undefined) return this.#inSession(id, method, params, meta)
-    if (version !== STATELESS_REVISION) return this.#refuse(id, RPC.version, `unsupported protocol version ${brief(version)}`, versionData(version))
-    if (!isObject(meta?.[META.clientCapabilities])) return this.#refuse(id, RPC.params, `_meta lacks ${META.clientCapabilities}`)
+    if (version !== STATELESS_REVISION) return this.#writer.refuse(id, RPC.version, `unsupported protocol version ${brief(version)}`, versionData(version))
+    if (!isObject(meta?.[META.clientCapabilities])) return this.#writer.refuse(id, RPC.params, `_meta lacks ${META.clientCapabilities}`)
     switch (method) {
       case 'tools/call': return this.#call(id, params, meta, 'stateless')
       case 'server/discover': return this.#discover(id)
@@ -125,9 +126,9 @@ export class Session implements LineReader {
   }
 
   #inSession (id: RpcId, method: string, params: JsonObject, meta: JsonObject | undefined): void {
-    if (method === 'ping') return this.#result(id, '{}')
+    if (method === 'ping') return this.#writer.result(id, '{}')
     if (method === 'initialize') return this.#initialize(id, params)
-    if (!this.#isInitialized) return this.#refuse(id, RPC.request, `neither a session (initialize) nor ${META.protocolVersion} in _meta`)
+    if (!this.#isInitialized) return this.#writer.refuse(id, RPC.request, `neither a session (initialize) nor ${META.protocolVersion} in _meta`)
     if (method === 'tools/call') return this.#call(id, params, meta, 'session')
     this.#other(id, method, params, meta, 'session')
   }
@@ -135,44 +136,44 @@ export class Session implements LineReader {
   #other (id: RpcId, method: string, params: JsonObject, meta: JsonObject | undefined, era: Era): void {
     if (isListMethod(method)) return this.#list(id, method, params, era)
     if (AGENT_METHODS.includes(method)) return this.#pass(id, method, params, meta, era)
-    this.#refuse(id, RPC.method, `no method ${brief(method)}`)
+    this.#writer.refuse(id, RPC.method, `no method ${brief(method)}`)
   }
 
   /** A session begins in the one revision we speak there; a caller that cannot speak it leaves, as the specification asks. */
   #initialize (id: RpcId, params: JsonObject): void {
-    if (typeof params.protocolVersion !== 'string') return this.#refuse(id, RPC.params, 'initialize names no protocol version')
+    if (typeof params.protocolVersion !== 'string') return this.#writer.refuse(id, RPC.params, 'initialize names no protocol version')
     this.#isInitialized = true
-    this.#result(id, JSON.stringify(greeting(this.#agent)))
+    this.#writer.result(id, JSON.stringify(greeting(this.#agent)))
   }
 
   #discover (id: RpcId): void {
-    if (this.#find(id)) this.#result(id, JSON.stringify(discovery(this.#agent, this.#options.tasks !== undefined)))
+    if (this.#find(id)) this.#writer.result(id, JSON.stringify(discovery(this.#agent, this.#options.tasks !== undefined)))
   }
 
   #list (id: RpcId, method: ListMethod, params: JsonObject, era: Era): void {
     if (!this.#find(id)) return
     const page = listPage(this.#agent, method, params.cursor, era)
-    if (page === 'no list') return this.#refuse(id, RPC.method, `agent ${this.#agent.name} does not know ${method}`)
-    if (page === 'no page') return this.#refuse(id, RPC.params, 'the cursor points to no page')
-    this.#result(id, page.text)
+    if (page === 'no list') return this.#writer.refuse(id, RPC.method, `agent ${this.#agent.name} does not know ${method}`)
+    if (page === 'no page') return this.#writer.refuse(id, RPC.params, 'the cursor points to no page')
+    this.#writer.result(id, page.text)
   }
 
   async #listen (id: RpcId, params: JsonObject, meta: JsonObject | undefined): Promise<void> {
     if (!this.#find(id)) return
-    if (!isObject(params.notifications)) return this.#refuse(id, RPC.params, 'notifications must be an object')
+    if (!isObject(params.notifications)) return this.#writer.refuse(id, RPC.params, 'notifications must be an object')
     try {
       const asking = new RunningRequest('subscriptions/listen', params, this.#options.caller, meta, this.#clientOf(id, {}, meta, 'stateless'), undefined)
       const isOpen = await this.#listening.listen(id, params.notifications, this.#agent, asking)
-      if (!isOpen) this.#result(id, JSON.stringify({ resultType: 'complete', _meta: { [META.subscriptionId]: id } }))
+      if (!isOpen) this.#writer.result(id, JSON.stringify({ resultType: 'complete', _meta: { [META.subscriptionId]: id } }))
     } catch (error) {
       if (!(error instanceof SwarmError)) this.#options.report(error)
-      this.#fail(id, error instanceof SwarmError ? error : internal())
+      this.#writer.fail(id, error instanceof SwarmError ? error : internal())
     }
   }
 
   #call (id: RpcId, params: JsonObject, meta: JsonObject | undefined, era: Era): void {
     const { name, arguments: args = {} } = params
-    if (typeof name !== 'string' || !isObject(args)) return this.#refuse(id, RPC.params, 'a call needs a name and an object of arguments')
+    if (typeof name !== 'string' || !isObject(args)) return this.#writer.refuse(id, RPC.params, 'a call needs a name and an object of arguments')
     if (!this.#mayRun(id, name, params)) return
     const call = new RunningCall(name, args, this.#options.caller, meta, this.#clientOf(id, params, meta, era), this.#tellerOf(meta))
     this.#options.onCall?.()
@@ -202,23 +203,23 @@ export class Session implements LineReader {
 
   #mayRun (id: RpcId, what: string, params: JsonObject): boolean {
     if (!isShallow(params)) {
-      this.#fail(id, new SwarmError('INVALID_ARGUMENTS', `arguments of ${brief(what)} are nested too deep`))
+      this.#writer.fail(id, new SwarmError('INVALID_ARGUMENTS', `arguments of ${brief(what)} are nested too deep`))
       return false
     }
     if (this.#calls.size >= this.#options.callsInFlightMax) {
-      this.#fail(id, new SwarmError('OVERLOADED', `${this.#calls.size} calls in flight on this stream; limit ${this.#options.callsInFlightMax}`, { details: { executed: false } }))
+      this.#writer.fail(id, new SwarmError('OVERLOADED', `${this.#calls.size} calls in flight on this stream; limit ${this.#options.callsInFlightMax}`, { details: { executed: false } }))
       return false
     }
     return this.#find(id)
   }
 
   #clientOf (id: RpcId, params: JsonObject, meta: JsonObject | undefined, era: Era): ClientSide | undefined {
-    return era === 'session' ? undefined : clientIn(params, meta as JsonObject, this.#options.session, message => { this.#log(id, message) })
+    return era === 'session' ? undefined : clientIn(params, meta as JsonObject, this.#options.session, message => { this.#writer.log(id, message) })
   }
 
   #tellerOf (meta: JsonObject | undefined): ((progress: Progress) => void) | undefined {
     const token = meta?.progressToken
-    return isRpcId(token) ? progress => { this.#progress(token, progress) } : undefined
+    return isRpcId(token) ? progress => { this.#writer.progress(token, progress) } : undefined
   }
 
   async #run (id: RpcId, call: RunningCall | RunningRequest, era: Era, run: () => Promise<object>): Promise<void> {
@@ -227,37 +228,15 @@ export class Session implements LineReader {
     if (typeof timeoutMs === 'number' && timeoutMs > 0) this.#bounds.set(id, timeoutMs)
     try {
       const result = await run()
-      if (call.isAwaited) this.#deliver(id, resultText(result, era))
+      if (call.isAwaited) this.#writer.deliver(id, resultText(result, era))
     } catch (error) {
       if (!(error instanceof SwarmError)) this.#options.report(error)
-      if (call.isAwaited) this.#fail(id, error instanceof SwarmError ? error : internal())
+      if (call.isAwaited) this.#writer.fail(id, error instanceof SwarmError ? error : internal())
     } finally {
       call.isAwaited = false
       this.#bounds.delete(id)
       this.#calls.delete(id)
     }
-  }
-
-  /** A result that cannot be sent costs its own call only; the caller learns that it has run. */
-  #deliver (id: RpcId, result: string): void {
-    try {
-      this.#outlet.send(resultLine(id, result))
-    } catch (cause) {
-      if (!(cause instanceof SwarmError)) throw cause
-      this.#fail(id, new SwarmError(cause.code, `the tool has run, but its result cannot be sent: ${cause.message}`, { cause, details: { executed: true } }))
-    }
-  }
-
-  #progress (progressToken: RpcId, { progress, total, message }: Progress): void {
-    // Progress tells only how far things are: what a slow reader has no room for is dropped, never queued.
-    if (this.#outlet.isFull) return
-    this.#send(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken, progress, total, message } }))
-  }
-
-  #log (id: RpcId, params: JsonObject): void {
-    if (this.#outlet.isFull) return // as progress
-    const meta = isObject(params._meta) ? params._meta : {}
-    this.#send(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: { ...params, _meta: { ...meta, [META.requestId]: id } } }))
   }
 
   /** Finds the agent as it is offered now; tells the caller where it is not any more. */
@@ -273,7 +252,7 @@ export class Session implements LineReader {
       return true
     } catch (error) {
       if (!(error instanceof SwarmError)) throw error
-      this.#fail(id, error)
+      this.#writer.fail(id, error)
       return false
     }
   }
@@ -299,32 +278,9 @@ export class Session implements LineReader {
       this.#told = this.#agent.catalogue
       if (this.#isOver) return
       const kinds = kindsChanged(before, this.#told)
-      if (this.#isInitialized) for (const kind of kinds) this.#send(`{"jsonrpc":"2.0","method":"notifications/${kind}/list_changed"}`)
+      if (this.#isInitialized) for (const kind of kinds) this.#writer.send(`{"jsonrpc":"2.0","method":"notifications/${kind}/list_changed"}`)
       this.#listening.changed(kinds)
     })
-  }
-
-  #result (id: RpcId, result: string): void {
-    this.#send(resultLine(id, result))
-  }
-
-  #fail (id: RpcId, error: SwarmError): void {
-    this.#send(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"error":${rpcError(error)}}`)
-  }
-
-  #refuse (id: unknown, code: number, message: string, data?: JsonObject): void {
-    this.#send(`{"jsonrpc":"2.0","id":${isRpcId(id) ? JSON.stringify(id) : 'null'},"error":${rpcErrorOf(code, message, data)}}`)
-  }
-
-  /** A caller that leaves even short lines unread until no more can be held has lost its stream. */
-  #send (line: string): void {
-    if (this.#isOver) return
-    try {
-      this.#outlet.send(line)
-    } catch (error) {
-      if (!(error instanceof SwarmError)) throw error
-      this.#lines.abort(error)
-    }
   }
 }
 
@@ -334,12 +290,4 @@ function internal (): SwarmError {
 
 function versionData (requested: unknown): JsonObject {
   return { code: 'VERSION_UNSUPPORTED', executed: false, supported: [STATELESS_REVISION], requested: brief(requested) }
-}
-
-function resultLine (id: RpcId, result: string): string {
-  return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${result}}`
-}
-
-function rpcErrorOf (code: number, message: string, data: JsonObject = { code: 'MALFORMED', executed: false }): string {
-  return JSON.stringify({ code, message, data })
 }
