@@ -12,7 +12,7 @@ import type { GatewayTool } from './names.ts'
 import { wordsOf } from './words.ts'
 
 /** Characters of a title or a description that are looked at: what is said later says less, and others write it. */
-export const INDEXED_CHARS_MAX = 1_000
+export const INDEXED_CHARS_MAX = 500
 
 /** Different words that go into an index: others write the texts they come from. */
 export const WORDS_MAX = 100_000
@@ -43,6 +43,7 @@ export class ToolSearch {
   #tools = new Set<GatewayTool>()
   #followed: readonly GatewayTool[] = []
   #removed = 0
+  #changes = 0
   #last: Promise<unknown> = Promise.resolve()
 
   /**
@@ -94,29 +95,24 @@ export class ToolSearch {
       this.#tools = new Set()
       this.#removed = 0
     }
-    const come = [...now].filter(tool => !this.#tools.has(tool))
-    let changes = 0
-    for (const [these, change] of [[gone, this.#remove], [come, this.#add]] as const) {
-      for (const tool of these) {
-        if (changes++ === TURN_TOOLS_MAX) {
-          await new Promise<void>(afterTurn)
-          changes = 1
-        }
-        change.call(this, tool)
-      }
+    for (const tool of gone) {
+      this.#index.remove(tool)
+      this.#tools.delete(tool)
+      this.#removed++
+      await this.#pause()
+    }
+    for (const tool of now) {
+      if (this.#tools.has(tool)) continue
+      this.#index.add(tool)
+      this.#tools.add(tool)
+      await this.#pause()
     }
     this.#followed = tools
   }
 
-  #remove (tool: GatewayTool): void {
-    this.#index.remove(tool)
-    this.#tools.delete(tool)
-    this.#removed++
-  }
-
-  #add (tool: GatewayTool): void {
-    this.#index.add(tool)
-    this.#tools.add(tool)
+  /** After each so many changes, lets others have their turn. */
+  async #pause (): Promise<void> {
+    if (++this.#changes % TURN_TOOLS_MAX === 0) await new Promise<void>(afterTurn)
   }
 }
 

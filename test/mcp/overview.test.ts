@@ -13,7 +13,7 @@ type View = Pick<GatewayView, 'tools' | 'search' | 'status'>
 function viewOf (...made: readonly Made[]): View {
   const tools = gatewayTools(offeredBy(...made))
   const search = new ToolSearch()
-  return { tools: () => tools, search: (query, limit) => search.find(tools, query, limit), status: () => ({ agents: [{ agent: 'notes', available: false }] }) }
+  return { tools: () => tools, search: async (query, limit) => await search.find(tools, query, limit), status: () => ({ agents: [{ agent: 'notes', available: false }] }) }
 }
 
 const schema = { type: 'object', properties: { path: { type: 'string' } }, required: ['path'] }

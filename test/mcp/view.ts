@@ -39,7 +39,7 @@ export function viewOf (placed: readonly Placed[], prefix?: Prefix): GatewayView
     resources: () => lists().resources,
     resourceTemplates: () => lists().templates,
     locate: uri => locate({ ...lists(), resourceTemplates: lists().templates }, uri),
-    search: (query, limit) => search.find(lists().tools, query, limit),
+    search: async (query, limit) => await search.find(lists().tools, query, limit),
     status: () => ({ peers: [] }),
     onChange (listener) {
       listeners.add(listener)

@@ -154,7 +154,7 @@ test('what was known is shown at once after a restart, as not to be reached, and
     assert.equal(view.tools().map(({ name, available, reason }) => [name, available, reason]), [['read', false, reason]])
     assert.equal(alice.tools(), [])
     assert.equal(alice.tools({ all: true }).length, 1)
-    assert.equal(view.search('reads', 5).map(({ name }) => name), ['read'])
+    assert.equal((await view.search('reads', 5)).map(({ name }) => name), ['read'])
     const { agents, shown } = view.status() as { agents: unknown, shown: unknown }
     assert.equal(agents, [{ agent: 'notes', peer: 'bob', available: false, reason, tools: 4 }]) // three of them every agent has
     assert.equal(shown, { tools: 1, toolsUnavailable: 1, resources: 0, resourceTemplates: 0, prompts: 0 })
