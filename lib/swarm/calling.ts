@@ -15,7 +15,9 @@ import type { Tasks } from '../mcp/tasks.ts'
 import { Breaker } from '../mesh/breaker.ts'
 import { choose, providerKey, type Choice } from '../mesh/choice.ts'
 import { route } from '../mesh/route.ts'
+import type { Clients } from './clients.ts'
 import type { Hosting } from './hosting.ts'
+import { memberGone, memberOf, withMember, type Member } from './states.ts'
 
 /** How long a call may take unless told otherwise, in milliseconds: what MCP clients wait by default. */
 export const CALL_MS = 60_000
@@ -60,6 +62,7 @@ export class Calling {
   readonly #directory: Directory
   readonly #hosting: Hosting
   readonly #tasks: Tasks
+  readonly #clients: Clients
   readonly #pipes: Pipes
   readonly #clock: Clock
   readonly #random: Random
@@ -71,10 +74,11 @@ export class Calling {
   #failed = 0
   #inFlight = 0
 
-  constructor (parts: { directory: Directory, hosting: Hosting, tasks: Tasks, pipes: Pipes, clock: Clock, random: Random, self: Caller }) {
+  constructor (parts: { directory: Directory, hosting: Hosting, tasks: Tasks, clients: Clients, pipes: Pipes, clock: Clock, random: Random, self: Caller }) {
     this.#directory = parts.directory
     this.#hosting = parts.hosting
     this.#tasks = parts.tasks
+    this.#clients = parts.clients
     this.#pipes = parts.pipes
     this.#clock = parts.clock
     this.#random = parts.random
@@ -93,8 +97,10 @@ export class Calling {
     this.#inFlight++
     try {
       const deadlineMs = this.#clock.nowMs() + timeoutMs
-      const choice = this.#choose(tool, options)
-      return await route(choice, async provider => await this.#ask(provider, args, options, deadlineMs), { clock: this.#clock, deadlineMs, signal, breaker: this.#breaker })
+      const continued = memberOf(options.client?.requestState)
+      const choice = this.#choose(tool, options, continued?.member)
+      const left = continued === undefined || choice.pool === undefined ? options : { ...options, client: { ...options.client as ClientSide, requestState: continued.requestState } }
+      return await route(choice, async provider => await this.#ask(provider, args, left, deadlineMs), { clock: this.#clock, deadlineMs, signal, breaker: this.#breaker })
     } catch (error) {
       this.#failed++
       throw error
@@ -103,12 +109,13 @@ export class Calling {
     }
   }
 
-  #choose (tool: string, { agent, peer, pool, definition }: CallOptions): Choice {
+  /** @param member has asked, and alone can go on */
+  #choose (tool: string, { agent, peer, pool, definition }: CallOptions, member: Member | undefined): Choice {
     const directory = this.#directory
     const all = directory.find({ tool, pool, all: true }).filter(({ toolHash }) => definition === undefined || toolHash === definition)
     // What every agent answers is meant only where an agent or peer is named, or where there is nothing else of that name.
     const own = agent === undefined && peer === undefined ? all.filter(provider => !isBuiltin(provider.tool)) : all
-    const known = own.length > 0 ? own : all
+    const known = onlyMember(own.length > 0 ? own : all, tool, member)
     const living = known.filter(provider => directory.isLiving(provider.peerId))
     return choose(living.length > 0 ? living : known.map(asUnavailable), { tool, agent, peer }, {
       nowMs: this.#clock.nowMs(),
@@ -126,9 +133,10 @@ export class Calling {
     const key = providerKey(provider)
     this.#loads.set(key, (this.#loads.get(key) ?? 0) + 1)
     try {
-      return provider.peerId === this.#self.peerId
+      const outcome = provider.peerId === this.#self.peerId
         ? await this.#askOwn(provider, args, options, deadlineMs)
         : await this.#pipes.call(provider.peerId, provider.agent.name, provider.tool.name, args, { ...options, timeoutMs: Math.max(1, deadlineMs - this.#clock.nowMs()) })
+      return provider.agent.pool === undefined ? outcome : withMember(outcome, { peerId: provider.peerId, agent: provider.agent.name })
     } finally {
       const left = (this.#loads.get(key) ?? 1) - 1
       if (left === 0) this.#loads.delete(key)
@@ -139,6 +147,7 @@ export class Calling {
   async #askOwn (provider: Provider, args: JsonObject, { client, signal, progress, meta }: CallOptions, deadlineMs: number): Promise<Outcome> {
     const agent = this.#hosting.get(provider.agent.name)?.agent
     if (agent === undefined) throw new SwarmError('UNKNOWN_AGENT', `this peer hosts no agent ${provider.agent.name}`, { details: { sent: false } })
+    this.#clients.enter(agent, client?.session)
     const bound = deadline(this.#clock, Math.max(0, deadlineMs - this.#clock.nowMs()), signal)
     try {
       return await this.#tasks.call(agent, { name: provider.tool.name, arguments: args, caller: this.#self, client, signal: bound.signal, progress, meta })
@@ -151,4 +160,12 @@ export class Calling {
 /** A provider whose peer is known from disk, or has gone, as one that cannot serve now: so that the error says why. */
 function asUnavailable (provider: Provider): Provider {
   return provider.available ? provider : { ...provider, agent: { ...provider.agent, available: false, reason: provider.reason } }
+}
+
+/** Of a pool, the one that the retry is for. @throws SwarmError UNAVAILABLE */
+function onlyMember (known: readonly Provider[], tool: string, member: Member | undefined): readonly Provider[] {
+  if (member === undefined || !known.some(({ agent }) => agent.pool !== undefined)) return known
+  const asked = known.filter(({ agent, peerId }) => agent.pool !== undefined && agent.name === member.agent && peerId === member.peerId)
+  if (asked.length === 0) throw memberGone(tool, member)
+  return asked
 }

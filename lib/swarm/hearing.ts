@@ -6,6 +6,7 @@ import type { Random } from '../base/random.ts'
 import type { Caller, ClientSide, HostedAgent } from '../mcp/host.ts'
 import type { Pipes } from '../mcp/pipe-pool.ts'
 import type { Tasks } from '../mcp/tasks.ts'
+import type { Clients } from './clients.ts'
 import type { Hosting } from './hosting.ts'
 
 /** The first pause before another attempt, in milliseconds; each that hears nothing doubles it, PAUSES_MAX times at most. */
@@ -16,6 +17,7 @@ const PAUSES_MAX = 5
 export interface Reach {
   readonly hosting: Hosting
   readonly tasks: Tasks
+  readonly clients: Clients
   readonly pipes: Pipes
   readonly clock: Clock
   readonly random: Random
@@ -56,20 +58,33 @@ export function ownAgent ({ hosting }: Reach, name: string): HostedAgent {
 
 async function keep (reach: Reach, place: Place, wanted: Wanted, signal: AbortSignal): Promise<void> {
   const { clock, random } = reach
+  const { heard, wishes: { resourceSubscriptions: uris = [] } } = wanted
+  let isFirst = true
+  const begun = (): void => {
+    if (!isFirst) for (const uri of uris as readonly string[]) heard('notifications/resources/updated', { uri })
+  }
   for (let failures = 0; !signal.aborted; failures = Math.min(failures + 1, PAUSES_MAX)) {
     // What it fails of is shown where the agent is listed; here it is tried again.
-    const hasHeard = await once(reach, place, wanted, signal).catch(() => false)
+    const hasHeard = await once(reach, place, wanted, begun, signal).catch(() => false)
+    isFirst = false
     if (hasHeard) failures = 0
     await sleep(clock, PAUSE_MS * 2 ** failures * (0.5 + random.next()), signal).catch(() => undefined) // the loop sees that it is over
   }
 }
 
-/** Listens until that ends. @returns whether anything was heard of */
-async function once (reach: Reach, { agent, peerId }: Place, { client, heard, wishes }: Wanted, signal: AbortSignal): Promise<boolean> {
+/**
+ * Listens until that ends.
+ *
+ * @param begun called when the agent has agreed: what changed before that, since the last time, nobody told
+ * @returns whether anything was heard of
+ */
+async function once (reach: Reach, { agent, peerId }: Place, { client, heard, wishes }: Wanted, begun: () => void, signal: AbortSignal): Promise<boolean> {
   let hasHeard = false
   const tell: Heard = (method, params) => {
     hasHeard = true
-    if (!signal.aborted) heard(method, params)
+    if (signal.aborted) return
+    if (method === 'notifications/subscriptions/acknowledged') begun()
+    else heard(method, params)
   }
   let end = (): void => {}
   const ended = new Promise<void>(resolve => { end = resolve })
@@ -89,5 +104,6 @@ async function listenHere (reach: Reach, name: string, wishes: JsonObject, heard
   const { resourceSubscriptions: uris = [], taskIds } = wishes
   const stops = await Promise.all((uris as readonly string[]).map(async uri => await agent.subscribe?.(uri, updated => { heard('notifications/resources/updated', { uri: updated }) })))
   if (taskIds !== undefined) stops.push(reach.tasks.subscribe(agent, taskIds, { caller: reach.self, client, signal }, task => { heard('notifications/tasks', task) }).stop)
+  heard('notifications/subscriptions/acknowledged', {})
   return () => { for (const stop of stops) stop?.() }
 }

@@ -19,6 +19,7 @@ import { mcpProtocol } from '../mcp/wire.ts'
 import { Bindings } from './bindings.ts'
 import { Calling } from './calling.ts'
 import type { ConfigChanges } from './changes.ts'
+import { Clients } from './clients.ts'
 import { Configured } from './configured.ts'
 import { Hosting } from './hosting.ts'
 import { Listing } from './listing.ts'
@@ -77,6 +78,7 @@ export class Peer {
   readonly #network: Network
   readonly #parts: Parts
   readonly #tasks: Tasks
+  readonly #clients: Clients
   readonly #bindings: Bindings
   /** Keeps a connection that another has replaced until the calls on its streams have ended. */
   readonly #holds = new WeakMap<ByteStream, () => void>()
@@ -122,7 +124,8 @@ export class Peer {
     })
     this.configured = new Configured(this.sharing, () => { this.listing.announce(true) })
     const self: Caller = { peerId: this.id, role: 'admin' }
-    const reach = { directory: this.listing.directory, hosting: this.hosting, tasks: this.#tasks, pipes: this.pipes, clock, random, self }
+    this.#clients = new Clients(self)
+    const reach = { directory: this.listing.directory, hosting: this.hosting, tasks: this.#tasks, clients: this.#clients, pipes: this.pipes, clock, random, self }
     this.calling = new Calling(reach)
     this.requesting = new Requesting({ ...reach, closing: this.closing.signal, open: async (peerId, signal) => await this.#openPipe(peerId, signal) })
   }
@@ -136,6 +139,12 @@ export class Peer {
   get sharing (): Sharing {
     const { clock, random } = this.#settings
     return { clock, random, hosting: this.hosting, troubles: this.troubles, closing: this.closing.signal }
+  }
+
+  /** A client that calls were made for has gone. */
+  endSession (session: string): void {
+    this.pipes.endSession(session)
+    this.#clients.end(session)
   }
 
   /** Called once. */

@@ -13,6 +13,7 @@ import { TASK_METHODS } from '../mcp/tasks.ts'
 import { StreamTransport } from '../mcp/transport.ts'
 import { hasNotRun } from '../mcp/wire.ts'
 import { CALL_MS, checkTimeout } from './calling.ts'
+import { memberGone, memberOf, withMember, type Member } from './states.ts'
 import { listen, ownAgent, type Heard, type Place, type Reach } from './hearing.ts'
 
 /** Whom to ask: an agent of one peer, or any of a pool. */
@@ -50,10 +51,13 @@ export class Requesting {
     const { timeoutMs = CALL_MS } = options
     checkTimeout(timeoutMs)
     const deadlineMs = clock.nowMs() + timeoutMs
+    const continued = whom.pool === undefined ? undefined : memberOf(options.client?.requestState)
+    const asked = continued === undefined ? options : { ...options, client: { ...options.client as ClientSide, requestState: continued.requestState } }
     let failure: unknown
-    for (const agent of this.#candidates(whom)) {
+    for (const agent of this.#candidates(whom, method, continued?.member)) {
       try {
-        return await this.#ask(agent, method, params, options, Math.max(1, deadlineMs - clock.nowMs()))
+        const answer = await this.#ask(agent, method, params, asked, Math.max(1, deadlineMs - clock.nowMs()))
+        return whom.pool === undefined ? answer : withMember(answer, { peerId: agent.peerId, agent: agent.name })
       } catch (error) {
         if (!hasNotRun(error) || options.signal?.aborted === true || clock.nowMs() >= deadlineMs) throw error
         failure = error
@@ -87,11 +91,13 @@ export class Requesting {
     return transport
   }
 
-  /** Those to ask, the living first. @throws SwarmError UNKNOWN_AGENT */
-  #candidates (whom: Whom): AgentView[] {
+  /** Those to ask; of a pool where one has asked for more, that one. @throws SwarmError UNKNOWN_AGENT, UNAVAILABLE */
+  #candidates (whom: Whom, method: string, member: Member | undefined): AgentView[] {
     const { directory } = this.#parts
     const fits = (agent: AgentView): boolean => whom.pool === undefined ? agent.peerId === whom.peerId && agent.name === whom.agent : agent.pool === whom.pool
-    const known = directory.agents({ all: true }).filter(fits)
+    const all = directory.agents({ all: true }).filter(fits)
+    const known = member === undefined ? all : all.filter(({ name, peerId }) => name === member.agent && peerId === member.peerId)
+    if (member !== undefined && all.length > 0 && known.length === 0) throw memberGone(method, member)
     if (known.length === 0) {
       const what = whom.pool === undefined ? `agent ${whom.agent} of peer ${whom.peerId}` : `pool ${whom.pool}`
       throw new SwarmError('UNKNOWN_AGENT', `${what} is not known here`, { details: { sent: false } })
@@ -103,13 +109,14 @@ export class Requesting {
   }
 
   async #ask ({ name, peerId }: AgentView, method: string, params: JsonObject, options: RequestOptions, timeoutMs: number): Promise<JsonObject> {
-    const { clock, pipes, self, tasks } = this.#parts
+    const { clients, clock, pipes, self, tasks } = this.#parts
     if (peerId !== self.peerId) return await pipes.request(peerId, name, method, params, { ...options, timeoutMs })
     const agent = ownAgent(this.#parts, name)
     const isTask = TASK_METHODS.includes(method)
     if (agent.request === undefined && !isTask) throw new SwarmError('UNAVAILABLE', `agent ${name} has tools alone`, { details: { sent: false } })
-    const bound = deadline(clock, timeoutMs, options.signal)
     const { client, meta, progress } = options
+    clients.enter(agent, client?.session)
+    const bound = deadline(clock, timeoutMs, options.signal)
     try {
       const request: AgentRequest = { method, params, caller: self, client, meta, progress, signal: bound.signal }
       return isTask ? await tasks.request(agent, request) : await agent.request?.(request) as JsonObject

@@ -179,7 +179,7 @@ export class Swarm {
 
   /** A client that calls were made for has gone: what agents keep for it may go. */
   endSession (session: string): void {
-    this.#peer.pipes.endSession(session)
+    this.#peer.endSession(session)
   }
 
   /** The other living peers. */

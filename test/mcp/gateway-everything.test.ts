@@ -5,7 +5,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { JsonObject } from '../../lib/base/json.ts'
 import { within } from './parts.ts'
-import { KINDS, openScene, readable, refusal, type Answers, type Scene, type Through } from './through.ts'
+import { KINDS, openScene, readable, refusal, words, type Answers, type Scene, type Through } from './through.ts'
 
 const test = suite('everything')
 const EVERYTHING = { command: process.execPath, args: [createRequire(import.meta.url).resolve('@modelcontextprotocol/server-everything/dist/index.js')] }
@@ -21,7 +21,7 @@ test.after(async () => { await scene.close() })
 const able = (action = 'accept'): Answers => ({
   elicitation: ({ mode }) => action === 'accept' && mode !== 'url' ? { action, content: { name: 'Ann', integer: 7 } } : { action },
   sampling: ({ messages }) => ({ role: 'assistant', model: 'test', stopReason: 'endTurn', content: { type: 'text', text: `heard ${JSON.stringify(messages)}` } }),
-  roots: () => ({ roots: [{ uri: 'file:///work', name: 'work' }] })
+  roots: () => ({ roots: [{ uri: 'file:///folder', name: 'work' }] })
 })
 
 for (const kind of KINDS) {
@@ -40,7 +40,7 @@ for (const kind of KINDS) {
 
   with_('every tool is listed and answers, structured too', async client => {
     const names = (await client.list('tools/list', 'tools')).map(({ name }) => name)
-    for (const name of ['echo', 'get-structured-content', 'trigger-elicitation-request', 'trigger-sampling-request', 'get-roots-list', 'trigger-url-elicitation']) assert.ok(names.includes(name), `${name} of ${names.join()}`)
+    for (const name of ['echo', 'get-structured-content', 'trigger-elicitation-request', 'trigger-sampling-request', 'get-roots-list', 'trigger-url-elicitation']) assert.ok(names.includes(name), `${name} of ${words(names)}`)
     assert.is(await client.text('echo', { message: 'good day' }), 'Echo: good day')
     assert.equal((await client.call('get-structured-content', { location: 'Chicago' })).structuredContent, { temperature: 36, conditions: 'Light rain / drizzle', humidity: 82 })
     assert.equal((await client.call('get-tiny-image')).content.map(({ type }) => type), ['text', 'image', 'text'])
@@ -64,7 +64,7 @@ for (const kind of KINDS) {
     with_(`a form: ${action}`, async client => {
       assert.match(await client.text('trigger-elicitation-request'), said)
       const [asked] = client.asked.filter(({ method }) => method === 'elicitation/create')
-      assert.match(String(asked?.params['message']), 'Please provide inputs')
+      assert.match(words(asked?.params['message']), 'Please provide inputs')
       assert.ok((asked?.params['requestedSchema'] as JsonObject | undefined)?.['properties'] !== undefined, 'the form came whole')
     }, able(action))
   }
@@ -82,7 +82,7 @@ for (const kind of KINDS) {
   })
 
   with_('folders', async client => {
-    assert.match(await client.text('get-roots-list'), 'file:///work')
+    assert.match(await client.text('get-roots-list'), 'file:///folder')
   })
 
   with_('who cannot be asked is refused as by the server itself', async client => {
@@ -96,14 +96,14 @@ for (const kind of KINDS) {
 
   with_('resources: listed, read, made of templates; what is not there is said', async client => {
     const resources = await client.list('resources/list', 'resources')
-    const document = resources.find(({ uri }) => String(uri).endsWith('architecture.md'))
+    const document = resources.find(({ uri }) => words(uri).endsWith('architecture.md'))
     assert.ok(document !== undefined, JSON.stringify(resources.map(({ uri }) => uri)))
     const [part] = (await client.request('resources/read', { uri: document['uri'] }))['contents'] as JsonObject[]
     assert.is(part?.['uri'], document['uri'])
-    assert.match(String(part?.['text']), 'Architecture')
+    assert.match(words(part?.['text']), 'Architecture')
     assert.ok((await client.list('resources/templates/list', 'resourceTemplates')).some(({ uriTemplate }) => uriTemplate === 'demo://resource/dynamic/text/{resourceId}'))
     const [made] = (await client.request('resources/read', { uri: 'demo://resource/dynamic/text/3' }))['contents'] as JsonObject[]
-    assert.match(String(made?.['text']), 'Resource 3')
+    assert.match(words(made?.['text']), 'Resource 3')
     const error = await refusal(client.request('resources/read', { uri: 'demo://resource/nowhere' }))
     assert.ok([-32602, -32002].includes(error.code as number), `${String(error.code)} ${error.message}`)
   })

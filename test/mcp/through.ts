@@ -134,7 +134,7 @@ export class Through {
   }
 
   async notify (method: string): Promise<void> {
-    await this.#client.notification({ method } as never)
+    await this.#client.notification({ method })
   }
 
   /** Resolves when it holds, looked at again whenever the client is asked or hears a log. */
@@ -166,7 +166,7 @@ export class Scene {
   async share (at: 'alice' | 'bob', source: ServerSource, options: ShareOptions): Promise<void> {
     const server = await within(this[at].share(source, options), `${options.name} to start`)
     const [tool] = server.catalogue.tools
-    await within(this.alice.offered({ tool: tool?.name, agent: options.name } as never), `${options.name} at alice`)
+    await within(this.alice.offered({ tool: tool?.name, agent: options.name }), `${options.name} at alice`)
   }
 
   /** A client of alice's gateway. */
@@ -176,11 +176,11 @@ export class Scene {
     if (way === 'HTTP') {
       const { url } = await this.http()
       const options = { requestInit: { headers: { authorization: `Bearer ${TOKEN}` } } }
-      await client.connect(kind === 'SDK v1 of 2025' ? new HttpV1(new URL(url), options) as never : new StreamableHTTPClientTransport(new URL(url), options))
+      await client.connect(kind === 'SDK v1 of 2025' ? new HttpV1(new URL(url), options) : new StreamableHTTPClientTransport(new URL(url), options))
       return client
     }
     const [ours, theirs] = (kind === 'SDK v1 of 2025' ? MemoryV1 : InMemoryTransport).createLinkedPair()
-    serveGateway(gatewayView(this.alice), theirs as never, { clock: systemClock, tools: 'all', report: error => { this.reported.push(error) } })
+    serveGateway(gatewayView(this.alice), theirs, { clock: systemClock, tools: 'all', report: error => { this.reported.push(error) } })
     await client.connect(inOrder(ours as Transport))
     return client
   }
@@ -227,4 +227,9 @@ export async function refusal (promise: Promise<unknown>): Promise<Error & { cod
   const outcome = await promise.then(value => ({ value }), (error: unknown) => ({ error }))
   if ('error' in outcome && outcome.error instanceof Error) return outcome.error
   throw new Error(`expected a refusal, got ${JSON.stringify(outcome)}`)
+}
+
+/** A value as words: what JSON holds where a text is expected. */
+export function words (value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value) ?? ''
 }

@@ -1,0 +1,25 @@
+/** Our gateways' clients at agents of this very peer, which no stream tells of: an agent that keeps a server for each hears when one comes and goes. */
+import type { Caller, HostedAgent } from '../mcp/host.ts'
+
+export class Clients {
+  readonly #self: Caller
+  readonly #here = new Map<string, Map<HostedAgent, () => void>>()
+
+  constructor (self: Caller) {
+    this.#self = self
+  }
+
+  /** A client asks something of an agent, for the first time perhaps. */
+  enter (agent: HostedAgent, session: string | undefined): void {
+    if (session === undefined || agent.enter === undefined) return
+    const agents = this.#here.get(session) ?? new Map<HostedAgent, () => void>()
+    if (agents.has(agent)) return
+    this.#here.set(session, agents.set(agent, agent.enter(this.#self, session)))
+  }
+
+  /** A client has gone. */
+  end (session: string): void {
+    for (const leave of this.#here.get(session)?.values() ?? []) leave()
+    this.#here.delete(session)
+  }
+}
