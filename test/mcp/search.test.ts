@@ -103,7 +103,7 @@ test('an index that has followed a list finds what a new one does', async () => 
   }
   let list = Array.from({ length: 60 }, make)
   const search = new ToolSearch()
-  for (let round = 0; round < 100; round++) {
+  for (let round = 0; round < 500; round++) {
     const share = pick([0.02, 0.2, 0.9])
     const unique = new Map(list.map(tool => random.next() < share ? make() : tool).map(tool => [tool.name, tool]))
     list = [...unique.values(), ...random.next() < 0.5 ? [] : [make()].filter(({ name }) => !unique.has(name))]
