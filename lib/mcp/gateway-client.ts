@@ -42,6 +42,8 @@ export class GatewayClient {
   readonly #upstreams = new Map<string, Promise<Upstream | undefined>>()
   /** Requests that are being passed to an agent's own session: whom a question of its server is related to. */
   readonly #passing = new Map<string, Set<Request>>()
+  /** Questions of each session's server that are open. */
+  readonly #questions = new Map<string, number>()
   readonly #heard = new Map<string, () => void>()
   #logLevel: string | undefined
 
@@ -121,14 +123,16 @@ export class GatewayClient {
   }
 
   /**
-   * Asks a client of 2025 for what an agent of 2026-07-28 needs, as often as it needs more.
+   * Asks a client of 2025 for what an agent of 2026-07-28 needs, as often as it needs more. One of 2026-07-28 gets the
+   * questions themselves.
    *
    * @param retry the request again, with the answers
-   * @throws ProtocolError where the client refuses, or is asked too often
+   * @throws ProtocolError where the client refuses, or is asked too often, too much, or for nothing
    */
   async fulfil (first: Outcome | JsonObject, request: Request, retry: (answers: Pick<ClientSide, 'inputResponses' | 'requestState'>) => Promise<Outcome | JsonObject>): Promise<JsonObject> {
     let outcome = first
     for (let round = 0; isPending(outcome) && outcome.resultType === 'input_required'; round++) {
+      checkQuestions(outcome)
       if (this.era === 'modern') break
       if (round === ROUNDS_MAX) throw new ProtocolError(ProtocolErrorCode.InternalError, `the server asked for more ${ROUNDS_MAX} times, and was stopped`)
       const { requestState } = outcome
@@ -170,7 +174,7 @@ export class GatewayClient {
       info: this.#server.getClientVersion(),
       capabilities: this.capabilities(),
       ask: async (method, params, signal) => await this.#ask(key, method, params, signal),
-      told: (method, params) => { this.#tell(method, params) }
+      told: (method, params) => { this.#tell(method, params, key) }
     }, this.#gone.signal)
     if (upstream === undefined) return undefined
     void upstream.closed.then(() => { this.#upstreams.delete(key) })
@@ -180,7 +184,6 @@ export class GatewayClient {
 
   async #answer ({ inputRequests }: Pending, request: Request): Promise<JsonObject> {
     const questions = isObject(inputRequests) ? Object.entries(inputRequests) : []
-    if (questions.length > QUESTIONS_MAX) throw new ProtocolError(ProtocolErrorCode.InternalError, `the server asked ${questions.length} things at once; limit ${QUESTIONS_MAX}`)
     return Object.fromEntries(await Promise.all(questions.map(async ([key, question]) => {
       if (!isObject(question) || typeof question['method'] !== 'string') throw new ProtocolError(ProtocolErrorCode.InternalError, 'the server asked for something that is no request')
       const params = isObject(question['params']) ? question['params'] : {}
@@ -190,16 +193,26 @@ export class GatewayClient {
 
   /** A server of 2025 turns to its client: on the way of a request that it works on, where there is one. */
   async #ask (key: string, method: string, params: JsonObject, signal: AbortSignal): Promise<JsonObject> {
+    const open = this.#questions.get(key) ?? 0
+    if (open >= QUESTIONS_MAX) throw new ProtocolError(ProtocolErrorCode.InternalError, `the server has ${open} questions open; limit ${QUESTIONS_MAX}`)
+    this.#questions.set(key, open + 1)
     const [request] = this.#passing.get(key) ?? []
     const options = { timeout: NO_LIMIT_MS, signal }
-    return request === undefined
-      ? await this.#server.request({ method, params }, AS_IT_CAME, options)
-      : await request.send({ method, params }, AS_IT_CAME, options)
+    try {
+      return request === undefined
+        ? await this.#server.request({ method, params }, AS_IT_CAME, options)
+        : await request.send({ method, params }, AS_IT_CAME, options)
+    } finally {
+      this.#questions.set(key, (this.#questions.get(key) ?? 1) - 1)
+    }
   }
 
-  #tell (method: string, params: JsonObject): void {
+  /** @param key whose server tells: over HTTP a client may listen to nothing but its requests */
+  #tell (method: string, params: JsonObject, key?: string): void {
     if (this.#gone.signal.aborted) return
-    this.#server.notification({ method, params }).catch((error: unknown) => { this.#report(asError(error)) })
+    const [request] = key === undefined ? [] : this.#passing.get(key) ?? []
+    const telling = request === undefined ? this.#server.notification({ method, params }) : request.notify({ method, params })
+    telling.catch((error: unknown) => { this.#report(asError(error)) })
   }
 
   async #tellUpstreams (tell: (upstream: Upstream) => Promise<void>): Promise<void> {
@@ -212,6 +225,13 @@ export class GatewayClient {
       }
     }))
   }
+}
+
+/** @throws ProtocolError */
+function checkQuestions ({ inputRequests, requestState }: Pending): void {
+  const count = isObject(inputRequests) ? Object.keys(inputRequests).length : 0
+  if (count > QUESTIONS_MAX) throw new ProtocolError(ProtocolErrorCode.InternalError, `the server asked ${count} things at once; limit ${QUESTIONS_MAX}`)
+  if (count === 0 && typeof requestState !== 'string') throw new ProtocolError(ProtocolErrorCode.InternalError, 'the server asks for more, and says not for what')
 }
 
 function keyOf ({ agent, peerId }: Target): string {

@@ -6,7 +6,7 @@ import { nearestNames, suggestion } from '../mesh/suggest.ts'
 import { explainText } from './explain.ts'
 import type { GatewayOptions } from './gateway.ts'
 import { asError, type GatewayClient } from './gateway-client.ts'
-import type { ClientSide, Progress } from './host.ts'
+import { isPending, type ClientSide, type Progress } from './host.ts'
 import { withoutHop } from './revision.ts'
 import { LIST_TTL_MS } from './serve-list.ts'
 import { expectTasks, unknownTask } from './task-error.ts'
@@ -110,12 +110,12 @@ export function handleRequests (server: Server, client: GatewayClient, view: Gat
     return await explained(target, async () => {
       const upstream = await client.upstream(target)
       if (upstream !== undefined) {
-        return await client.pass(target, upstream, method, { ...params, ...Object.keys(meta).length > 0 && { _meta: meta } }, request, how)
+        return checked(method, await client.pass(target, upstream, method, { ...params, ...Object.keys(meta).length > 0 && { _meta: meta } }, request, how))
       }
       const side = client.side(target, request, notify)
       const once = async (answers: Pick<ClientSide, 'inputResponses' | 'requestState'> = {}): Promise<JsonObject> =>
         await view.request(target, method, params, { ...how, client: { ...side, ...answers } })
-      return await client.fulfil(await once(), request, once)
+      return checked(method, await client.fulfil(await once(), request, once))
     })
   }
 
@@ -138,6 +138,19 @@ export function handleRequests (server: Server, client: GatewayClient, view: Gat
 
 function textIn (value: unknown): string {
   return typeof value === 'string' ? value : ''
+}
+
+/** The member without which a result is none. */
+const NEEDED: Readonly<Record<string, (result: JsonObject) => boolean>> = {
+  'resources/read': ({ contents }) => Array.isArray(contents) && contents.every(part => isObject(part) && typeof part['uri'] === 'string'),
+  'prompts/get': ({ messages }) => Array.isArray(messages) && messages.every(message => isObject(message) && typeof message['role'] === 'string' && isObject(message['content'])),
+  'completion/complete': ({ completion }) => isObject(completion) && Array.isArray(completion['values'])
+}
+
+/** @throws SwarmError MALFORMED for an answer that no client could read */
+function checked (method: string, result: JsonObject): JsonObject {
+  if (isPending(result) || NEEDED[method]?.(result) !== false) return result
+  throw new SwarmError('MALFORMED', `what came back is no result of ${method}`)
 }
 
 /** Tasks live at the peer that runs them, known here or not. */

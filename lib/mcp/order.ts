@@ -1,8 +1,8 @@
 /**
  * Keeps a notification ahead of the answer that follows it in the same chunk: the SDKs, v1 and v2, hand notifications to
  * their handler a microtask later and answers at once, so that the last progress of a call would be lost. And gives an
- * answer that is none the form of an error: the SDK would drop it, and its call would wait for ever. A result that is a task
- * gets the form of a plain one, which the SDK lets through.
+ * answer that is none the form of an error, and refuses a request whose parameters are none: the SDK would drop both, and
+ * who asked would wait for ever. A result that is a task gets the form of a plain one, which the SDK lets through.
  */
 import { isJSONRPCErrorResponse, isJSONRPCResultResponse, type JSONRPCMessage, type Transport } from '@modelcontextprotocol/client'
 import { isObject, type JsonObject } from '../base/json.ts'
@@ -21,11 +21,17 @@ export function inOrder<Kind extends Transport> (transport: Kind): Kind {
       waiting.push(message)
       return
     }
+    if (refuse(message[0])) return
     if ('method' in message[0] && !('id' in message[0])) {
       holding = true
       void afterMicrotasks().then(release)
     }
     receive?.(answered(message[0]), message[1])
+  }
+  const refuse = (message: JSONRPCMessage): boolean => {
+    if (!('method' in message) || !('id' in message) || message.params === undefined || isObject(message.params)) return false
+    void transport.send({ jsonrpc: '2.0', id: message.id, error: { code: -32600, message: 'parameters are no object' } }).catch(() => {}) // its end is told elsewhere
+    return true
   }
   const release = (): void => {
     holding = false
