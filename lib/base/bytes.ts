@@ -2,13 +2,16 @@ import { SwarmError } from './error.ts'
 
 /** UTF-8 bytes of a text. */
 export function utf8 (text: string): Uint8Array {
-  return new TextEncoder().encode(text)
+  return encoder.encode(text)
 }
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /** Text of UTF-8 bytes. @throws SwarmError MALFORMED if they are not UTF-8 */
 export function textOf (bytes: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return decoder.decode(bytes)
   } catch (cause) {
     throw new SwarmError('MALFORMED', `${bytes.byteLength} bytes are not UTF-8`, { cause })
   }
@@ -34,8 +37,7 @@ const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678
 export function toBase64Url (bytes: Uint8Array): string {
   let text = ''
   for (let index = 0; index < bytes.byteLength; index += 3) {
-    const [first = 0, second = 0, third = 0] = bytes.subarray(index, index + 3)
-    const group = first << 16 | second << 8 | third
+    const group = (bytes[index] ?? 0) << 16 | (bytes[index + 1] ?? 0) << 8 | (bytes[index + 2] ?? 0)
     const digits = Math.min(bytes.byteLength - index, 3) + 1
     for (let digit = 0; digit < digits; digit++) text += BASE64URL[group >> 18 - 6 * digit & 63]
   }

@@ -2,16 +2,16 @@
  * Records and catalogues on disk, so that a peer which starts again knows every peer, agent and tool at once.
  *
  * A cache: whatever is damaged, or too much, is dropped and counted, and comes again from its peer; a failing disk costs
- * the cache and nothing else. A value is the wall clock when it was saved, in milliseconds, a space, and the text. Before the
- * text of a record stands a checksum that binds it to its key and its swarm: signatures were verified before it was kept,
- * and a thousand of them would cost a start half a second. Catalogues are verified by their own hash.
+ * the cache and nothing else. A value is the wall clock when it was saved, in milliseconds, a space, a checksum, and the text.
+ * The checksum binds the text to its key and its swarm. What it was before it was kept, a record by its signature and a
+ * catalogue by its own hash, is not worked out again: a thousand of either would cost a start half a second.
  */
 import { textOf, toBase64Url, utf8 } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { SwarmError } from '../base/error.ts'
 import { sha256 } from '#hash'
 import type { Change, Storage } from '../base/storage.ts'
-import { readCatalogue, type Catalogue } from './catalogue.ts'
+import { recallCatalogue, type Catalogue } from './catalogue.ts'
 import type { Directory } from './directory.ts'
 import { LIBRARY_BYTES_MAX } from './library.ts'
 import { recallRecord, type PeerRecord } from './record.ts'
@@ -27,6 +27,10 @@ export const KEEP_MS = 200
 
 const RECORDS = 'directory/record/'
 const CHECKSUM_CHARS = 43
+
+/** Digits of the wall clock, and the space. */
+const SAVED_CHARS_MAX = 17
+
 const CATALOGUES = 'directory/catalogue/'
 
 export interface KeepOptions {
@@ -51,17 +55,14 @@ export interface Loaded {
   readonly pruned: number
 }
 
-interface Kept {
-  readonly record: PeerRecord
-  readonly wire: string
-}
-
 type Counts = { -readonly [Name in keyof Loaded]: Loaded[Name] }
 
 interface Entry<Value> {
   readonly key: string
   readonly savedMs: number
   readonly text: string
+  /** Of the text. */
+  readonly bytes: number
   readonly value: Value
 }
 
@@ -90,11 +91,9 @@ export class Keep {
     const counts = { records: 0, catalogues: 0, damaged: 0, pruned: 0 }
     try {
       const records = await this.#loadRecords(counts)
-      for (const { value: { record, wire } } of records) directory.recall(record, wire, this.#options.clock.nowMs())
-      const named = new Set(records.flatMap(({ value: { record } }) => record.agents.map(agent => CATALOGUES + agent.catalogue)))
-      for (const { key, text, value } of await this.#loadCatalogues(named, counts)) {
-        directory.addCatalogue(key.slice(CATALOGUES.length), value, utf8(text).byteLength)
-      }
+      for (const { value, text } of records) directory.recall(value, text, this.#options.clock.nowMs())
+      const named = new Set(records.flatMap(({ value }) => value.agents.map(agent => CATALOGUES + agent.catalogue)))
+      for (const { key, bytes, value } of await this.#loadCatalogues(named, counts)) directory.addCatalogue(key.slice(CATALOGUES.length), value, bytes)
     } catch (error) {
       this.#options.onFailure(error)
     }
@@ -107,7 +106,7 @@ export class Keep {
     this.#records.delete(key)
     if (record.left === true) return this.#put(key, undefined)
     this.#records.add(key)
-    this.#put(key, this.#checked(key, wire))
+    this.#put(key, wire)
     for (const oldest of this.#records) {
       if (this.#records.size <= this.#recordsMax) break
       this.#records.delete(oldest)
@@ -144,12 +143,8 @@ export class Keep {
     await this.flush()
   }
 
-  async #loadRecords (counts: Counts): Promise<Entry<Kept>[]> {
-    const all = await this.#read(RECORDS, counts, (text, peerId) => {
-      const wire = text.slice(CHECKSUM_CHARS)
-      if (text !== this.#checked(RECORDS + peerId, wire)) throw new SwarmError('MALFORMED', `the record kept of ${peerId} is damaged`)
-      return { wire, record: recallRecord(wire) }
-    })
+  async #loadRecords (counts: Counts): Promise<Entry<PeerRecord>[]> {
+    const all = await this.#read(RECORDS, counts, recallRecord)
     const kept = all.filter(({ savedMs }) => this.#options.clock.wallMs() - savedMs < RECORD_KEPT_MS_MAX).slice(-this.#recordsMax)
     for (const { key } of kept) this.#records.add(key)
     counts.records = kept.length
@@ -158,22 +153,24 @@ export class Keep {
   }
 
   async #loadCatalogues (named: ReadonlySet<string>, counts: Counts): Promise<Entry<Catalogue>[]> {
-    const all = await this.#read(CATALOGUES, counts, readCatalogue)
+    const all = await this.#read(CATALOGUES, counts, recallCatalogue)
     let room = this.#catalogueBytesMax
-    const kept = all.toReversed().filter(({ key, text }) => named.has(key) && (room -= utf8(text).byteLength) >= 0).reverse()
-    for (const { key, text } of kept) this.#putCatalogue(key, utf8(text).byteLength)
+    const kept = all.toReversed().filter(({ key, bytes }) => named.has(key) && (room -= bytes) >= 0).reverse()
+    for (const { key, bytes } of kept) this.#putCatalogue(key, bytes)
     counts.catalogues = kept.length
     this.#prune(all, this.#catalogues, counts)
     return kept
   }
 
   /** Every entry that can be read, the longest kept first; the others are deleted. */
-  async #read<Value> (prefix: string, counts: Counts, parse: (text: string, name: string) => Value): Promise<Entry<Value>[]> {
+  async #read<Value> (prefix: string, counts: Counts, parse: (text: string) => Value): Promise<Entry<Value>[]> {
     const entries: Entry<Value>[] = []
     for await (const [key, bytes] of this.#options.storage.entries(prefix)) {
       try {
-        const [, savedMs = '', text = ''] = /^(\d{1,16}) (.*)$/s.exec(textOf(bytes)) ?? []
-        entries.push({ key, savedMs: Number(savedMs), text, value: parse(text, key.slice(prefix.length)) })
+        const head = /^(\d{1,16}) /.exec(textOf(bytes.subarray(0, SAVED_CHARS_MAX)))?.[0] ?? ''
+        const [checksum, text] = [textOf(bytes.subarray(head.length, head.length + CHECKSUM_CHARS)), textOf(bytes.subarray(head.length + CHECKSUM_CHARS))]
+        if (head === '' || checksum !== this.#checksum(key, text)) throw new SwarmError('MALFORMED', `what is kept under ${key} is damaged`)
+        entries.push({ key, savedMs: Number(head), text, bytes: bytes.byteLength - head.length - CHECKSUM_CHARS, value: parse(text) })
       } catch (error) {
         if (!(error instanceof SwarmError)) throw error
         counts.damaged++
@@ -191,8 +188,8 @@ export class Keep {
     }
   }
 
-  #checked (key: string, wire: string): string {
-    return toBase64Url(sha256(utf8(`${this.#options.swarmId}\n${key}\n${wire}`))) + wire
+  #checksum (key: string, text: string): string {
+    return toBase64Url(sha256(utf8(`${this.#options.swarmId}\n${key}\n${text}`)))
   }
 
   #putCatalogue (key: string, bytes: number): void {
@@ -202,7 +199,7 @@ export class Keep {
 
   #put (key: string, text: string | undefined): void {
     if (this.#closed) return
-    this.#pending.set(key, text === undefined ? undefined : utf8(`${Math.floor(this.#options.clock.wallMs())} ${text}`))
+    this.#pending.set(key, text === undefined ? undefined : utf8(`${Math.floor(this.#options.clock.wallMs())} ${this.#checksum(key, text)}${text}`))
     this.#cancelTimer ??= this.#options.clock.after(KEEP_MS, () => { void this.flush() })
   }
 
