@@ -34,18 +34,52 @@ const NODE_EXTERNAL = ['level', 'classic-level', 'memory-level', 'yjs', 'bufferu
 const namesToFiles: Plugin = {
   name: 'names to files',
   setup (build) {
-    const files = new Map<string, string>()
-    for (const [, list = '', from = ''] of readFileSync(join(root, 'lib/index.ts'), 'utf8').matchAll(/^export \{([^}]*)\} from '([^']+)'/gm)) {
-      for (const name of list.split(',')) files.set(name.trim(), from.replace(/^\.\//, '../'))
-    }
+    const lists = new Map([['mcp-swarm', filesOf('lib/index.ts', '../')], ['mcp-swarm/mcp/stdio', filesOf('lib/mcp/stdio.ts', '../mcp/')]])
     build.onLoad({ filter: /\/lib\/cli\/[^/]+\.ts$/ }, ({ path }) => ({
       loader: 'ts',
-      contents: readFileSync(path, 'utf8').replaceAll(/^import \{([^}]*)\} from 'mcp-swarm'$/gm, (_, list: string) =>
+      contents: readFileSync(path, 'utf8').replaceAll(/^import \{([^}]*)\} from '(mcp-swarm(?:\/mcp\/stdio)?)'$/gm, (_, names: string, entry: string) =>
         // All on one line, so that source maps keep their lines.
-        list.split(',').map(name => name.trim()).filter(name => !name.startsWith('type ')).map(name => `import { ${name} } from '${files.get(name) ?? 'mcp-swarm'}'`).join('; '))
+        names.split(',').map(name => name.trim()).filter(name => !name.startsWith('type ')).map(name => `import { ${name} } from '${lists.get(entry)?.get(name) ?? entry}'`).join('; '))
     }))
   }
 }
+
+/** Where each name that an entry hands on is defined, as seen from lib/cli. */
+function filesOf (entry: string, folder: string): Map<string, string> {
+  const files = new Map<string, string>()
+  for (const [, names = '', from = ''] of readFileSync(join(root, entry), 'utf8').matchAll(/^export \{([^}]*)\} from '([^']+)'/gm)) {
+    for (const name of names.split(',')) files.set(name.trim(), from.replace(/^\.\//, folder))
+  }
+  return files
+}
+
+/**
+ * Leaves out of the SDK, for Node, what every start would load and few need: its two copies of ajv become one, which is set up when
+ * the first schema is compiled, and of zod's languages English stays, in which our messages are.
+ */
+const leanSdk: Plugin = {
+  name: 'lean SDK',
+  setup (build) {
+    build.onResolve({ filter: /^@modelcontextprotocol\/(client|server)\/_shims$/ }, () => ({ path: 'shims', namespace: 'lean' }))
+    build.onLoad({ filter: /^shims$/, namespace: 'lean' }, () => ({ contents: SHIMS, resolveDir: root }))
+    build.onResolve({ filter: /locales\/index\.js$/ }, ({ resolveDir }) =>
+      /node_modules\/zod\//.test(`${resolveDir}/`) ? { path: join(resolveDir, resolveDir.endsWith('locales') ? '' : '../locales', 'index.js'), namespace: 'english' } : undefined)
+    build.onLoad({ filter: /.*/, namespace: 'english' }, ({ path }) => ({ contents: "export { default as en } from './en.js'", resolveDir: dirname(path) }))
+  }
+}
+
+/** What both packages want of their platform; a module that is required is set up at that moment. */
+const SHIMS = `
+import process from 'node:process'
+export { process }
+export const CORS_IS_POSSIBLE = false
+export class DefaultJsonSchemaValidator {
+  #validator
+  getValidator (schema) {
+    this.#validator ??= new (require('@modelcontextprotocol/server/validators/ajv').AjvJsonSchemaValidator)()
+    return this.#validator.getValidator(schema)
+  }
+}`
 
 const shared = {
   absWorkingDir: root, bundle: true, splitting: true, format: 'esm', sourcemap: true, sourcesContent: false, metafile: true,
@@ -54,7 +88,7 @@ const shared = {
 
 export const nodeBuild = {
   ...shared, platform: 'node', target: 'node20', outdir: 'dist/node', entryPoints: NODE_ENTRIES,
-  conditions: ['mcp-swarm-source', 'node'], external: NODE_EXTERNAL, mainFields: ['module', 'main'],
+  conditions: ['mcp-swarm-source', 'node'], external: NODE_EXTERNAL, mainFields: ['module', 'main'], plugins: [namesToFiles, leanSdk],
   // CommonJS packages inside an ES module still ask for Node's own modules with require.
   banner: { js: "import { createRequire as createRequireOfNode } from 'node:module'; const require = createRequireOfNode(import.meta.url);" }
 } satisfies BuildOptions

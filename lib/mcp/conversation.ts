@@ -7,7 +7,7 @@
  * Invariants: the server's request is sent once, whatever happens; a question is answered once; a conversation that nobody
  * comes back to is ended by its keeper (callers.ts).
  */
-import { ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/client'
+import { ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server'
 import { afterTurn } from '../base/clock.ts'
 import { SwarmError } from '../base/error.ts'
 import { isObject, type JsonObject } from '../base/json.ts'

@@ -6,15 +6,13 @@
  */
 import type { Server, ServerContext } from '@modelcontextprotocol/server'
 import { ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server'
-import { toBase64Url } from '../base/bytes.ts'
 import { SwarmError, messageOf } from '../base/error.ts'
 import { isObject, type JsonObject } from '../base/json.ts'
-import type { Random } from '../base/random.ts'
 import { isPending, type ClientSide, type Outcome, type Pending } from './host.ts'
 import { META } from './revision.ts'
 import { AS_IT_CAME, NO_LIMIT_MS } from './session-lists.ts'
 import { withoutTasks } from './task-error.ts'
-import { Upstream } from './upstream.ts'
+import type { Upstream } from './upstream.ts'
 import type { GatewayView, Target } from './view.ts'
 
 /** How often one request may come back with further questions. */
@@ -25,9 +23,6 @@ export const QUESTIONS_MAX = 64
 
 /** Resources one client may hear of. */
 export const HEARD_MAX = 256
-
-/** Random bytes of a client's name in the swarm. */
-const NAME_BYTES = 16
 
 /** Of the handlers' context, what is used here. */
 export type Request = ServerContext['mcpReq']
@@ -47,11 +42,12 @@ export class GatewayClient {
   readonly #heard = new Map<string, () => void>()
   #logLevel: string | undefined
 
-  constructor (view: GatewayView, server: Server, era: 'legacy' | 'modern', random: Random, report: (error: Error) => void) {
+  /** @param session its name in the swarm, which nobody guesses */
+  constructor (view: GatewayView, server: Server, era: 'legacy' | 'modern', session: string, report: (error: Error) => void) {
     this.#view = view
     this.#server = server
     this.era = era
-    this.#session = toBase64Url(random.bytes(NAME_BYTES))
+    this.#session = session
     this.#report = report
   }
 
@@ -170,6 +166,7 @@ export class GatewayClient {
 
   async #open (target: Target, key: string): Promise<Upstream | undefined> {
     const transport = await this.#view.openSession(target, this.#session, this.#gone.signal)
+    const { Upstream } = await import('./upstream.ts')
     const upstream = await Upstream.open(transport, {
       info: this.#server.getClientVersion(),
       capabilities: this.capabilities(),

@@ -19,7 +19,7 @@ import { Callers, outsideCalls } from './callers.ts'
 import type { AgentRequest, Asking, Availability, Caller, CallToolResult, HostedAgent, Outcome, ToolCall } from './host.ts'
 import type { Link } from './link.ts'
 import { pause } from './pause.ts'
-import { ServerSession, type Era, type SessionEvents, type SessionOptions } from './session.ts'
+import type { Era, ServerSession, SessionEvents, SessionOptions } from './session.ts'
 import { openerOf, type Opener, type ServerSource } from './source.ts'
 import { Updates } from './updates.ts'
 
@@ -121,6 +121,7 @@ class Shared implements SharedServer {
     this.#callers = new Callers({
       clock: options.clock,
       random: options.random,
+      report: message => { options.report?.(`server ${name}: ${message}`) },
       hasRoom: () => this.#links.size + this.#callers.count < SESSIONS_MAX,
       open: async (capabilities, events) => (await this.#connect({ ...this.#events2025, ...events }, { capabilities, lists: false, era: 'legacy' })).session
     })
@@ -162,8 +163,9 @@ class Shared implements SharedServer {
     return await this.#pass(this.#serving(request.method), request.method, request.params, request)
   }
 
-  async subscribe (uri: string, updated: (uri: string) => void): Promise<() => void> {
-    return await this.#updates.add(uri, updated)
+  async subscribe (uri: string, updated: (uri: string) => void, asking?: Pick<Asking, 'caller' | 'client'>): Promise<() => void> {
+    const isOwn = this.#isPerCaller && this.#era === 'legacy' && asking?.client?.session !== undefined
+    return isOwn ? await this.#callers.subscribe(uri, updated, asking) : await this.#updates.add(uri, updated)
   }
 
   enter (caller: Caller, session: string): () => void {
@@ -270,6 +272,7 @@ class Shared implements SharedServer {
     const startMsMax = this.#options.startMsMax ?? START_MS_MAX
     const bound = deadline(this.#options.clock, startMsMax, this.#closing.signal)
     try {
+      const { ServerSession } = await import('./session.ts')
       const attempt = async (era: Era | undefined): Promise<{ session: ServerSession, link: Link }> => {
         const link = await this.#source.open()
         try {
