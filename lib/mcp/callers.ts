@@ -15,6 +15,7 @@ import type { Random } from '../base/random.ts'
 import { Conversation } from './conversation.ts'
 import type { Asking, Pending } from './host.ts'
 import type { ServerSession, SessionEvents } from './session.ts'
+import { Updates } from './updates.ts'
 
 /** Servers of one agent at once, each for one client. The one that has been idle longest makes room. */
 export const CALLER_SERVERS_MAX = 32
@@ -32,14 +33,17 @@ export interface CallersOptions {
   readonly clock: Clock
   readonly random: Random
   /** Starts a server for a client with these capabilities. @throws SwarmError SERVER_FAILED */
-  readonly open: (capabilities: JsonObject, events: Required<Pick<SessionEvents, 'ask' | 'logged'>>) => Promise<ServerSession>
+  readonly open: (capabilities: JsonObject, events: Required<Pick<SessionEvents, 'ask' | 'logged' | 'updated'>>) => Promise<ServerSession>
   /** Whether another server may be started: sessions of 2025 count too. */
   readonly hasRoom: () => boolean
+  /** Hears of what no call can tell. */
+  readonly report: (message: string) => void
 }
 
 interface Server {
   readonly session: Promise<ServerSession>
   readonly conversations: Set<Conversation>
+  readonly updates: Updates
   /** For a client of a peer, not for the peer itself. */
   readonly isNamed: boolean
   idleSinceMs: number
@@ -97,6 +101,26 @@ export class Callers {
     }
   }
 
+  /**
+   * Hears of updates of a resource from the client's own server, for as long as that lives.
+   *
+   * @throws SwarmError OVERLOADED, SERVER_FAILED; the server's own refusal
+   */
+  async subscribe (uri: string, updated: (uri: string) => void, asking: Pick<Asking, 'caller' | 'client'>): Promise<() => void> {
+    const [key, server] = this.#serverFor(asking)
+    try {
+      await server.session
+      const stop = await server.updates.add(uri, updated)
+      return () => {
+        stop()
+        this.#rest(key)
+      }
+    } catch (error) {
+      this.#rest(key)
+      throw error
+    }
+  }
+
   async close (): Promise<void> {
     this.#isClosed = true
     await Promise.all([...this.#servers.keys()].map(async key => { await this.#end(key) }))
@@ -137,13 +161,14 @@ export class Callers {
     }
   }
 
-  #serverFor ({ caller, client }: Asking): [string, Server] {
+  #serverFor ({ caller, client }: Pick<Asking, 'caller' | 'client'>): [string, Server] {
     const key = keyOf(caller.peerId, client?.session)
     const known = this.#servers.get(key)
     if (known !== undefined) return [key, known]
     if (this.#isClosed) throw new SwarmError('UNAVAILABLE', 'the server is no longer shared', { details: { sent: false } })
     if (this.#servers.size >= CALLER_SERVERS_MAX || !this.#options.hasRoom()) this.#makeRoom()
     const conversations = new Set<Conversation>()
+    const updates = new Updates(this.#options.report)
     const session = this.#options.open(client?.capabilities ?? {}, {
       ask: async (method, params, signal) => {
         const asked = [...conversations].filter(({ isOver }) => !isOver)
@@ -152,22 +177,27 @@ export class Callers {
         if (conversation === undefined) return outsideCalls(method)
         return await conversation.ask(method, params, signal)
       },
-      logged: params => { for (const conversation of conversations) conversation.log(params) }
+      logged: params => { for (const conversation of conversations) conversation.log(params) },
+      updated: changed => { updates.told(changed) }
     })
-    const server: Server = { session, conversations, isNamed: client?.session !== undefined, idleSinceMs: this.#options.clock.nowMs(), stay: () => {} }
+    const server: Server = { session, conversations, updates, isNamed: client?.session !== undefined, idleSinceMs: this.#options.clock.nowMs(), stay: () => {} }
     this.#servers.set(key, server)
     const gone = (): void => {
       if (this.#servers.get(key) === server) this.#servers.delete(key)
       server.stay()
     }
-    session.then(async ({ closed }) => { await closed }).then(gone, gone) // who called hears why it did not start
+    session.then(async opened => {
+      updates.attach(opened)
+      await opened.closed
+      updates.detach()
+    }).then(gone, gone) // who called hears why it did not start
     return [key, server]
   }
 
-  /** Nothing of this client runs or waits: its server ends, at once or when it has idled. */
+  /** Nothing of this client runs, waits or listens: its server ends, at once or when it has idled. */
   #rest (key: string): void {
     const server = this.#servers.get(key)
-    if (server === undefined || server.conversations.size > 0) return
+    if (server === undefined || isBusy(server)) return
     server.stay()
     server.idleSinceMs = this.#options.clock.nowMs()
     if (server.isNamed && !this.#streams.has(key)) void this.#end(key)
@@ -175,7 +205,7 @@ export class Callers {
   }
 
   #makeRoom (): void {
-    const idle = [...this.#servers].filter(([, { conversations }]) => conversations.size === 0)
+    const idle = [...this.#servers].filter(([, server]) => !isBusy(server))
     const [oldest] = idle.sort(([, left], [, right]) => left.idleSinceMs - right.idleSinceMs)
     if (oldest === undefined) throw new SwarmError('OVERLOADED', `${this.#servers.size} clients have a server of their own; that is the limit`, { details: { sent: false } })
     void this.#end(oldest[0])
@@ -198,6 +228,10 @@ export class Callers {
   #token (): string {
     return toBase64Url(this.#options.random.bytes(TOKEN_BYTES))
   }
+}
+
+function isBusy ({ conversations, updates }: Server): boolean {
+  return conversations.size > 0 || updates.size > 0
 }
 
 function keyOf (peerId: string, session: string | undefined): string {

@@ -51,13 +51,19 @@ export function isListen (message: unknown): message is Listen {
 
 export class Subscriptions {
   readonly #view: GatewayView
+  readonly #session: string | undefined
   readonly #open = new Map<object, Open>()
   readonly #heard = new Map<string, { readonly listeners: Set<() => void>, readonly stop: () => void }>()
   readonly #changes: ReturnType<typeof announceChanges>
 
-  /** What has changed since this is told to the first that subscribes: it may have listed before. */
-  constructor (view: GatewayView, clock: Clock) {
+  /**
+   * What has changed since this is told to the first that subscribes: it may have listed before.
+   *
+   * @param session names the client, where all subscriptions are one client's
+   */
+  constructor (view: GatewayView, clock: Clock, session?: string) {
     this.#view = view
+    this.#session = session
     this.#changes = announceChanges(view, clock, () => this.#open.size > 0, kinds => { this.#changed(kinds) })
   }
 
@@ -76,7 +82,7 @@ export class Subscriptions {
       const tell: Send = message => { if (this.#open.has(key)) send({ jsonrpc: '2.0', ...message, params: { ...message.params as JsonObject, _meta: { [META.subscriptionId]: id } } }) }
       const entry: Open = { send: tell, kinds: new Set(wishes.map(wish => LISTS[wish] as Kind)), stops: [] }
       this.#open.set(key, entry)
-      const uris = textsIn(notifications.resourceSubscriptions).filter(uri => this.#hear(uri, entry))
+      const uris = textsIn(notifications.resourceSubscriptions).filter(uri => this.#hear(uri, entry, capabilities))
       const granted = {
         ...Object.fromEntries(wishes.map(wish => [wish, true])), ...uris.length > 0 && { resourceSubscriptions: uris }, ...places.size > 0 && { taskIds: [...places.keys()] }
       }
@@ -111,14 +117,16 @@ export class Subscriptions {
     }
   }
 
-  #hear (uri: string, { send, stops }: Open): boolean {
+  #hear (uri: string, { send, stops }: Open, capabilities: JsonObject): boolean {
     const listener = (): void => { send({ method: 'notifications/resources/updated', params: { uri } }) }
     let heard = this.#heard.get(uri)
     if (heard === undefined) {
       const located = this.#view.locate(uri)
       if (located === undefined || this.#heard.size >= RESOURCES_HEARD_MAX) return false
       const listeners = new Set<() => void>()
-      heard = { listeners, stop: this.#view.listen(located.target, { resourceSubscriptions: [located.uri] }, () => { for (const each of listeners) each() }) }
+      const { target, uri: own } = located
+      const client = this.#session === undefined || target.session !== 'caller' ? undefined : { capabilities, session: this.#session }
+      heard = { listeners, stop: this.#view.listen(target, { resourceSubscriptions: [own] }, () => { for (const each of listeners) each() }, client) }
       this.#heard.set(uri, heard)
     }
     const { listeners, stop } = heard

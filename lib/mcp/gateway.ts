@@ -11,6 +11,7 @@
  */
 import { Server, type JSONRPCRequest, type Result, type ServerContext, type Transport } from '@modelcontextprotocol/server'
 import { serveStdio } from '@modelcontextprotocol/server/stdio'
+import { toBase64Url } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { systemRandom, type Random } from '../base/random.ts'
 import { VERSION } from '../base/version.ts'
@@ -27,6 +28,9 @@ import { Wire } from './gateway-wire.ts'
 const INSTRUCTIONS = 'These tools belong to agents on several machines, which come and go; the list changes with them. ' +
   'swarm_find looks for tools by what they do, swarm_call calls one that is not listed. ' +
   'A tool that fails says which peer was asked, whether anything has run, and what to do.'
+
+/** Random bytes of a client's name in the swarm. */
+const NAME_BYTES = 16
 
 export interface GatewayOptions {
   readonly clock: Clock
@@ -50,9 +54,10 @@ export interface Gateway {
 /** @param transport not started; the gateway's from here on */
 export function serveGateway (view: GatewayView, transport: Transport, options: GatewayOptions): Gateway {
   const report = (error: Error): void => { options.report?.(error) }
-  const subscriptions = new Subscriptions(view, options.clock)
+  const session = nameClient(options)
+  const subscriptions = new Subscriptions(view, options.clock, session)
   const wire = new Wire(transport, subscriptions, report)
-  const serving = serveStdio(({ era }) => era === 'modern' ? openServer(view, era, options) : openSession(view, options), { transport: wire, onerror: report })
+  const serving = serveStdio(({ era }) => era === 'modern' ? openServer(view, era, options, session) : openSession(view, options, session), { transport: wire, onerror: report })
   return {
     closed: wire.closed,
     async close () {
@@ -72,8 +77,8 @@ class PlainServer extends Server {
 }
 
 /** A server for one client of 2025, which is told of changes unasked. */
-function openSession (view: GatewayView, options: GatewayOptions): Server {
-  const server = openServer(view, 'legacy', options)
+function openSession (view: GatewayView, options: GatewayOptions, session: string): Server {
+  const server = openServer(view, 'legacy', options, session)
   let isReady = false
   const { check, stop } = announceChanges(view, options.clock, () => isReady, kinds => { tellChanged(server, kinds, options) })
   server.oninitialized = () => { // before that it need not listen
@@ -88,8 +93,12 @@ function openSession (view: GatewayView, options: GatewayOptions): Server {
   return server
 }
 
-/** The gateway as a server of the SDK for one client, connected to nothing. It tells of no changed lists by itself. */
-export function openServer (view: GatewayView, era: 'legacy' | 'modern', options: GatewayOptions): Server {
+/**
+ * The gateway as a server of the SDK for one client, connected to nothing. It tells of no changed lists by itself.
+ *
+ * @param session names the client towards agents
+ */
+export function openServer (view: GatewayView, era: 'legacy' | 'modern', options: GatewayOptions, session = nameClient(options)): Server {
   const server = new PlainServer({ name: 'mcp-swarm', title: 'MCP swarm', version: VERSION }, {
     capabilities: {
       tools: { listChanged: true },
@@ -101,9 +110,13 @@ export function openServer (view: GatewayView, era: 'legacy' | 'modern', options
     },
     instructions: options.instructions ?? INSTRUCTIONS
   })
-  const client = new GatewayClient(view, server, era, options.random ?? systemRandom, error => { options.report?.(error) })
+  const client = new GatewayClient(view, server, era, session, error => { options.report?.(error) })
   handleTools(server, client, view, options)
   handleRequests(server, client, view, options)
   server.onclose = () => { client.close() }
   return server
+}
+
+function nameClient ({ random = systemRandom }: GatewayOptions): string {
+  return toBase64Url(random.bytes(NAME_BYTES))
 }

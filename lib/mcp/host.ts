@@ -44,9 +44,10 @@ export interface HostedAgent {
   /**
    * Hears of updates of a resource until the returned function is called; also of those after a restart of its server.
    *
+   * @param asking whose server is to tell, where each client has one
    * @throws SwarmError UNAVAILABLE, TOOL_FAILED with the server's own error
    */
-  subscribe? (uri: string, updated: (uri: string) => void): Promise<() => void>
+  subscribe? (uri: string, updated: (uri: string) => void, asking?: Pick<Asking, 'caller' | 'client'>): Promise<() => void>
   /** A client of a peer may call from now on, until the returned function is called: what is kept for it may go then. */
   enter? (caller: Caller, session: string): () => void
   /**

@@ -30,7 +30,7 @@ export function inOrder<Kind extends Transport> (transport: Kind): Kind {
   }
   const refuse = (message: JSONRPCMessage): boolean => {
     if (!('method' in message) || !('id' in message) || message.params === undefined || isObject(message.params)) return false
-    void transport.send({ jsonrpc: '2.0', id: message.id, error: { code: -32600, message: 'parameters are no object' } }).catch(() => {}) // its end is told elsewhere
+    void transport.send({ jsonrpc: '2.0', id: message.id, error: { code: -32600, message: 'parameters are no object' } }).catch((error: unknown) => { transport.onerror?.(error instanceof Error ? error : new Error(String(error))) })
     return true
   }
   const release = (): void => {

@@ -116,7 +116,7 @@ export class Pipes {
       this.#forget(peerId, peer)
     }
     try {
-      pipe = await this.#open(peerId, agent, undefined, () => {})
+      pipe = await this.#open(peerId, agent, client?.session, () => {})
       peer.own.add(pipe)
       const stop = pipe.listen(notifications, {
         heard: (method, params) => { listener.heard(method, params) },

@@ -23,6 +23,7 @@ export type Kind = typeof KINDS[Wish]
 
 interface Subscription {
   readonly kinds: ReadonlySet<Kind>
+  readonly asking: Asking
   uris: readonly string[]
   stops: (() => void)[]
   /** Tasks stay those of the agent that they began with. */
@@ -52,7 +53,7 @@ export class Listening {
   async listen (id: RpcId, wishes: JsonObject, agent: HostedAgent, asking: Asking): Promise<boolean> {
     if (this.#open.size >= SUBSCRIPTIONS_MAX) throw new SwarmError('OVERLOADED', `over ${SUBSCRIPTIONS_MAX} subscriptions on a stream`)
     const granted = (Object.keys(KINDS) as Wish[]).filter(wish => wishes[wish] === true && agent.catalogue[KINDS[wish]] !== undefined)
-    const subscription: Subscription = { kinds: new Set(granted.map(wish => KINDS[wish])), uris: [], stops: [], stopTasks: () => {} }
+    const subscription: Subscription = { kinds: new Set(granted.map(wish => KINDS[wish])), asking, uris: [], stops: [], stopTasks: () => {} }
     this.#open.set(id, subscription)
     subscription.uris = this.#urisOf(id, wishes.resourceSubscriptions)
     const heard = subscription.uris.length === 0 ? [] : await this.#hear(id, agent, subscription)
@@ -114,10 +115,10 @@ export class Listening {
   }
 
   /** One resource that cannot be heard of costs only itself. */
-  async #hear (id: RpcId, agent: HostedAgent, { stops, uris }: Subscription): Promise<string[]> {
+  async #hear (id: RpcId, agent: HostedAgent, { asking, stops, uris }: Subscription): Promise<string[]> {
     const heard = await Promise.all(uris.map(async uri => {
       try {
-        const stop = await agent.subscribe?.(uri, updated => { this.#tell(id, 'notifications/resources/updated', { uri: updated }) })
+        const stop = await agent.subscribe?.(uri, updated => { this.#tell(id, 'notifications/resources/updated', { uri: updated }) }, asking)
         if (stop === undefined) return undefined
         if (this.#open.has(id)) stops.push(stop)
         else stop() // cancelled meanwhile

@@ -20,6 +20,11 @@ export class Updates {
     this.#report = report
   }
 
+  /** How many resources are heard of. */
+  get size (): number {
+    return this.#watches.size
+  }
+
   /** The server serves, again perhaps. */
   attach (session: ServerSession): void {
     this.#session = session

@@ -102,7 +102,9 @@ async function once (reach: Reach, { agent, peerId }: Place, { client, heard, wi
 async function listenHere (reach: Reach, name: string, wishes: JsonObject, heard: Heard, client: ClientSide | undefined, signal: AbortSignal): Promise<() => void> {
   const agent = ownAgent(reach, name)
   const { resourceSubscriptions: uris = [], taskIds } = wishes
-  const stops = await Promise.all((uris as readonly string[]).map(async uri => await agent.subscribe?.(uri, updated => { heard('notifications/resources/updated', { uri: updated }) })))
+  const asking = { caller: reach.self, ...client !== undefined && { client } }
+  reach.clients.enter(agent, client?.session)
+  const stops = await Promise.all((uris as readonly string[]).map(async uri => await agent.subscribe?.(uri, updated => { heard('notifications/resources/updated', { uri: updated }) }, asking)))
   if (taskIds !== undefined) stops.push(reach.tasks.subscribe(agent, taskIds, { caller: reach.self, client, signal }, task => { heard('notifications/tasks', task) }).stop)
   heard('notifications/subscriptions/acknowledged', {})
   return () => { for (const stop of stops) stop?.() }
