@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { systemClock, type Swarm } from 'mcp-swarm'
 import { serveGatewayOn } from 'mcp-swarm/mcp/stdio'
-import { meet } from './meet.ts'
+import { ANSWER_MS_MAX, meet } from './meet.ts'
 import type { ShowOptions } from './request.ts'
 import { viewOf } from './view.ts'
 
@@ -13,7 +13,7 @@ export async function serveGateway (swarm: Swarm, stream: Duplex, { prefix, tool
   const gone = new AbortController()
   const onClose = (): void => { gone.abort() }
   stream.once('close', onClose)
-  await meet(swarm, gone.signal)
+  await meet(swarm, gone.signal, { answerMs: ANSWER_MS_MAX })
   stream.off('close', onClose)
   const gateway = serveGatewayOn(viewOf(swarm, prefix), stream, stream, {
     clock: systemClock,

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { SwarmError, systemClock, type Swarm } from 'mcp-swarm'
 import { loadOrCreateToken, serveGatewayHttp, type HttpGateway } from 'mcp-swarm/mcp/stdio'
-import { meet } from './meet.ts'
+import { ANSWER_MS_MAX, meet } from './meet.ts'
 import type { ShowOptions } from './request.ts'
 import { quote } from './settings.ts'
 import { viewOf } from './view.ts'
@@ -35,7 +35,7 @@ export async function serveHttp (swarm: Swarm, dir: string, { port, prefix, toke
   const tokenPath = token === false ? undefined : join(dir, TOKEN_NAME)
   const shown = tokenPath === undefined ? undefined : await loadOrCreateToken(tokenPath)
   const gone = new AbortController()
-  const ready = meet(swarm, gone.signal)
+  const ready = meet(swarm, gone.signal, { answerMs: ANSWER_MS_MAX })
   const listen = async (at: number): Promise<HttpGateway> => await serveGatewayHttp(viewOf(swarm, prefix), {
     port: at, token: shown, tools, clock: systemClock, ready, report: error => { process.stderr.write(`mcp-swarm: gateway: ${error.message}\n`) }
   })

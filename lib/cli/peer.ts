@@ -65,7 +65,7 @@ export async function visit (place: Place, question: Question, options: AskOptio
   const config = await readConfig(place.configPath)
   const swarm = await joinSwarm({ dir: place.dir, config: config && { ...config, servers: {}, swarm: { ...config.swarm, share: [] } } })
   try {
-    await meet(swarm, options.signal, () => question.do === 'call' && !isKnown(swarm, question) ? SEEK_MS_MAX : MEET_MS_MAX)
+    await meet(swarm, options.signal, { boundMs: () => question.do === 'call' && !isKnown(swarm, question) ? SEEK_MS_MAX : MEET_MS_MAX })
     return await answer(swarm, question, options)
   } finally {
     await swarm.close()

@@ -183,6 +183,11 @@ export class Directory {
     return peer !== undefined && peer.absence === undefined
   }
 
+  /** Whether all is known that a peer has said to offer. */
+  isWhole (peerId: string): boolean {
+    return this.#peers.get(peerId)?.record.agents.every(({ catalogue }) => this.hasCatalogue(catalogue)) ?? false
+  }
+
   /** Providers that can serve now, from what is known here: no waiting. In no particular order. */
   find (query: Query): Provider[] {
     return this.#offers.find(query)

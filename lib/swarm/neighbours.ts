@@ -119,9 +119,9 @@ export class Neighbours {
     return { peerId: connection.peerId, role: welcome.role }
   }
 
-  /** Whether a peer that the folder names, and that is still sought or linked, has not been met yet. */
-  isLooking (isMet: (peerId: string) => boolean): boolean {
-    return [...this.#named].some(peerId => !isMet(peerId) && (this.links.get(peerId) !== undefined || this.#dialler.wants(peerId)))
+  /** Whether a peer that the folder names, and that is still linked or sought, has not been met yet. @param counts of those sought */
+  isLooking (isMet: (peerId: string) => boolean, counts: (peerId: string) => boolean): boolean {
+    return [...this.#named].some(peerId => !isMet(peerId) && (this.links.get(peerId) !== undefined || (this.#dialler.wants(peerId) && counts(peerId))))
   }
 
   async close (): Promise<void> {

@@ -84,7 +84,12 @@ export class Swarm {
 
   /** Whether a peer that is known to be on this machine has not been met yet. */
   get isLooking (): boolean {
-    return this.#peer.neighbours.isLooking(peerId => this.#peer.listing.directory.isLiving(peerId))
+    return this.#isLooking(() => true)
+  }
+
+  /** The same, but for those that have not answered yet and of which it is known what they offered last. */
+  get isLookingForNews (): boolean {
+    return this.#isLooking(peerId => !this.#peer.listing.directory.isWhole(peerId))
   }
 
   /** Keeps this peer connected to another whose addresses are known by other means than the rendezvous folder. */
@@ -178,8 +183,8 @@ export class Swarm {
   }
 
   /** A client that calls were made for has gone: what agents keep for it may go. */
-  endSession (session: string): void {
-    this.#peer.endSession(session)
+  endSession (session: string, mayReturn = false): void {
+    this.#peer.endSession(session, mayReturn)
   }
 
   /** The other living peers. */
@@ -232,6 +237,11 @@ export class Swarm {
 
   async [Symbol.asyncDispose] (): Promise<void> {
     await this.close()
+  }
+
+  #isLooking (counts: (peerId: string) => boolean): boolean {
+    const { listing: { directory }, neighbours } = this.#peer
+    return neighbours.isLooking(peerId => directory.isLiving(peerId), counts)
   }
 
   async #wait<Found> (what: string, event: keyof SwarmEvents, look: () => Found | undefined, options: WaitOptions): Promise<Found> {
