@@ -4,9 +4,12 @@
  *
  * `npm run bench -- gateway [--smoke]`; one part alone: `node --import tsx benchmarks/gateway.ts start`, after a build.
  */
+import { measureOverhead } from './gateway/overhead.ts'
 import { measureStart } from './gateway/start.ts'
 
-const PARTS: Readonly<Record<string, () => Promise<void>>> = { start: measureStart }
+process.setMaxListeners(0) // each process that is started is ended with this one
+
+const PARTS: Readonly<Record<string, () => Promise<void>>> = { start: measureStart, overhead: measureOverhead }
 
 const asked = process.argv.slice(2).filter(word => Object.hasOwn(PARTS, word))
 for (const [name, measure] of Object.entries(PARTS)) {

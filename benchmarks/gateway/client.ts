@@ -1,12 +1,15 @@
 /** An MCP client that speaks plain lines to a gateway on stdio: to what users run, over pipes, with no SDK's time in what it measures. */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 /** The command line as it is published. */
 export const CLI = fileURLToPath(new URL('../../dist/node/cli.js', import.meta.url))
 
 export type Revision = '2025-11-25' | '2026-07-28'
+
+const TICK_MS = 10
 
 /** What every request of 2026-07-28 says of its client. */
 const META = {
@@ -42,9 +45,9 @@ export class StdioClient {
   readonly startedMs = performance.now()
   #id = 0
 
-  constructor (args: readonly string[], env: NodeJS.ProcessEnv, revision: Revision = '2025-11-25', nodeArgs: readonly string[] = []) {
+  constructor (args: readonly string[], env: NodeJS.ProcessEnv, revision: Revision = '2025-11-25') {
     this.#revision = revision
-    this.#child = spawn(process.execPath, [...nodeArgs, CLI, ...args], { env })
+    this.#child = spawn(process.execPath, [CLI, ...args], { env })
     this.#child.stderr.pipe(process.stderr)
     this.#child.stdout.on('data', (bytes: Buffer) => { this.#take(bytes) })
     this.#child.on('exit', () => {
@@ -83,8 +86,14 @@ export class StdioClient {
     return await this.request('tools/call', { name, arguments: args }) as CallAnswer
   }
 
-  get pid (): number {
-    return this.#child.pid as number
+  /** What the process has had of the processors, in milliseconds: of use where others want them too. Linux alone tells. */
+  cpuMs (): number {
+    try {
+      const [, user, system] = /\) (?:\S+ ){11}(\d+) (\d+)/.exec(readFileSync(`/proc/${this.#child.pid ?? 0}/stat`, 'utf8')) ?? []
+      return (Number(user) + Number(system)) * TICK_MS
+    } catch {
+      return Number.NaN
+    }
   }
 
   async end (): Promise<void> {

@@ -3,31 +3,28 @@
  * Three ways to be out of reach: this machine started anew; the peers were killed, and their files are still in the
  * rendezvous folder; they are frozen, so that dialling them gets no answer.
  */
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
 import { cpSync, lstatSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { isSmoke, ms, quantile, report, temporaryUser } from '../rig.ts'
 import { StdioClient, type Revision, type ToolFacts } from './client.ts'
+import { startProviders } from './processes.ts'
 import { makeQueries } from './tools.ts'
 
 const PEERS = isSmoke ? 2 : 20
 const TOOLS = 49 // and an echo
-const ROUNDS = isSmoke ? 1 : 9
+const ROUNDS = isSmoke ? 1 : 5
 const REPEATS = isSmoke ? 2 : 20
 const KNOWN = PEERS * (TOOLS + 1)
 const OWN = 4
 
-interface Round { readonly first: number, readonly later: readonly number[], readonly find: readonly number[] }
+interface Round { readonly empty: number, readonly first: number, readonly cpu: number, readonly later: readonly number[], readonly find: readonly number[] }
 
 export async function measureStart (): Promise<void> {
   const { home, env } = temporaryUser()
   const place = (name: string): string => join(home, name)
   const args = ['connect', '--tools', 'all', '--dir', place('desk')]
-  const providers = fork(fileURLToPath(new URL('providers.ts', import.meta.url)), [String(PEERS), String(TOOLS)], { env, execArgv: ['--import', 'tsx'] })
-  process.once('exit', () => { providers.kill('SIGKILL') })
-  await once(providers, 'message')
+  const providers = await startProviders(env, PEERS, TOOLS)
   const collector = new StdioClient(args, env)
   await collector.open()
   while ((await collector.tools()).length < KNOWN + OWN) await new Promise(resolve => { setTimeout(resolve, 20) })
@@ -38,7 +35,7 @@ export async function measureStart (): Promise<void> {
   const measure = async (revision: Revision, isFolderKept: boolean): Promise<Round> => {
     copy(place('desk.kept'), place('desk'))
     copy(place('run.kept'), place('run'))
-    if (!isFolderKept) for (const swarm of ['mcp-swarm']) rmSync(join(place('run'), swarm), { recursive: true, force: true })
+    if (!isFolderKept) rmSync(join(place('run'), 'mcp-swarm'), { recursive: true, force: true })
     return await start(args, env, revision)
   }
   console.log(`start: connect with ${KNOWN} tools known from disk, none of them within reach; medians of ${ROUNDS}, worst in brackets`)
@@ -54,6 +51,7 @@ export async function measureStart (): Promise<void> {
       for (let round = 0; round < ROUNDS; round++) rounds.push(await measure(revision, isFolderKept))
       const show = (values: readonly number[]): string => `${ms(quantile(values, 0.5))} (${ms(Math.max(...values))})`
       report(`${way}, ${revision}: first tools/list since spawn`, show(rounds.map(({ first }) => first)), 'bar 300 ms')
+      report('  of it CPU of the gateway; a process of Node that does nothing', `${show(rounds.map(({ cpu }) => cpu))}; ${show(rounds.map(({ empty }) => empty))}`, '')
       report(`${way}, ${revision}: later tools/list`, show(rounds.flatMap(({ later }) => later)), 'bar 50 ms')
       report(`${way}, ${revision}: swarm_find`, show(rounds.flatMap(({ find }) => find)), 'bar 10 ms')
     }
@@ -61,10 +59,13 @@ export async function measureStart (): Promise<void> {
 }
 
 async function start (args: readonly string[], env: NodeJS.ProcessEnv, revision: Revision): Promise<Round> {
-  const nodeArgs = process.env['BENCH_NODE_ARGS']?.split(' ') ?? []
-  const client = new StdioClient(args, env, revision, nodeArgs)
+  const emptyMs = performance.now()
+  spawnSync(process.execPath, ['-e', '0'])
+  const empty = performance.now() - emptyMs
+  const client = new StdioClient(args, env, revision)
   await client.open()
   const { result, atMs } = await client.timed('tools/list')
+  const cpu = client.cpuMs()
   check((result as { tools: ToolFacts[] }).tools)
   const later: number[] = []
   for (let repeat = 0; repeat < REPEATS; repeat++) {
@@ -79,7 +80,7 @@ async function start (args: readonly string[], env: NodeJS.ProcessEnv, revision:
     if (!JSON.stringify(answer.result).includes('cannot be reached')) throw new Error(`swarm_find ${query} gave nothing`)
   }
   await client.end()
-  return { first: atMs - client.startedMs, later, find }
+  return { empty, cpu, first: atMs - client.startedMs, later, find }
 }
 
 /** Correctness: all are there, and each says that it cannot be reached. */
