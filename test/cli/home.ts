@@ -119,7 +119,7 @@ export class Running {
   /** Waits for `up --json` to say that a server runs, be it with its first line, among the lines from `after` on. */
   async serves (name: string, after = 0): Promise<void> {
     const told = (): Facts[] => this.lines.slice(after).map(parse).flatMap(facts => facts === undefined ? [] : facts['event'] === 'ready' ? facts['agents'] as Facts[] : [facts])
-    await this.until(() => told().find(facts => facts['name'] === name && facts['available'] === true), `${name} to run`)
+    await this.until(() => told().find(facts => facts['name'] === name && facts['available'] === true && facts['event'] !== 'agent:removed'), `${name} to run`)
   }
 
   /** What `look` finds as soon as it finds something; it looks again whenever something was said. */
