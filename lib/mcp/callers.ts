@@ -4,7 +4,7 @@
  * travels as `input_required` (conversation.ts).
  *
  * Who a client is, its peer says (`ClientSide.session`); peers are proven, so none reaches another's clients. A client's server
- * ends when the client has left and nothing of it runs or waits for answers. A peer that calls for itself has one for all its
+ * ends when the client has left and nothing of it runs or waits for answers, at once when it has left for good. A peer that calls for itself has one for all its
  * calls.
  */
 import { toBase64Url } from '../base/bytes.ts'
@@ -78,6 +78,11 @@ export class Callers {
         this.#rest(key)
       }
     }
+  }
+
+  /** A client has gone for good: its server ends, whatever it waits for. */
+  left (peerId: string, session: string): void {
+    void this.#end(keyOf(peerId, session))
   }
 
   /**

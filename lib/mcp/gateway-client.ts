@@ -32,6 +32,8 @@ export class GatewayClient {
   readonly #view: GatewayView
   readonly #server: Server
   readonly #session: string
+  /** Lives for one request. */
+  readonly #isBrief: boolean
   readonly #report: (error: Error) => void
   readonly #gone = new AbortController()
   readonly #upstreams = new Map<string, Promise<Upstream | undefined>>()
@@ -43,11 +45,12 @@ export class GatewayClient {
   #logLevel: string | undefined
 
   /** @param session its name in the swarm, which nobody guesses */
-  constructor (view: GatewayView, server: Server, era: 'legacy' | 'modern', session: string, report: (error: Error) => void) {
+  constructor (view: GatewayView, server: Server, era: 'legacy' | 'modern', session: { readonly name: string, readonly isBrief: boolean }, report: (error: Error) => void) {
     this.#view = view
     this.#server = server
     this.era = era
-    this.#session = session
+    this.#session = session.name
+    this.#isBrief = session.isBrief
     this.#report = report
   }
 
@@ -161,7 +164,7 @@ export class GatewayClient {
     for (const uri of [...this.#heard.keys()]) this.hearNoMore(uri)
     for (const opening of this.#upstreams.values()) void opening.then(async upstream => { await upstream?.close() }).catch(() => undefined) // it was never open
     this.#upstreams.clear()
-    this.#view.endSession(this.#session)
+    this.#view.endSession(this.#session, this.#isBrief)
   }
 
   async #open (target: Target, key: string): Promise<Upstream | undefined> {

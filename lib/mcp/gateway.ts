@@ -96,9 +96,9 @@ function openSession (view: GatewayView, options: GatewayOptions, session: strin
 /**
  * The gateway as a server of the SDK for one client, connected to nothing. It tells of no changed lists by itself.
  *
- * @param session names the client towards agents
+ * @param session names the client towards agents; without one, a client of 2026-07-28 lives for one request
  */
-export function openServer (view: GatewayView, era: 'legacy' | 'modern', options: GatewayOptions, session = nameClient(options)): Server {
+export function openServer (view: GatewayView, era: 'legacy' | 'modern', options: GatewayOptions, session?: string): Server {
   const server = new PlainServer({ name: 'mcp-swarm', title: 'MCP swarm', version: VERSION }, {
     capabilities: {
       tools: { listChanged: true },
@@ -110,7 +110,7 @@ export function openServer (view: GatewayView, era: 'legacy' | 'modern', options
     },
     instructions: options.instructions ?? INSTRUCTIONS
   })
-  const client = new GatewayClient(view, server, era, session, error => { options.report?.(error) })
+  const client = new GatewayClient(view, server, era, { name: session ?? nameClient(options), isBrief: session === undefined && era === 'modern' }, error => { options.report?.(error) })
   handleTools(server, client, view, options)
   handleRequests(server, client, view, options)
   server.onclose = () => { client.close() }

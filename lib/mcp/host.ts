@@ -50,6 +50,8 @@ export interface HostedAgent {
   subscribe? (uri: string, updated: (uri: string) => void, asking?: Pick<Asking, 'caller' | 'client'>): Promise<() => void>
   /** A client of a peer may call from now on, until the returned function is called: what is kept for it may go then. */
   enter? (caller: Caller, session: string): () => void
+  /** A client of a peer has gone for good: what waits for its answers may go too. */
+  left? (caller: Caller, session: string): void
   /**
    * Starts a server for one client's session alone, where the catalogue says `session: 'caller'`.
    *

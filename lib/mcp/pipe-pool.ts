@@ -137,10 +137,14 @@ export class Pipes {
     }
   }
 
-  /** One of our clients has gone: its streams end. */
-  endSession (session: string): void {
+  /** One of our clients has gone: its streams end. @param mayReturn with answers to what it was asked */
+  endSession (session: string, mayReturn = false): void {
     for (const { agents } of [...this.#peers.values()]) {
-      for (const [key, { pipe }] of [...agents]) if (key.endsWith(`\n${session}`)) pipe?.close()
+      for (const [key, { pipe }] of [...agents]) {
+        if (!key.endsWith(`\n${session}`)) continue
+        if (!mayReturn) pipe?.tellLeft()
+        pipe?.close()
+      }
     }
   }
 

@@ -22,7 +22,7 @@ import { callLine, readAnswer, readResult, requestLine } from './pipe-line.ts'
 import { META } from './revision.ts'
 import { Bounds } from './wire-bounds.ts'
 import { Outlet } from './wire-outlet.ts'
-import { CALLS_IN_FLIGHT_MAX, endSoon, isShallow, openingLine, readRefusal, readRpcError } from './wire.ts'
+import { CALLS_IN_FLIGHT_MAX, endSoon, isShallow, LEFT, openingLine, readRefusal, readRpcError } from './wire.ts'
 
 /** How long a call may take if nothing else is said, in milliseconds. */
 export const CALL_MS_DEFAULT = 60_000
@@ -178,6 +178,11 @@ export class Pipe {
     })
   }
 
+  /** Says that the client whose stream this is has gone for good. */
+  tellLeft (): void {
+    if (!this.#isClosed) this.#tell(LEFT)
+  }
+
   /** Ends the stream; calls in flight end as INDETERMINATE. A second call does nothing. */
   close (): void {
     this.#end(new SwarmError('CLOSED', 'closed at this end'))
@@ -267,8 +272,12 @@ export class Pipe {
   }
 
   #tellCancelled (requestId: number, reason: string): void {
+    this.#tell('notifications/cancelled', { requestId, reason })
+  }
+
+  #tell (method: string, params?: JsonObject): void {
     try {
-      this.#outlet.send(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId, reason } }))
+      this.#outlet.send(JSON.stringify({ jsonrpc: '2.0', method, params }))
     } catch (error) {
       // No room to say even this: the provider does not read, and will see the stream end.
       this.#lines.abort(error instanceof Error ? error : new Error(messageOf(error)))

@@ -16,7 +16,7 @@ import { kindsChanged, Listening } from './serve-listen.ts'
 import { TASK_METHODS, type Tasks } from './tasks.ts'
 import { Bounds } from './wire-bounds.ts'
 import { Writer } from './serve-writer.ts'
-import { brief, endSoon, isRpcId, isShallow, RPC, type RpcId } from './wire.ts'
+import { brief, endSoon, isRpcId, isShallow, LEFT, RPC, type RpcId } from './wire.ts'
 
 export interface SessionOptions {
   readonly caller: Caller
@@ -102,6 +102,8 @@ export class Session implements LineReader {
   }
 
   #notification (method: string, params: JsonObject): void {
+    const { caller, session } = this.#options
+    if (method === LEFT && session !== null) return this.#agent.left?.(caller, session)
     if (method !== 'notifications/cancelled' || !isRpcId(params.requestId)) return
     this.#listening.cancel(params.requestId)
     // The entry stays until the tool has really stopped: what still runs counts against the limit.

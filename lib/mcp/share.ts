@@ -172,6 +172,10 @@ class Shared implements SharedServer {
     return this.#callers.enter(caller.peerId, session)
   }
 
+  left (caller: Caller, session: string): void {
+    this.#callers.left(caller.peerId, session)
+  }
+
   async openSession (caller: Caller): Promise<Link> {
     this.#serving('a session')
     if (!this.#isPerCaller) throw new SwarmError('UNAVAILABLE', `server ${this.name} keeps no sessions: it is shared by all`, { details: { sent: false } })

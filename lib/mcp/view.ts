@@ -80,8 +80,8 @@ export interface GatewayView {
   listen (place: Pick<Target, 'agent' | 'peerId'>, wishes: JsonObject, heard: (method: string, params: JsonObject) => void, client?: ClientSide): () => void
   /** Opens a session of 2025-11-25 with an agent in mode `caller`, not started. @throws SwarmError UNREACHABLE, UNAVAILABLE, OVERLOADED, … */
   openSession (target: Target, session: string, signal: AbortSignal): Promise<Transport>
-  /** A client has gone. */
-  endSession (session: string): void
+  /** A client has gone. @param mayReturn it lived for one request, and may come back with answers */
+  endSession (session: string, mayReturn: boolean): void
 }
 
 export interface GatewayCall {

@@ -28,6 +28,9 @@ export const ID_UNITS_MAX = 256
 /** How long the other end of a stream that we have ended may take to end its own side, in milliseconds. */
 export const LINGER_MS = 1_000
 
+/** Ours, of the caller: the client that this stream is for has gone for good. */
+export const LEFT = 'notifications/mcp-swarm/left'
+
 export const RPC = { parse: -32700, request: -32600, method: -32601, params: -32602, internal: -32603, failed: -32000, version: -32022 } as const
 
 export type RpcId = string | number

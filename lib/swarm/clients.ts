@@ -17,9 +17,12 @@ export class Clients {
     this.#here.set(session, agents.set(agent, agent.enter(this.#self, session)))
   }
 
-  /** A client has gone. */
-  end (session: string): void {
-    for (const leave of this.#here.get(session)?.values() ?? []) leave()
+  /** A client has gone. @param mayReturn with answers to what it was asked */
+  end (session: string, mayReturn: boolean): void {
+    for (const [agent, leave] of this.#here.get(session) ?? []) {
+      leave()
+      if (!mayReturn) agent.left?.(this.#self, session)
+    }
     this.#here.delete(session)
   }
 }

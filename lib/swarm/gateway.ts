@@ -35,6 +35,6 @@ export function gatewayView (swarm: Swarm, { prefix }: { prefix?: Prefix } = {})
     },
     listen: (...listening) => swarm.requests.listen(...listening),
     openSession: async (target, session, signal) => await swarm.requests.openSession(target, session, signal),
-    endSession: session => { swarm.endSession(session) }
+    endSession: (session, mayReturn) => { swarm.endSession(session, mayReturn) }
   }
 }

@@ -142,9 +142,9 @@ export class Peer {
   }
 
   /** A client that calls were made for has gone. */
-  endSession (session: string): void {
-    this.pipes.endSession(session)
-    this.#clients.end(session)
+  endSession (session: string, mayReturn: boolean): void {
+    this.pipes.endSession(session, mayReturn)
+    this.#clients.end(session, mayReturn)
   }
 
   /** Called once. */
