@@ -1,7 +1,5 @@
 // bound: 240 s
-/** `connect` as MCP clients meet it: both majors of the SDK, both revisions, and the Inspector's command line. */
-import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+/** `connect` as MCP clients meet it: both majors of the SDK, both revisions. The Inspector is in inspector.test.ts. */
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js'
@@ -34,6 +32,12 @@ test.after(async () => { await home.close() })
 interface Session {
   readonly revision: string | undefined
   names (): Promise<string[]>
+  /** The texts of a resource, and of a prompt. */
+  read (uri: string): Promise<string>
+  prompt (name: string, values: Record<string, string>): Promise<string>
+  uris (): Promise<string[]>
+  templates (): Promise<string[]>
+  prompts (): Promise<string[]>
   text (name: string, values: Record<string, unknown>, options?: { signal?: AbortSignal, onprogress?: (progress: { progress: number }) => void }): Promise<string>
   close (): Promise<void>
 }
@@ -46,6 +50,11 @@ async function openV1 (): Promise<Session> {
   await client.connect(transport)
   return {
     revision,
+    uris: async () => (await client.listResources()).resources.map(({ uri }) => uri),
+    templates: async () => (await client.listResourceTemplates()).resourceTemplates.map(({ uriTemplate }) => uriTemplate),
+    prompts: async () => (await client.listPrompts()).prompts.map(({ name }) => name),
+    read: async uri => JSON.stringify((await client.readResource({ uri })).contents),
+    prompt: async (name, values) => JSON.stringify((await client.getPrompt({ name, arguments: values })).messages),
     names: async () => (await client.listTools()).tools.map(({ name }) => name),
     text: async (name, values, options) => textIn(await client.callTool({ name, arguments: values }, undefined, options)),
     close: async () => { await client.close() }
@@ -58,6 +67,11 @@ function openV2 (mode: 'legacy' | 'auto' | { pin: string }) {
     await client.connect(new StdioV2(CONNECT))
     return {
       revision: client.getNegotiatedProtocolVersion(),
+      uris: async () => (await client.listResources()).resources.map(({ uri }) => uri),
+      templates: async () => (await client.listResourceTemplates()).resourceTemplates.map(({ uriTemplate }) => uriTemplate),
+      prompts: async () => (await client.listPrompts()).prompts.map(({ name }) => name),
+      read: async uri => JSON.stringify((await client.readResource({ uri })).contents),
+      prompt: async (name, values) => JSON.stringify((await client.getPrompt({ name, arguments: values })).messages),
       names: async () => (await client.listTools(undefined, { cacheMode: 'refresh' })).tools.map(({ name }) => name),
       text: async (name, values, options) => textIn(await client.callTool({ name, arguments: values }, options)),
       close: async () => { await client.close() }
@@ -83,6 +97,15 @@ for (const [name, open, revision] of [
       }
       assert.match(await bounded(session.text('echo', { message: 'good day' }), 'an answer'), 'good day')
 
+      const uris = await bounded(session.uris(), 'the resources')
+      const document = uris.find(uri => uri.endsWith('architecture.md'))
+      assert.ok(document !== undefined, uris.join())
+      assert.match(await bounded(session.read(document), 'a resource'), 'Architecture')
+      assert.ok((await bounded(session.templates(), 'the templates')).includes('demo://resource/dynamic/text/{resourceId}'))
+      assert.match(await bounded(session.read('demo://resource/dynamic/text/3'), 'a resource of a template'), 'Resource 3')
+      assert.ok((await bounded(session.prompts(), 'the prompts')).includes('args-prompt'))
+      assert.match(await bounded(session.prompt('args-prompt', { city: 'Paris' }), 'a prompt'), 'Paris')
+
       const heard: number[] = []
       await bounded(session.text('trigger-long-running-operation', { duration: 0.5, steps: 5 }, { onprogress: ({ progress }) => { heard.push(progress) } }), 'the long call')
       assert.equal(heard.at(-1), 5)
@@ -100,24 +123,6 @@ for (const [name, open, revision] of [
     }
   })
 }
-
-const node22 = fileURLToPath(new URL('node_modules/node-22/bin/node', import.meta.url))
-const hasInspector = existsSync(node22) && existsSync(fileURLToPath(new URL('node_modules/.bin/mcp-inspector', import.meta.url)))
-if (!hasInspector) console.log('\nneeds the Inspector (npm ci in test/interop): tests skipped')
-const withInspector = (name: string, run: () => void): void => { if (hasInspector) test(name, run); else test.skip(name, run) }
-
-withInspector("the Inspector's command line: lists, calls, with both revisions", () => {
-  const catalog = home.write('catalog.json', { mcpServers: { swarm: CONNECT } })
-  const run = (...args: string[]): string => {
-    const bin = fileURLToPath(new URL('node_modules/.bin/mcp-inspector', import.meta.url))
-    const { status, stdout, stderr } = spawnSync(node22, [bin, '--cli', '--config', catalog, '--server', 'swarm', ...args], { encoding: 'utf8', timeout: 60_000, env: home.env })
-    assert.is(status, 0, stderr)
-    return stdout
-  }
-  assert.match(run('--method', 'tools/list'), 'trigger-long-running-operation')
-  assert.match(run('--method', 'tools/call', '--tool-name', 'echo', '--tool-arg', 'message=good day'), 'good day')
-  assert.match(run('--protocol-era', 'modern', '--method', 'tools/call', '--tool-name', 'echo', '--tool-arg', 'message=good day'), 'good day')
-})
 
 function textIn (result: unknown): string {
   const { content } = result as { content: { type: string, text?: string }[] }
