@@ -10,6 +10,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   AMBIGUOUS: 'Nothing has run. List the tools again: their names have changed.',
   FORBIDDEN: 'Nothing has run. Its owner has to allow this peer ("allow" in the config there).',
   INDETERMINATE: 'It may or may not have run: look before you repeat it.',
+  MALFORMED: 'It may have run. Whoever runs it has to mend what it answers.',
   NOT_ADMITTED: 'Nothing has run. This peer is no member of the swarm any more.',
   OVERLOADED: 'Nothing has run. Try again in a moment.',
   TIMEOUT: 'Nothing has run. Try again.',

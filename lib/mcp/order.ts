@@ -53,6 +53,9 @@ export function inOrder<Kind extends Transport> (transport: Kind): Kind {
   return transport
 }
 
+/** The error that stands for an answer that is none: ours, and not the server's own. */
+export const NO_ANSWER = { code: -32603, message: 'the answer is neither a result nor an error', data: { 'mcp-swarm/garbage': true } }
+
 /** Member of `_meta` that holds a result that is a task. */
 const TASK_META = 'mcp-swarm/task'
 
@@ -72,5 +75,5 @@ function answered (message: JSONRPCMessage): JSONRPCMessage {
   }
   if ('method' in message || !('id' in message) || message.id === undefined || isJSONRPCResultResponse(message) || isJSONRPCErrorResponse(message)) return message
   const { id } = message as { id: string | number }
-  return { jsonrpc: '2.0', id, error: { code: -32603, message: 'the answer is neither a result nor an error' } }
+  return { jsonrpc: '2.0', id, error: NO_ANSWER }
 }

@@ -13,7 +13,7 @@ import { isObject, type JsonObject } from '../base/json.ts'
 import { VERSION } from '../base/version.ts'
 import type { Catalogue } from '../directory/catalogue.ts'
 import type { Asking } from './host.ts'
-import { asItCame, inOrder } from './order.ts'
+import { asItCame, inOrder, NO_ANSWER } from './order.ts'
 import { pause } from './pause.ts'
 import { META, withoutHop } from './revision.ts'
 import { AS_IT_CAME, NO_LIMIT_MS, readCatalogue } from './session-lists.ts'
@@ -133,7 +133,7 @@ export class ServerSession {
    * Passes a request on. What a server of 2026-07-28 asks for comes back as its `input_required`, where there is a client.
    *
    * @throws SwarmError ABORTED when the signal fired, INDETERMINATE when the connection ended first,
-   *   TOOL_FAILED when the server answered with a protocol error (its code and data in `details`)
+   *   TOOL_FAILED when the server answered with a protocol error (its code and data in `details`), MALFORMED with neither a result nor an error
    */
   async request (method: string, params: JsonObject, { client, meta, progress, signal }: Asking): Promise<JsonObject> {
     const _meta = withoutHop(meta ?? {})
@@ -285,10 +285,11 @@ function reasonOf (signal: AbortSignal): Error {
 export function failureOf (tool: string, signal: AbortSignal, error: unknown): SwarmError {
   if (error instanceof SwarmError) return error
   if (signal.aborted) return new SwarmError('ABORTED', `call of ${tool} was given up`, { cause: error })
-  if (error instanceof SdkError && error.code !== SdkErrorCode.ConnectionClosed && error.code !== SdkErrorCode.NotConnected) {
-    return new SwarmError('TOOL_FAILED', `the server's answer to ${tool} cannot be used: ${error.message}`, { cause: error, details: { tool } })
-  }
   const { code, data } = error as { code?: unknown, data?: unknown }
+  const isGarbage = isObject(data) && Object.keys(NO_ANSWER.data).some(name => name in data)
+  if (isGarbage || (error instanceof SdkError && error.code !== SdkErrorCode.ConnectionClosed && error.code !== SdkErrorCode.NotConnected)) {
+    return new SwarmError(isGarbage ? 'MALFORMED' : 'TOOL_FAILED', `the server's answer to ${tool} cannot be used: ${messageOf(error)}`, { cause: error, details: { tool } })
+  }
   if (typeof code === 'number' && !(isObject(data) && 'mcp-swarm/lost' in data)) {
     return new SwarmError('TOOL_FAILED', messageOf(error), { cause: error, details: { tool, rpc: { code, ...data !== undefined && { data } } } })
   }

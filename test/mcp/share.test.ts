@@ -192,7 +192,7 @@ test('a protocol error comes through with its code, words and data', async () =>
 })
 
 test('an answer that is no result is a failure', async () => {
-  await rejectsWith((await serving(fixture('raw', 'garbage'))).callTool(toolCall('act')), 'TOOL_FAILED')
+  await rejectsWith((await serving(fixture('raw', 'garbage'))).callTool(toolCall('act')), 'MALFORMED')
 })
 
 test('a list without end is refused', async () => {
