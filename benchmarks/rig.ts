@@ -18,7 +18,7 @@ process.once('exit', () => { for (const clean of atExit.reverse()) clean() })
 export function temporaryUser (): { readonly home: string, readonly env: NodeJS.ProcessEnv } {
   const home = mkdtempSync(join(tmpdir(), 'mcp-swarm-bench-'))
   mkdirSync(join(home, 'run'), { mode: 0o700 }) // one that is not there does not count
-  atExit.push(() => { rmSync(home, { recursive: true, force: true }) })
+  atExit.push(() => { rmSync(home, { recursive: true, force: true, maxRetries: 5 }) })
   return { home, env: { ...process.env, HOME: home, XDG_DATA_HOME: join(home, 'data'), XDG_RUNTIME_DIR: join(home, 'run') } }
 }
 

@@ -1,7 +1,8 @@
 /** An MCP client that speaks plain lines to a gateway on stdio: to what users run, over pipes, with no SDK's time in what it measures. */
-import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
+import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
 /** The command line as it is published. */
@@ -37,7 +38,7 @@ interface Answer {
 }
 
 export class StdioClient {
-  readonly #child: ChildProcessWithoutNullStreams
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>
   readonly #revision: Revision
   readonly #waiting = new Map<number, { resolve: (answer: { line: string, atMs: number }) => void, reject: (error: Error) => void }>()
   readonly #parts: Buffer[] = []
@@ -47,8 +48,7 @@ export class StdioClient {
 
   constructor (args: readonly string[], env: NodeJS.ProcessEnv, revision: Revision = '2025-11-25') {
     this.#revision = revision
-    this.#child = spawn(process.execPath, [CLI, ...args], { env })
-    this.#child.stderr.pipe(process.stderr)
+    this.#child = spawn(process.execPath, [CLI, ...args], { env, stdio: ['pipe', 'pipe', 'inherit'] })
     this.#child.stdout.on('data', (bytes: Buffer) => { this.#take(bytes) })
     this.#child.on('exit', () => {
       for (const { reject } of this.#waiting.values()) reject(new Error('the gateway has ended'))
@@ -84,6 +84,15 @@ export class StdioClient {
 
   async call (name: string, args: object = {}): Promise<CallAnswer> {
     return await this.request('tools/call', { name, arguments: args }) as CallAnswer
+  }
+
+  /** Memory of the process. Linux alone tells. */
+  rssBytes (): number {
+    try {
+      return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${this.#child.pid ?? 0}/status`, 'utf8'))?.[1]) * 1_024
+    } catch {
+      return Number.NaN
+    }
   }
 
   /** What the process has had of the processors, in milliseconds: of use where others want them too. Linux alone tells. */
