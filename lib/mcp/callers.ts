@@ -12,7 +12,7 @@ import type { Clock } from '../base/clock.ts'
 import { SwarmError } from '../base/error.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Random } from '../base/random.ts'
-import { Conversation } from './conversation.ts'
+import { Conversation, lowestLevel } from './conversation.ts'
 import type { Asking, Pending } from './host.ts'
 import type { ServerSession, SessionEvents } from './session.ts'
 import { Updates } from './updates.ts'
@@ -95,7 +95,8 @@ export class Callers {
     const [key, server] = this.#serverFor(asking)
     try {
       const session = await server.session
-      if (asking.client?.logLevel !== undefined) await session.setLogLevel(asking.client.logLevel)
+      const level = lowestLevel([asking.client?.logLevel, ...[...server.conversations].map(({ logLevel }) => logLevel)]) // one level for all its calls
+      if (level !== undefined) await session.setLogLevel(level)
       const { meta, caller } = asking
       const conversation = new Conversation(this.#token(), asking, async how => await session.request(method, params, { caller, meta, ...how }))
       server.conversations.add(conversation)

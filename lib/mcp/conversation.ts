@@ -19,6 +19,14 @@ export const QUESTIONS_MAX = 16
 /** What a client must have declared before it is asked. Source: MCP 2026-07-28, client features. */
 const NEEDS: Readonly<Record<string, string>> = { 'elicitation/create': 'elicitation', 'sampling/createMessage': 'sampling', 'roots/list': 'roots' }
 
+/** The least first. Source: MCP 2026-07-28, logging (RFC 5424). */
+const LOG_LEVELS = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency']
+
+/** The level from which on every one of these is heard; undefined where there is none. */
+export function lowestLevel (levels: readonly (string | undefined)[]): string | undefined {
+  return LOG_LEVELS.find(level => levels.includes(level))
+}
+
 interface Question {
   readonly method: string
   readonly params: JsonObject
@@ -92,7 +100,15 @@ export class Conversation {
     }
   }
 
+  /** From which level on the client hears logs now. */
+  get logLevel (): string | undefined {
+    return this.#leg?.client?.logLevel
+  }
+
+  /** What the server logs; below the level that this client asked for it may be another request's. */
   log (params: JsonObject): void {
+    const { level } = params
+    if (typeof level === 'string' && LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(this.logLevel ?? '')) return
     this.#leg?.client?.log?.(params)
   }
 

@@ -221,6 +221,21 @@ test('logs of a server reach the client it serves, at the level that was asked f
   assert.equal(heard, [{ level: 'info', data: 'from 2' }])
 }))
 
+test('calls of one client hear each from its own level on, also at once', () => scene(async ({ lives, server }) => {
+  const heard: string[] = []
+  const hearing = (name: string, logLevel: string): ClientSide => ({ capabilities: FORM, session: 'one', logLevel, log: ({ level }) => { heard.push(`${name} ${level as string}`) } })
+  const stop = new AbortController()
+  const all = server.callTool(call('hang', hearing('all', 'debug'), { signal: stop.signal })).catch(() => undefined)
+  await textIn(server.callTool(call('which', hearing('ready', 'debug'))))
+  const severe = server.callTool(call('hang', hearing('severe', 'error'), { signal: stop.signal })).catch(() => undefined)
+  await textIn(server.callTool(call('log', hearing('none', 'error'))))
+  await lives.servers[1]?.sendLoggingMessage({ level: 'critical', data: 'x' })
+  await settled()
+  stop.abort()
+  await within(Promise.all([all, severe]), 'the end')
+  assert.equal(heard, ['all info', 'all critical', 'severe critical'])
+}))
+
 test('resources are read from the client\'s own server; updates are heard of by all who asked, until they stop', () => scene(async ({ lives, server }) => {
   const read = async (session: string): Promise<unknown> => (await server.request?.({
     method: 'resources/read', params: { uri: 'a://b' }, caller: CALLER, client: { capabilities: {}, session }, signal: new AbortController().signal
