@@ -21,7 +21,8 @@ const dist = join(root, 'dist')
 const ENTRIES: Record<string, string> = {
   index: 'lib/index.ts', transports: 'transports/index.ts', mcp: 'lib/mcp/index.ts', testing: 'lib/testing.ts'
 }
-const NODE_ENTRIES = { ...ENTRIES, 'mcp-stdio': 'lib/mcp/stdio.ts', cli: 'lib/cli/main.ts' }
+/** The thread that folds documents is loaded by its path: see crdt/aside.node.ts. */
+const NODE_ENTRIES = { ...ENTRIES, 'mcp-stdio': 'lib/mcp/stdio.ts', cli: 'lib/cli/main.ts', 'fold-thread': 'crdt/fold-thread.node.ts' }
 
 /** Native parts (LevelDB, and what ws may use), or one copy per process (Yjs). */
 const NODE_EXTERNAL = ['level', 'classic-level', 'memory-level', 'yjs', 'bufferutil', 'utf-8-validate']

@@ -11,6 +11,8 @@ export const ERROR_CODES = [
   'AMBIGUOUS', // several providers outside one pool: name the agent or the peer
   'CLOSED', // the swarm, connection or stream was closed
   'CONFIG_INVALID', // a config file with a syntax error, a wrong type or an unknown name
+  'DISK_FAILED', // documents cannot be written: nothing is acknowledged until they can
+  'DOCUMENT_DAMAGED', // a document's log is not on disk as it was written
   'FOLDER_IN_USE', // another process holds the data folder
   'FOLDER_UNUSABLE', // the folder cannot be made, read or written, or others may write to it
   'FORBIDDEN', // the provider's allow list does not name this peer
@@ -20,6 +22,7 @@ export const ERROR_CODES = [
   'KEY_EXPOSED', // a key file that other users may read
   'KEY_INVALID', // a key file that holds no key
   'MALFORMED', // bytes from outside that break their format
+  'NAME_INVALID', // a text that no document may have as its name
   'NEEDS_TICKET', // a page has no local swarm to join
   'NOT_ADMITTED', // no valid grant for this swarm, or none in time
   'OVERLOADED', // a stated limit on queues or calls in flight is reached

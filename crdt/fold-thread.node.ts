@@ -1,0 +1,15 @@
+/** The thread of aside.node.ts: folds once, answers, and ends. */
+import { parentPort, workerData } from 'node:worker_threads'
+import { messageOf } from '../lib/base/error.ts'
+import { fold } from './fold.ts'
+import { splitParts, type Answer, type Parts } from './parts.ts'
+
+const { hasSnapshot, ...joined } = workerData as Parts & { readonly hasSnapshot: boolean }
+const parts = splitParts(joined)
+let answer: Answer
+try {
+  answer = { snapshot: fold({ snapshot: hasSnapshot ? parts[0] : undefined, updates: hasSnapshot ? parts.slice(1) : parts }) }
+} catch (error) {
+  answer = { failure: messageOf(error) }
+}
+parentPort?.postMessage(answer)
