@@ -44,7 +44,7 @@ export function gather<Definition extends object> (
   const entries: Entry<Definition>[] = []
   const pools = new Map<string, Map<string, Member<Definition>[]>>()
   for (const offering of inOrder(offerings)) {
-    for (const definition of definitionsOf(offering) ?? []) {
+    for (const definition of [...definitionsOf(offering) ?? []].sort((left, right) => nameOf(left) < nameOf(right) ? -1 : 1)) {
       const { agent: { pool } } = offering
       if (pool === undefined) {
         entries.push(alone({ offering, definition }, nameOf))
@@ -67,15 +67,23 @@ export function gather<Definition extends object> (
     })
     for (const member of others.flat()) entries.push(alone(member, nameOf))
   }
-  return entries.sort((left, right) => left.key < right.key ? -1 : 1)
+  return entries.sort((left, right) => left.key < right.key ? -1 : 1) // mostly they are in that order by now
 }
 
-function alone<Definition> ({ offering, definition }: Member<Definition>, nameOf: (definition: Definition) => string): Entry<Definition> {
+/** What an agent's own things are made into, for as long as it is the same: one agent that changes shall not cost the others'. */
+const entriesOf = new WeakMap<Offered, WeakMap<object, Entry<never>>>()
+
+function alone<Definition extends object> ({ offering, definition }: Member<Definition>, nameOf: (definition: Definition) => string): Entry<Definition> {
+  const made = entriesOf.get(offering) ?? new WeakMap<object, Entry<never>>()
+  const known = made.get(definition) as Entry<Definition> | undefined
+  if (known !== undefined) return known
   const { peerId, peerName, agent } = offering
   const name = nameOf(definition)
-  return {
+  const entry: Entry<Definition> = {
     key: keyOf('peer', peerId, agent.name, name), name, definition, label: agent.name, owner: keyOf('peer', peerId, agent.name), peerName, target: targetOf([offering])
   }
+  entriesOf.set(offering, made.set(definition, entry as Entry<never>))
+  return entry
 }
 
 const NONE: JsonObject = {}

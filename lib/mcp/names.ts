@@ -54,8 +54,19 @@ export interface NameOptions {
 export function gatewayTools (offered: readonly Offered[], options: NameOptions = {}): GatewayTool[] {
   const entries = gather(offered, ({ catalogue }) => catalogue?.tools.filter(tool => !isBuiltin(tool)), ({ name }) => name)
   const names = nameEntries(entries, options, OWN_PREFIX)
-  return entries.map(({ key, definition, target }): GatewayTool => ({ name: names.get(key) as string, key, tool: definition, ...target })).sort(byName)
+  return entries.map((entry): GatewayTool => {
+    const name = names.get(entry.key) as string
+    const known = tools.get(entry)
+    if (known?.name === name) return known
+    const { key, definition, target } = entry
+    const tool = { name, key, tool: definition, ...target }
+    tools.set(entry, tool)
+    return tool
+  }).sort(byName)
 }
+
+/** What entries were last made into: one that is the same, under the same name, is the same tool. */
+const tools = new WeakMap<object, GatewayTool>()
 
 /** Names every prompt that is known, as `gatewayTools` does. */
 export function gatewayPrompts (offered: readonly Offered[], options: NameOptions = {}): (GatewayPrompt & Bound)[] {

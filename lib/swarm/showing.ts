@@ -44,6 +44,8 @@ export class Showing {
   readonly #made = new Map<Prefix, { readonly edition: number, readonly lists: Lists }>()
   /** When each absent peer was found to be so, by both clocks: the first moves on while a machine sleeps, the other does not. */
   #absences = new Map<string, Absence>()
+  /** As last seen; what has not changed stays the same object, and with it what others have made of it. */
+  #offered = new Map<string, Offered>()
 
   constructor (options: Options) {
     this.#options = options
@@ -76,18 +78,33 @@ export class Showing {
   #agents (): Offered[] {
     const { clock, directory } = this.#options
     const absences = new Map<string, Absence>()
+    const offered = new Map<string, Offered>()
+    const same = (made: Offered): Offered => {
+      const key = `${made.peerId}\n${made.agent.name}`
+      const held = this.#offered.get(key)
+      const kept = held !== undefined && isSame(held, made) ? held : made
+      offered.set(key, kept)
+      return kept
+    }
     const agents = directory.offerings().map(({ absentMs, ...offering }): Offered => {
-      if (absentMs === undefined) return offering
+      if (absentMs === undefined) return same(offering)
       const known = this.#absences.get(offering.peerId)
       const absence = known?.absentMs === absentMs ? known : { absentMs, sinceMs: Math.round(clock.wallMs() - (clock.nowMs() - absentMs)) }
       absences.set(offering.peerId, absence)
-      return { ...offering, sinceMs: absence.sinceMs }
+      return same({ ...offering, sinceMs: absence.sinceMs })
     })
     this.#absences = absences
+    this.#offered = offered
     return agents.sort((left, right) => left.peerName === right.peerName
       ? `${left.peerId}\n${left.agent.name}` < `${right.peerId}\n${right.agent.name}` ? -1 : 1
       : left.peerName < right.peerName ? -1 : 1)
   }
+}
+
+/** Of one agent: its entry and its catalogue are never changed, but replaced. */
+function isSame (left: Offered, right: Offered): boolean {
+  return left.agent === right.agent && left.catalogue === right.catalogue && left.peerName === right.peerName &&
+    left.available === right.available && left.reason === right.reason && left.sinceMs === right.sinceMs
 }
 
 function named<Item extends Bound> (items: readonly Item[], nameOf: (item: Item) => string): Named[] {
