@@ -22,7 +22,8 @@ export function gatewayView (swarm: Swarm, { prefix }: { prefix?: Prefix } = {})
     search: async (query, limit) => await search.find(lists().tools, query, limit),
     status: () => factsOf(swarm.status(), lists()),
     onChange: listener => swarm.on('tools:changed', listener),
-    async call ({ agent, peerId, pool, tool }, args, options) {
+    async call ({ agent, available, peerId, pool, tool }, args, options) {
+      if (!available) await swarm.seek(pool === undefined ? { agent, peerId } : { pool }, options.signal)
       // The client decides how long it waits, and cancels when it no longer does.
       const bounds = { ...options, timeoutMs: CALL_MS_MAX }
       if (pool === undefined) return await swarm.call(tool.name, args, { ...bounds, agent, peer: peerId })
@@ -30,11 +31,16 @@ export function gatewayView (swarm: Swarm, { prefix }: { prefix?: Prefix } = {})
       hashes.set(tool, definition)
       return await swarm.call(tool.name, args, { ...bounds, pool, definition })
     },
-    async request ({ agent, peerId, pool }, method, params, options) {
-      return await swarm.requests.request(pool === undefined ? { agent, peerId } : { pool }, method, params, { ...options, timeoutMs: CALL_MS_MAX })
+    async request ({ agent, available, peerId, pool }, method, params, options) {
+      const whom = pool === undefined ? { agent, peerId } : { pool }
+      if (!available) await swarm.seek(whom, options.signal)
+      return await swarm.requests.request(whom, method, params, { ...options, timeoutMs: CALL_MS_MAX })
     },
     listen: (...listening) => swarm.requests.listen(...listening),
-    openSession: async (target, session, signal) => await swarm.requests.openSession(target, session, signal),
+    async openSession (target, session, signal) {
+      if (!target.available) await swarm.seek(target, signal)
+      return await swarm.requests.openSession(target, session, signal)
+    },
     endSession: (session, mayReturn) => { swarm.endSession(session, mayReturn) }
   }
 }

@@ -124,6 +124,11 @@ export class Neighbours {
     return [...this.#named].some(peerId => !isMet(peerId) && (this.links.get(peerId) !== undefined || (this.#dialler.wants(peerId) && counts(peerId))))
   }
 
+  /** Whether a peer that the folder names is linked, or may answer at any moment. */
+  isSought (peerId: string): boolean {
+    return this.#named.has(peerId) && (this.links.get(peerId) !== undefined || this.#dialler.wants(peerId))
+  }
+
   async close (): Promise<void> {
     try {
       await this.#rendezvous?.close()

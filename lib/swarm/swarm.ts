@@ -17,7 +17,8 @@ import { isEmpty, type ConfigChanges } from './changes.ts'
 import type { Config } from './config.ts'
 import type { Settings } from './options.ts'
 import { Peer, type Opening, type SwarmEvents } from './peer.ts'
-import type { Requesting } from './requesting.ts'
+import type { Requesting, Whom } from './requesting.ts'
+import { seek, SEEK_MS_MAX } from './seek.ts'
 import { offerServer, rulesOf, type ShareOptions } from './sharing.ts'
 import type { Lists } from './showing.ts'
 import { describe, type Status } from './status.ts'
@@ -90,6 +91,16 @@ export class Swarm {
   /** The same, but for those that have not answered yet and of which it is known what they offered last. */
   get isLookingForNews (): boolean {
     return this.#isLooking(peerId => !this.#peer.listing.directory.isWhole(peerId))
+  }
+
+  /**
+   * Waits for an agent that is known from before and may be there at any moment, since its peer is being dialled. Not longer
+   * than SEEK_MS_MAX after this peer has joined: what is away then is away.
+   *
+   * @throws SwarmError ABORTED
+   */
+  async seek (whom: Whom, signal: AbortSignal): Promise<void> {
+    await seek(this.#peer, whom, SEEK_MS_MAX + this.#startedAtMs, this.#settings.clock, signal)
   }
 
   /** Keeps this peer connected to another whose addresses are known by other means than the rendezvous folder. */
