@@ -35,7 +35,7 @@ function asking (lives: Lives): () => ServerV1 {
     }
     server.setRequestHandler(CallToolRequestSchema, async ({ params: { name, arguments: args } }, { signal }) => {
       const text = async (): Promise<string> => {
-        if (name === 'ask') return await ask(String(args?.['message'] ?? 'who?'))
+        if (name === 'ask') return await ask(typeof args?.['message'] === 'string' ? args['message'] : 'who?')
         if (name === 'askTwice') return `${await ask('first')}, ${await ask('second')}`
         if (name === 'log') await server.sendLoggingMessage({ level: 'info', data: `from ${id}` })
         if (name === 'hang') {
@@ -243,7 +243,7 @@ test('resources are read from the client\'s own server; updates are heard of by 
   assert.equal(await read('one'), [{ uri: 'a://b', text: 'of 2' }])
   assert.equal(await read('two'), [{ uri: 'a://b', text: 'of 3' }])
   const heard: string[] = []
-  const [stopOne] = await Promise.all(['one', 'two'].map(who => server.subscribe?.('a://b', uri => { heard.push(`${who} ${uri}`) })))
+  const [stopOne] = await Promise.all(['one', 'two'].map(async who => await server.subscribe?.('a://b', uri => { heard.push(`${who} ${uri}`) })))
   await server.subscribe?.('a://b/c', uri => { heard.push(`below ${uri}`) })
   const [listing] = lives.servers
   await listing?.sendResourceUpdated({ uri: 'a://b' })

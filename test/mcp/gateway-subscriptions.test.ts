@@ -57,7 +57,7 @@ const ack = (id: number, notifications: JsonObject): JsonObject =>
 
 test('grants what it can tell of, and tells each what it asked for', async () => {
   const { agent, clock, listened, open } = scene()
-  const both = open(1, { toolsListChanged: true, resourceSubscriptions: ['a://x', 'b://unknown', 7, 'a://x'] } as JsonObject)
+  const both = open(1, { toolsListChanged: true, resourceSubscriptions: ['a://x', 'b://unknown', 7, 'a://x'] })
   const lists = open(2, { toolsListChanged: true, promptsListChanged: false })
   assert.equal(both.told, [ack(1, { toolsListChanged: true, resourceSubscriptions: ['a://x'] })])
   assert.equal(lists.told, [ack(2, { toolsListChanged: true })])
