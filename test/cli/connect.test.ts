@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { MEET_MS_MAX } from '../../lib/cli/meet.ts'
 import { Home, type Facts, type Running } from './home.ts'
 
 const FIXTURE = fileURLToPath(new URL('../fixtures/servers/v2.mjs', import.meta.url))
@@ -28,8 +29,8 @@ class Client {
   readonly running: Running
   #id = 0
 
-  constructor (folder: string) {
-    this.running = home.start(['connect', '--dir', folder])
+  constructor (folder: string, user = home) {
+    this.running = user.start(['connect', '--dir', folder])
   }
 
   send (message: object): void {
@@ -180,6 +181,38 @@ test('a broken config is told to the client that waits, and on standard error', 
   assert.is(code, 1)
   assert.match(stderr, 'CONFIG_INVALID')
   assert.is((JSON.parse(stdout) as { error: { data: { code: string } } }).error.data.code, 'CONFIG_INVALID')
+})
+
+test('a peer that is known and frozen holds the first list up no longer than one that is not there', async () => {
+  const user = new Home()
+  try {
+    const config = user.write('ice.json', { mcpServers: { sums: { command: process.execPath, args: [FIXTURE] } }, swarm: { name: 'ice', share: ['sums'] } })
+    const ice = user.start(['up', '--json', '--dir', user.path('ice'), '--config', config])
+    await ice.serves('sums')
+    const first = new Client(user.path('desk'), user)
+    await first.initialize()
+    await first.untilListed('add')
+    await first.end()
+    const firstListMs = async (): Promise<number> => {
+      const sinceMs = performance.now()
+      const client = new Client(user.path('desk'), user)
+      await client.initialize()
+      const { result } = await client.request('tools/list') as { result: { tools: { name: string, description?: string }[] } }
+      const tookMs = performance.now() - sinceMs
+      assert.match(result.tools.find(({ name }) => name === 'add')?.description ?? '', /^\(Cannot be reached now: peer ice /)
+      await client.end()
+      return tookMs
+    }
+    ice.child.kill('SIGSTOP')
+    const frozenMs = Math.min(await firstListMs(), await firstListMs()) // the better of two: others use the machine too
+    ice.child.kill('SIGKILL')
+    await ice.outcome()
+    await firstListMs() // takes what the dead one has left away
+    const goneMs = await firstListMs()
+    assert.ok(frozenMs - goneMs < MEET_MS_MAX / 2, `${frozenMs} ms, and ${goneMs} ms without it`)
+  } finally {
+    await user.close()
+  }
 })
 
 async function countCancelled (client: Client): Promise<string> {
