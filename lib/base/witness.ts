@@ -27,7 +27,7 @@ export const HASH_BYTES = 16
 export class MemoryWitness implements Witness {
   readonly #heads = new Map<string, Head>()
 
-  async read (key: string): Promise<Head | undefined> {
+  async read (key: string): Promise<Head | 'lost' | undefined> {
     return this.#heads.get(key)
   }
 

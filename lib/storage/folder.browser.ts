@@ -20,6 +20,10 @@ export async function checkPrivateFolder (path: string): Promise<void> {
   throw noFolder(path)
 }
 
+export async function checkRoom (folder: string, _roomBytes: number): Promise<void> {
+  throw noFolder(folder)
+}
+
 export function defaultDataFolder (_configPath?: string): string {
   throw noFolder('for data')
 }

@@ -8,6 +8,7 @@ import { utf8 } from '../base/bytes.ts'
 export { openStore } from './engine.node.ts'
 export { holdFolder, readHolder } from './lock.node.ts'
 export { checkPrivateFolder } from './private.node.ts'
+export { checkRoom } from './room.node.ts'
 export type { FolderLock, Holder } from './holder.ts'
 
 /** Longest readable part of a data folder's name. */

@@ -63,7 +63,7 @@ export async function openWitness (folder: string): Promise<Witness> {
   const path = join(folder, FILE)
   let bytes: Uint8Array | undefined
   try {
-    bytes = await readFile(path)
+    bytes = new Uint8Array(await readFile(path))
   } catch (cause) {
     if (systemCode(cause) !== 'ENOENT') throw unusable(path, cause, 'read')
   }
