@@ -9,7 +9,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join, posix } from 'node:path'
+import { dirname, join, posix, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type BuildOptions, type Metafile, type Plugin } from 'esbuild'
 
@@ -156,13 +156,13 @@ function emitTypes (): void {
 function licences (metafiles: readonly Metafile[]): string {
   const folders = new Set<string>()
   for (const path of metafiles.flatMap(({ inputs }) => Object.keys(inputs))) {
-    const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1]
-    if (folder !== undefined) folders.add(folder)
+    const folder = /^(?:\w+:)?(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] // a plugin's files have its name in front
+    if (folder !== undefined) folders.add(resolve(root, folder))
   }
   return [...folders].sort().map(folder => {
-    const { name, version, license } = readManifest(join(root, folder))
-    const texts = readdirSync(join(root, folder), { withFileTypes: true }).filter(file => file.isFile() && /^(licen[cs]e|copying|notice)/i.test(file.name))
-    return [`${name} ${version} (${license})`, '', ...texts.map(file => readFileSync(join(root, folder, file.name), 'utf8').trim())].join('\n')
+    const { name, version, license } = readManifest(folder)
+    const texts = readdirSync(folder, { withFileTypes: true }).filter(file => file.isFile() && /^(licen[cs]e|copying|notice)/i.test(file.name))
+    return [`${name} ${version} (${license})`, '', ...texts.map(file => readFileSync(join(folder, file.name), 'utf8').trim())].join('\n')
   }).join(`\n\n${'-'.repeat(80)}\n\n`)
 }
 

@@ -24,7 +24,7 @@ interface Scene {
   readonly listened: Listened[]
   readonly subscriptions: Subscriptions
   /** Opens one; what it is told. */
-  open (id: number, notifications: JsonObject, capabilities?: JsonObject): { told: JsonObject[], opened: ReturnType<Subscriptions['open']> }
+  readonly open: (id: number, notifications: JsonObject, capabilities?: JsonObject) => { told: JsonObject[], opened: ReturnType<Subscriptions['open']> }
 }
 
 function scene (): Scene {

@@ -79,7 +79,7 @@ test('when the server ends, what is unanswered is answered with that, and the st
   assert.is((await writer.next()).id, 1)
   const { error, id } = await writer.next()
   assert.is(id, 2)
-  assert.equal([((error as JsonObject)['data'] as JsonObject)['code'], /exited with code 1/.test(String((error as JsonObject)['message']))], ['INDETERMINATE', true])
+  assert.equal([((error as JsonObject)['data'] as JsonObject)['code'], JSON.stringify(error).includes('exited with code 1')], ['INDETERMINATE', true])
   await writer.closed()
 })
 
