@@ -64,8 +64,8 @@ const leanSdk: Plugin = {
     build.onResolve({ filter: /^@modelcontextprotocol\/(client|server)\/_shims$/ }, () => ({ path: 'shims', namespace: 'lean' }))
     build.onLoad({ filter: /^shims$/, namespace: 'lean' }, () => ({ contents: SHIMS, resolveDir: root }))
     build.onResolve({ filter: /locales\/index\.js$/ }, ({ resolveDir }) =>
-      /node_modules\/zod\//.test(`${resolveDir}/`) ? { path: join(resolveDir, resolveDir.endsWith('locales') ? '' : '../locales', 'index.js'), namespace: 'english' } : undefined)
-    build.onLoad({ filter: /.*/, namespace: 'english' }, ({ path }) => ({ contents: "export { default as en } from './en.js'", resolveDir: dirname(path) }))
+      resolveDir.startsWith(join(root, 'node_modules/zod/v4')) ? { path: 'locales', namespace: 'lean' } : undefined)
+    build.onLoad({ filter: /^locales$/, namespace: 'lean' }, () => ({ contents: "export { default as en } from 'zod/v4/locales/en.js'", resolveDir: root }))
   }
 }
 
