@@ -41,10 +41,10 @@ export async function sleep (clock: Clock, delayMs: number, signal?: AbortSignal
       reject(givenUp())
     }
     const cancel = clock.after(delayMs, () => {
-      signal?.removeEventListener('abort', onAbort)
+      forget?.()
       resolve()
     })
-    signal?.addEventListener('abort', onAbort, { once: true })
+    const forget = signal === undefined ? undefined : whenAborted(signal, onAbort)
   })
 }
 
@@ -55,13 +55,10 @@ export async function sleep (clock: Clock, delayMs: number, signal?: AbortSignal
 export function deadline (clock: Clock, delayMs: number, ...signals: (AbortSignal | undefined)[]): { signal: AbortSignal, done: () => void } {
   const controller = new AbortController()
   const parents = signals.filter(signal => signal !== undefined)
+  const forget: (() => void)[] = []
   const done = (): void => {
     cancel()
-    for (const parent of parents) parent.removeEventListener('abort', onAbort)
-  }
-  const onAbort = (event: Event): void => {
-    done()
-    controller.abort((event.target as AbortSignal).reason)
+    for (const stop of forget) stop()
   }
   const cancel = clock.after(delayMs, () => {
     done()
@@ -73,9 +70,28 @@ export function deadline (clock: Clock, delayMs: number, ...signals: (AbortSigna
       controller.abort(parent.reason)
       break
     }
-    parent.addEventListener('abort', onAbort, { once: true })
+    forget.push(whenAborted(parent, () => {
+      done()
+      controller.abort(parent.reason)
+    }))
   }
   return { signal: controller.signal, done }
+}
+
+/** Who waits for each signal: one listener on it for all of them, since Node warns of a leak at the eleventh. */
+const waiting = new WeakMap<AbortSignal, Set<() => void>>()
+
+/** @param signal has not fired @returns the way to stop */
+function whenAborted (signal: AbortSignal, listener: () => void): () => void {
+  let listeners = waiting.get(signal)
+  if (listeners === undefined) {
+    const all = listeners = new Set<() => void>()
+    waiting.set(signal, all)
+    signal.addEventListener('abort', () => { for (const each of [...all]) each() }, { once: true })
+  }
+  const own = (): void => { listener() } // one that waits twice is two
+  const known = listeners.add(own)
+  return () => { known.delete(own) }
 }
 
 /** Runs once everything already due in this turn of the event loop has run: the moment to flush what a turn has gathered. */

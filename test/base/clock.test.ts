@@ -89,6 +89,22 @@ test('a deadline fires with TIMEOUT at its time', () => {
   assert.is(codeOf(signal.reason), 'TIMEOUT')
 })
 
+test('a hundred waits on one signal warn of no leak, and all end with it', async () => {
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => { warnings.push(warning) }
+  process.on('warning', onWarning)
+  const parent = new AbortController()
+  const bounds = Array.from({ length: 100 }, () => deadline(systemClock, 60_000, parent.signal))
+  const sleeps = Array.from({ length: 100 }, () => sleep(systemClock, 60_000, parent.signal).then(() => 'slept', () => 'given up'))
+  bounds[0]?.done()
+  parent.abort(new Error('enough'))
+  assert.equal(new Set(await Promise.all(sleeps)), new Set(['given up']))
+  assert.is(bounds.filter(({ signal }) => signal.aborted).length, 99)
+  await new Promise(resolve => setImmediate(resolve))
+  process.off('warning', onWarning)
+  assert.equal(warnings.map(String), [])
+})
+
 test('a deadline fires with its parent’s reason, whether that fires later or has already', () => {
   const clock = handClock()
   const [parent, other] = [new AbortController(), new AbortController()]
