@@ -184,11 +184,11 @@ export class Wal {
    * To be called when what was damaged has come back from other peers and is appended and flushed: folds it all into a
    * snapshot, then deletes what was put aside.
    */
-  async repaired (): Promise<void> {
+  async repaired (fold?: Fold): Promise<void> {
     this.#checkOpen()
     await this.#compacting?.catch(() => undefined) // its caller knows
     await this.flushed()
-    await this.compact()
+    await this.compact(fold)
     const keys: string[] = []
     for await (const [key] of this.#committer.storage.entries(this.#place.quarantine)) keys.push(key)
     for (let index = 0; index < keys.length; index += 100) await this.#committer.put(deletions(keys.slice(index, index + 100)))

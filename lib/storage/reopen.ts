@@ -55,7 +55,7 @@ export class ReopeningStorage implements Storage {
 
   async * entries (prefix: string): AsyncGenerator<readonly [string, Uint8Array]> {
     await this.#reopening?.catch(() => undefined) // told to whoever wrote
-    yield * this.#storage.entries(prefix)
+    yield* this.#storage.entries(prefix)
   }
 
   async close (): Promise<void> {
