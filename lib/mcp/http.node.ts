@@ -30,7 +30,7 @@ import { headOf, readBody, send } from './web.node.ts'
 export const BODY_BYTES_MAX = 4 * 2 ** 20
 
 /** How long a request may take to come in, head and body, in milliseconds; a connection that asks nothing has as long. */
-export const REQUEST_MS_MAX = 5_000
+export const REQUEST_MS_MAX = 10_000
 
 /** Connections at once; a further one is closed. */
 export const CONNECTIONS_MAX = 256
@@ -40,6 +40,12 @@ export const REQUESTS_MAX = 256
 
 /** Calls that run at once: a client of a session may hang up on its own, and come again. */
 export const CALLS_MAX = 256
+
+/**
+ * How long a connection is kept for a further request, in milliseconds. Clients keep theirs a little shorter; the longer it is, the
+ * rarer a request meets a connection that is just being closed.
+ */
+export const IDLE_MS_MAX = 30_000
 
 /** How often Node looks for requests that take too long, in milliseconds. */
 const CHECK_MS = 500
@@ -76,7 +82,7 @@ export async function serveGatewayHttp (view: GatewayView, options: HttpGatewayO
   const { host = '127.0.0.1', port } = options
   if (!HOSTS.includes(host)) throw new SwarmError('INVALID_OPTION', `the gateway listens on this machine alone (${HOSTS.join(', ')}), not on ${host}`)
   const gateway = new HttpFront(view, options)
-  const server = createServer({ connectionsCheckingInterval: CHECK_MS, headersTimeout: REQUEST_MS_MAX, requestTimeout: REQUEST_MS_MAX }, (incoming, outgoing) => {
+  const server = createServer({ connectionsCheckingInterval: CHECK_MS, headersTimeout: REQUEST_MS_MAX, requestTimeout: REQUEST_MS_MAX, keepAliveTimeout: IDLE_MS_MAX }, (incoming, outgoing) => {
     gateway.answer(incoming, outgoing).catch((error: unknown) => {
       options.report?.(error instanceof Error ? error : new Error(messageOf(error)))
       outgoing.destroy()
