@@ -4,6 +4,7 @@
  *   npm test                 all files
  *   npm test -- mesh line    files whose path holds one of the words
  *   npm test -- interop      those against other implementations, left out otherwise: npm ci --prefix test/interop first
+ *   npm test -- proofs       those that damage, kill and cut the power, left out otherwise
  *   npm test -- --quick      leaves out files that ask for more time than the default bound
  *
  * A file passes only if uvu printed its totals, nothing failed, at least one test ran or was skipped by name, the process
@@ -18,7 +19,8 @@ import { readTotals, judge } from './verdict.ts'
 const BOUND_SECONDS = 60
 /** One more than the cores of a small machine: many files mostly wait. */
 const AT_ONCE = 3
-const INTEROP = join('test', 'interop', '/')
+/** Folders that run only when they are named. */
+const APART = ['interop', 'proofs']
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const words = process.argv.slice(2).filter(word => !word.startsWith('--'))
@@ -27,7 +29,7 @@ const quick = process.argv.includes('--quick')
 const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
   .filter(path => path.endsWith('.test.ts') && !path.includes('node_modules'))
   .map(path => join('test', path))
-  .filter(path => !path.startsWith(INTEROP) || words.includes('interop'))
+  .filter(path => APART.every(folder => words.includes(folder) || !path.startsWith(join('test', folder, '/'))))
   .filter(path => words.length === 0 || words.some(word => path.includes(word)))
   .map(path => ({ path, boundSeconds: boundOf(path) }))
   .filter(file => !quick || file.boundSeconds <= BOUND_SECONDS)

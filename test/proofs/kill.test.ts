@@ -1,7 +1,7 @@
 // bound: 40 s
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { proveKill } from './prove/kill.ts'
+import { proveKill } from '../crdt/prove/kill.ts'
 
 const SEED = Number(process.env['SEED'] ?? 4127)
 

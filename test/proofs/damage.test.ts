@@ -1,7 +1,7 @@
 // bound: 40 s
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { proveDamage } from './prove/damage.ts'
+import { proveDamage } from '../crdt/prove/damage.ts'
 
 const SEED = Number(process.env['SEED'] ?? 4127)
 

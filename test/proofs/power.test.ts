@@ -1,7 +1,7 @@
 // bound: 40 s
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { powerLacks, provePower } from './prove/power.ts'
+import { powerLacks, provePower } from '../crdt/prove/power.ts'
 
 const SEED = Number(process.env['SEED'] ?? 4127)
 const CUTS = 5
