@@ -30,7 +30,10 @@ export interface SpecOptions extends Surroundings {
 const COMMAND_TYPES: readonly string[] = ['stdio', 'local']
 const URL_TYPES: readonly string[] = ['http', 'streamable-http', 'streamableHttp', 'remote']
 
-/** @throws SwarmError CONFIG_INVALID at the member that is wrong */
+/**
+ * @internal
+ * @throws SwarmError CONFIG_INVALID at the member that is wrong
+ */
 export function readSpec (place: Place, options: SpecOptions): ServerSpec {
   const members = place.members()
   for (const [name, why] of Object.entries(REFUSED)) {

@@ -32,6 +32,7 @@ export function folderOf (path: string): string {
 /**
  * A text with its variables replaced; a default holds no brace, and everything that is no variable passes unchanged.
  *
+ * @internal
  * @throws SwarmError CONFIG_INVALID for a variable that is not set, or that only the client knows
  */
 export function substitute (place: Place, surroundings: Surroundings): string {
