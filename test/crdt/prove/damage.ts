@@ -2,7 +2,7 @@
  * Damages copies of a real data folder, one fault each, and looks whether opening gives exactly what was acknowledged, or says that
  * something is damaged.
  */
-import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { seededRandom, type Random } from '../../../lib/base/random.ts'
@@ -47,7 +47,7 @@ export async function proveDamage (count: number, seed: number, isWitnessed = tr
     for (let index = 0; index < count; index++) {
       const copy = join(root, 'copy')
       rmSync(copy, { recursive: true, force: true })
-      cpSync(folder, copy, { recursive: true })
+      copyPrivate(folder, copy)
       const name = files[Math.floor(random.next() * files.length)] as string
       const fault = Object.keys(FAULTS)[Math.floor(random.next() * 4)] as keyof typeof FAULTS
       const before = readFileSync(join(copy, name))
@@ -82,6 +82,15 @@ async function fill (folder: string): Promise<{ folder: string, acknowledged: Ac
 
 function cpAside (folder: string): string {
   const copy = `${folder}-checked`
-  cpSync(folder, copy, { recursive: true })
+  copyPrivate(folder, copy)
   return copy
+}
+
+/** A copy that nobody else may enter, as the original: Node 22 and later give copied folders the usual mode. */
+function copyPrivate (folder: string, copy: string): void {
+  cpSync(folder, copy, { recursive: true })
+  for (const entry of ['.', ...readdirSync(copy, { recursive: true, encoding: 'utf8' })]) {
+    const path = join(copy, entry)
+    if (statSync(path).isDirectory()) chmodSync(path, 0o700)
+  }
 }
