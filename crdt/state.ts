@@ -1,0 +1,35 @@
+/** A document as a whole: from its log, into bytes, and with what was chosen when it was built anew. */
+import * as Y from 'yjs'
+import { REBUILT_ORIGIN } from './replica.ts'
+
+/** A record of the log, or a snapshot, for which the origin is ''. */
+export interface Logged { readonly update: Uint8Array, readonly origin: string }
+
+/** What of a log counts, in order: a record of a rebuilt document takes the place of all before it. */
+export function livingRecords<T extends Logged> (records: readonly T[]): readonly T[] {
+  const last = records.findLastIndex(({ origin }) => origin === REBUILT_ORIGIN)
+  return last === -1 ? records : records.slice(last)
+}
+
+/** A document of a snapshot, if there is one, and the records after it, in one transaction. */
+export function documentOf (makeDoc: () => Y.Doc, snapshot: Uint8Array | undefined, records: readonly Logged[]): Y.Doc {
+  const doc = makeDoc()
+  const living = livingRecords([...snapshot === undefined ? [] : [{ update: snapshot, origin: '' }], ...records])
+  doc.transact(() => { for (const { update } of living) Y.applyUpdate(doc, update) }, 'log')
+  return doc
+}
+
+/** All that a document holds, as one update; equal bytes for equal documents. */
+export function encodeState (doc: Y.Doc): Uint8Array {
+  return Y.encodeStateAsUpdate(doc)
+}
+
+/** An empty document. */
+export function emptyDocument (): Y.Doc {
+  return new Y.Doc()
+}
+
+/** Whether Yjs waits for something, which it should never have been given. */
+export function hasPending (doc: Y.Doc): boolean {
+  return doc.store.pendingStructs !== null || doc.store.pendingDs !== null
+}

@@ -1,0 +1,233 @@
+/**
+ * All documents of a peer, kept equal with all its neighbours: a pure core over the replicas.
+ *
+ * Gossip only makes it fast. What makes it right: on every new connection, on a gap, and every ROUND_MS to ROUND_MS_MAX with one
+ * neighbour by chance, two peers compare a tree of digests (tree.ts) and then exchange what either lacks of the documents that
+ * differ (replica.ts). A peer holds documents that another does not: those are not asked for.
+ */
+import { SwarmError, assert } from '../lib/base/error.ts'
+import type { Random } from '../lib/base/random.ts'
+import type { Digest } from './digest.ts'
+import { readMessage, writeMessage, type Compare, type Message } from './message.ts'
+import type { Alarm, Effect, Replica, Verdict } from './replica.ts'
+import { DigestTree } from './tree.ts'
+
+/** Between two rounds: at least, and at most. */
+export const ROUND_MS = 10_000
+export const ROUND_MS_MAX = 30_000
+
+/** How long a pull may take before another one of the same document is sent, to another peer where there is one. */
+export const PULL_MS = 2_000
+
+/** Pulls under way at once; more wait. */
+export const PULLS_MAX = 64
+
+/** What a driver is to do; `document` is a key. See the replica's effects. */
+export type Action =
+  | { readonly kind: 'append', readonly document: string, readonly seq: number, readonly update: Uint8Array, readonly origin: string }
+  | { readonly kind: 'publish', readonly document: string, readonly envelope: Uint8Array, readonly after: number }
+  /** Where `document` is named, wait until its log has `after` on disk. */
+  | { readonly kind: 'send', readonly to: string, readonly bytes: Uint8Array, readonly document?: string, readonly after: number }
+  | { readonly kind: 'alarm', readonly alarm: Alarm }
+  | { readonly kind: 'replaced' | 'reload', readonly document: string, readonly error?: unknown }
+  | { readonly kind: 'refused', readonly from: string, readonly document?: string, readonly error: SwarmError }
+  | { readonly kind: 'raise', readonly document: string, readonly error: unknown }
+
+/** `again`: something else was found missing meanwhile. */
+interface Pull { readonly from: string, readonly sinceMs: number, again: boolean }
+
+export class Sync {
+  readonly #random: Random
+  readonly #replicas = new Map<string, { replica: Replica, digest: Digest | undefined }>()
+  readonly #tree = new DigestTree()
+  readonly #peers = new Set<string>()
+  /** Under way, by document; and those that wait, with whom to ask. */
+  readonly #pulls = new Map<string, Pull>()
+  readonly #waiting = new Map<string, string>()
+  #roundMs = -Infinity
+  readonly peerId: string
+
+  constructor (peerId: string, random: Random) {
+    this.peerId = peerId
+    this.#random = random
+  }
+
+  /** Pulls sent since the start: each asks one peer for one document. */
+  pulls = 0
+
+  add (replica: Replica, nowMs: number): Action[] {
+    assert(!this.#replicas.has(replica.document), 'a document is opened twice')
+    this.#replicas.set(replica.document, { replica, digest: undefined })
+    const peer = this.#anyPeer()
+    return peer === undefined ? [] : this.#pull(replica.document, peer, nowMs)
+  }
+
+  /** The driver closes the replica. */
+  remove (document: string): void {
+    this.#replicas.delete(document)
+    this.#pulls.delete(document)
+    this.#waiting.delete(document)
+    this.#tree.delete(document)
+  }
+
+  replica (document: string): Replica | undefined {
+    return this.#replicas.get(document)?.replica
+  }
+
+  /** A neighbour is there. Of two, the one with the smaller id begins. */
+  connected (peer: string): Action[] {
+    this.#peers.add(peer)
+    return this.peerId < peer ? this.#begin(peer) : []
+  }
+
+  disconnected (peer: string): void {
+    this.#peers.delete(peer)
+    for (const [document, { from }] of this.#pulls) if (from === peer) this.#pulls.delete(document)
+  }
+
+  edited (document: string, update: Uint8Array): Action[] {
+    return this.#act(document, this.#of(document).edited(update), 0)
+  }
+
+  durable (document: string, seq: number): Action[] {
+    const replica = this.replica(document)
+    return replica === undefined ? [] : this.#act(document, replica.durable(seq), 0)
+  }
+
+  published (document: string): Action[] {
+    const replica = this.replica(document)
+    return replica === undefined ? [] : this.#act(document, replica.published(), 0)
+  }
+
+  /** An envelope came by gossip, about a document that is open here. */
+  heard (document: string, from: string, envelope: Uint8Array, nowMs: number): { verdict: Verdict, actions: Action[] } {
+    const { verdict, effects } = this.#of(document).received(from, envelope, nowMs)
+    return { verdict, actions: this.#act(document, effects, nowMs) }
+  }
+
+  /** A message came over a stream. @param bytes are kept for the call */
+  received (from: string, bytes: Uint8Array, nowMs: number): Action[] {
+    let message: Message
+    try {
+      message = readMessage(bytes)
+    } catch (error) {
+      if (!(error instanceof SwarmError)) throw error
+      return [{ kind: 'refused', from, error }]
+    }
+    if (message.kind === 'compare') return this.#compared(from, message, nowMs)
+    const replica = this.replica(message.key)
+    if (replica === undefined) return []
+    const pull = this.#pulls.get(message.key)
+    // A pull has been answered, whatever the answer is worth.
+    const isAnswer = message.kind !== 'want' && pull?.from === from
+    if (isAnswer) this.#pulls.delete(message.key)
+    const actions = this.#act(message.key, replica.message(from, message, nowMs), nowMs)
+    if (isAnswer && pull.again && replica.gaps.count > 0) actions.push(...this.#pull(message.key, from, nowMs))
+    return [...actions, ...this.#pullWaiting(nowMs)]
+  }
+
+  /** Asks a peer to confirm all that a document has here: see `Replica.agreed`. */
+  offer (document: string, to: string): Action[] {
+    return this.#act(document, [this.#of(document).offer(to)], 0)
+  }
+
+  /** Time has passed: to be told at `nextMs` at the latest. */
+  tick (nowMs: number): Action[] {
+    const actions: Action[] = []
+    for (const [document, { from, sinceMs }] of this.#pulls) {
+      if (nowMs - sinceMs < PULL_MS) continue
+      this.#pulls.delete(document)
+      const peer = this.#anyPeer(from)
+      // Nobody answers for what is missing: the round finds it.
+      if (peer !== undefined && (this.replica(document)?.gaps.count ?? 0) > 0) actions.push(...this.#pull(document, peer, nowMs))
+    }
+    actions.push(...this.#pullWaiting(nowMs))
+    if (nowMs >= this.#roundMs) {
+      if (this.#roundMs !== -Infinity) {
+        const peer = this.#anyPeer()
+        if (peer !== undefined) actions.push(...this.#begin(peer))
+      }
+      this.#roundMs = nowMs + ROUND_MS + this.#random.next() * (ROUND_MS_MAX - ROUND_MS)
+    }
+    return actions
+  }
+
+  /** When `tick` has something to do next. */
+  get nextMs (): number {
+    let next = this.#roundMs
+    for (const { sinceMs } of this.#pulls.values()) next = Math.min(next, sinceMs + PULL_MS)
+    return next
+  }
+
+  #begin (peer: string): Action[] {
+    this.#refresh()
+    return this.#tree.size === 0 ? [] : [{ kind: 'send', to: peer, bytes: writeMessage(this.#tree.begin()), after: 0 }]
+  }
+
+  #compared (from: string, message: Compare, nowMs: number): Action[] {
+    this.#refresh()
+    const { answer, differing } = this.#tree.compare(message)
+    const actions: Action[] = answer === undefined ? [] : [{ kind: 'send', to: from, bytes: writeMessage(answer), after: 0 }]
+    for (const document of differing) actions.push(...this.#pull(document, from, nowMs))
+    return actions
+  }
+
+  /** Brings the tree up to date with the documents that have changed. */
+  #refresh (): void {
+    for (const [document, held] of this.#replicas) {
+      const digest = held.replica.digest
+      if (digest === held.digest) continue
+      held.digest = digest
+      this.#tree.set(document, digest)
+    }
+  }
+
+  #act (document: string, effects: readonly Effect[], nowMs: number): Action[] {
+    return effects.flatMap((effect): Action[] => {
+      switch (effect.kind) {
+        case 'append': case 'publish': case 'raise': return [{ document, ...effect }]
+        case 'send': return [{ kind: 'send', to: effect.to, bytes: writeMessage({ key: document, ...effect.message }), document, after: effect.after }]
+        case 'pull': return this.#pull(document, effect.from, nowMs)
+        case 'alarm': return [effect]
+        case 'replaced': return [{ kind: 'replaced', document }]
+        case 'reload': return [{ kind: 'reload', document, error: effect.error }]
+        case 'refused': return [{ document, ...effect }]
+      }
+    })
+  }
+
+  #pull (document: string, from: string, nowMs: number): Action[] {
+    const peer = this.#peers.has(from) ? from : this.#anyPeer()
+    const underway = this.#pulls.get(document)
+    if (underway !== undefined) underway.again = true
+    if (peer === undefined || underway !== undefined) return []
+    if (this.#pulls.size >= PULLS_MAX) {
+      this.#waiting.set(document, peer)
+      return []
+    }
+    this.#pulls.set(document, { from: peer, sinceMs: nowMs, again: false })
+    this.pulls++
+    return this.#act(document, [this.#of(document).ask(peer)], nowMs)
+  }
+
+  #pullWaiting (nowMs: number): Action[] {
+    const actions: Action[] = []
+    for (const [document, peer] of this.#waiting) {
+      if (this.#pulls.size >= PULLS_MAX) break
+      this.#waiting.delete(document)
+      actions.push(...this.#pull(document, peer, nowMs))
+    }
+    return actions
+  }
+
+  #anyPeer (but?: string): string | undefined {
+    const peers = [...this.#peers].filter(peer => peer !== but)
+    return peers[Math.floor(this.#random.next() * peers.length)] ?? (but !== undefined && this.#peers.has(but) ? but : undefined)
+  }
+
+  #of (document: string): Replica {
+    const replica = this.replica(document)
+    assert(replica !== undefined, 'a document is not open')
+    return replica
+  }
+}

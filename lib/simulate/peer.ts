@@ -1,0 +1,248 @@
+/**
+ * A peer of the simulation: the real cores, driven as the product drives them. Each action it performs is a moment at which the
+ * power may go; what it then knew is gone, but for its disk.
+ */
+import { encodeState, documentOf, emptyDocument, hasPending } from '../../crdt/state.ts'
+import type { Signer, Verify } from '../../crdt/envelope.ts'
+import { Replica, type Alarm, type ReplicaOptions } from '../../crdt/replica.ts'
+import { Sync, type Action } from '../../crdt/sync.ts'
+import type { Bug } from './bug.ts'
+import type { Chance } from './chance.ts'
+import type { SimulatedDisk } from './disk.ts'
+import type { Parcel, SimulatedNetwork } from './network.ts'
+import type { Schedule } from './schedule.ts'
+import type { Trace } from './trace.ts'
+
+/** How long gossip takes to take an envelope. */
+const GOSSIP_MS = 1
+
+/** How often a driver looks whether its core wants something. */
+const TICK_MS = 250
+
+export interface PeerOptions {
+  readonly signer: Signer
+  readonly verify: Verify
+  readonly document: string
+  readonly swarmId: string
+  readonly schedule: Schedule
+  readonly network: SimulatedNetwork
+  readonly disk: SimulatedDisk
+  readonly chance: Chance
+  readonly trace: Trace
+  readonly bug: Bug
+  readonly earlyMax: number
+  readonly hasExchange: boolean
+  readonly onAlarm: (alarm: Alarm) => void
+  readonly onFailure: (what: string) => void
+}
+
+export class SimulatedPeer {
+  readonly options: PeerOptions
+  readonly id: string
+  #sync: Sync | undefined
+  #replica: Replica | undefined
+  #incarnation: number | undefined
+  #waiting: { readonly after: number, readonly act: () => void }[] = []
+  #durable = 0
+  /** Actions until the power goes. */
+  #fuse = Infinity
+  #cancelTick: (() => void) | undefined
+  readonly #neighbours = new Set<string>()
+  /** Own edits that counted as flushed here, or as synced at another peer: they must never be lost. */
+  readonly acknowledged = new Set<string>()
+  #edits: { readonly seq: number, readonly mark: string, readonly fresh: boolean }[] = []
+  crashes = 0
+  pulls = 0
+
+  constructor (options: PeerOptions) {
+    this.options = options
+    this.id = options.signer.peerId
+  }
+
+  get isUp (): boolean {
+    return this.#replica !== undefined
+  }
+
+  /** Only while it is up. */
+  get replica (): Replica {
+    if (this.#replica === undefined) throw new Error('bug: the peer is down')
+    return this.#replica
+  }
+
+  get state (): Uint8Array {
+    return encodeState(this.replica.doc)
+  }
+
+  start (): void {
+    const { disk, network, schedule, bug, chance, signer, verify, document, swarmId, trace } = this.options
+    const isWhole = disk.habits.durability === 'strict' && !disk.hasLost
+    const doc = documentOf(emptyDocument, undefined, disk.records)
+    if (hasPending(doc)) this.options.onFailure('the log has gaps')
+    const options: ReplicaOptions = {
+      document, swarmId, signer, verify, doc, makeDoc: emptyDocument, random: chance.random, sequence: disk.sequence,
+      incarnation: (isWhole || bug.reusesClient === true) ? this.#incarnation : undefined,
+      earlyLimits: { updatesMax: this.options.earlyMax }
+    }
+    this.#replica = bug.replica?.(options) ?? new Replica(options)
+    this.#incarnation = this.#replica.incarnation
+    this.#sync = new Sync(this.id, chance.random)
+    this.#durable = disk.sequence
+    this.#watch(this.#replica)
+    disk.open(seq => { this.#confirm(seq) })
+    network.join(this.id, parcel => { this.#receive(parcel) })
+    trace.add(schedule.nowMs, `${this.#name} starts with ${disk.records.length} records`)
+    this.#perform(this.#sync.add(this.#replica, schedule.nowMs))
+    this.#look()
+  }
+
+  /** The power goes in a moment: at the action after that many more. */
+  light (actions: number): void {
+    this.#fuse = actions
+  }
+
+  crash (): void {
+    if (!this.isUp) return
+    this.crashes++
+    this.options.trace.add(this.options.schedule.nowMs, `${this.#name} crashes`)
+    this.pulls += this.#sync?.pulls ?? 0
+    this.#cancelTick?.()
+    this.#fuse = Infinity
+    const replica = this.#replica
+    ;[this.#sync, this.#replica] = [undefined, undefined]
+    this.#waiting = []
+    this.#edits = []
+    this.#neighbours.clear()
+    replica?.close()
+    this.options.network.leave(this.id)
+    this.options.disk.crash()
+  }
+
+  /** The application edits. @param mark stays in the document for ever, if it is acknowledged; '' for none */
+  edit (mark: string, change: () => void): void {
+    if (!this.isUp) return
+    const before = this.replica.sequence
+    change()
+    if (!this.isUp || mark === '') return
+    if (this.replica.sequence > before) this.#edits.push({ seq: this.replica.sequence, mark, fresh: true })
+    if (this.options.bug.acknowledgesEarly === true) this.acknowledged.add(mark)
+  }
+
+  /** Asks others to confirm what is here. */
+  offer (to: string): void {
+    if (this.isUp) this.#perform(this.#sync?.offer(this.options.document, to) ?? [])
+  }
+
+  get #name (): string {
+    return this.id.slice(-4)
+  }
+
+  #watch (replica: Replica): void {
+    replica.doc.on('update', (update, origin) => {
+      if (origin === replica || this.#replica !== replica) return
+      this.#perform(this.#sync?.edited(this.options.document, update) ?? [])
+    })
+  }
+
+  #receive ({ kind, from, bytes }: Parcel): void {
+    if (!this.isUp) return
+    const { schedule, document, trace, bug } = this.options
+    if (bug.ignores?.(kind, bytes, this.#seen) === true) return
+    trace.add(schedule.nowMs, `${this.#name} hears ${kind} from ${from.slice(-4)}`, bytes)
+    const actions = kind === 'gossip' ? this.#sync?.heard(document, from, bytes, schedule.nowMs).actions : this.#sync?.received(from, bytes, schedule.nowMs)
+    this.#perform(actions ?? [])
+    if (this.isUp && hasPending(this.replica.doc)) this.options.onFailure('Yjs was given a gap')
+    this.#acknowledgeSynced()
+  }
+
+  readonly #seen = new Set<string>()
+
+  #confirm (seq: number): void {
+    if (!this.isUp) return
+    this.#durable = Math.max(this.#durable, seq)
+    for (const { seq: own, mark } of this.#edits) if (own <= seq && this.options.disk.habits.durability === 'strict') this.acknowledged.add(mark)
+    const due = this.#waiting.filter(({ after }) => after <= this.#durable)
+    this.#waiting = this.#waiting.filter(({ after }) => after > this.#durable)
+    for (const { act } of due) if (this.isUp) act()
+    if (this.isUp) this.#perform(this.#sync?.durable(this.options.document, seq) ?? [])
+  }
+
+  /** What others have on a disk that flushes is safe too. */
+  #acknowledgeSynced (): void {
+    if (!this.isUp) return
+    for (const peer of this.options.network.peers) {
+      if (!this.isSafe(peer)) continue
+      const agreed = this.replica.agreed(peer)
+      for (const { seq, mark } of this.#edits) if (seq <= agreed) this.acknowledged.add(mark)
+    }
+  }
+
+  /** Whether a peer's disk flushes before it confirms; the world knows. */
+  isSafe: (peer: string) => boolean = () => false
+
+  #perform (actions: readonly Action[]): void {
+    for (const action of this.options.bug.actions?.(actions) ?? actions) {
+      if (!this.isUp) return
+      if (--this.#fuse < 0) {
+        this.crash()
+        return
+      }
+      this.#act(action)
+    }
+  }
+
+  #act (action: Action): void {
+    const { disk, network, schedule, trace, document, bug } = this.options
+    switch (action.kind) {
+      case 'append':
+        trace.add(schedule.nowMs, `${this.#name} appends ${action.seq} of ${action.origin.slice(-4)}`, action.update)
+        if (action.seq !== disk.sequence + 1) this.options.onFailure(`the log is at ${disk.sequence}, and ${action.seq} is appended`)
+        disk.append({ seq: action.seq, update: action.update, origin: action.origin })
+        if (bug.showsEarly === true) this.#perform(this.#sync?.durable(document, action.seq) ?? [])
+        return
+      case 'publish':
+        this.#when(action.after, () => {
+          trace.add(schedule.nowMs, `${this.#name} publishes`, action.envelope)
+          network.gossip(this.id, action.envelope)
+          const replica = this.#replica
+          schedule.after(GOSSIP_MS, () => { if (this.#replica === replica && this.isUp) this.#perform(this.#sync?.published(document) ?? []) })
+        })
+        return
+      case 'send':
+        if (!this.options.hasExchange) return
+        this.#when(action.after, () => {
+          trace.add(schedule.nowMs, `${this.#name} sends to ${action.to.slice(-4)}`, action.bytes)
+          network.send(this.id, action.to, action.bytes)
+        })
+        return
+      case 'alarm': this.options.onAlarm(action.alarm); return
+      case 'replaced': this.#watch(this.replica); return
+      case 'refused': trace.add(schedule.nowMs, `${this.#name} refuses ${action.from.slice(-4)}: ${action.error.message}`); return
+      case 'reload': this.options.onFailure(`Yjs stopped halfway: ${String(action.error)}`); return
+      case 'raise': this.options.onFailure(`raised ${String(action.error)}`)
+    }
+  }
+
+  #when (after: number, act: () => void): void {
+    if (after <= this.#durable || this.options.bug.showsEarly === true) act()
+    else this.#waiting.push({ after, act })
+  }
+
+  #look (): void {
+    const { network, schedule, bug } = this.options
+    this.#cancelTick = schedule.after(TICK_MS, () => { this.#look() })
+    if (bug.hasNoRounds === true) return
+    for (const peer of network.peers) {
+      const isNear = peer !== this.id && network.reaches(this.id, peer)
+      if (isNear && !this.#neighbours.has(peer)) {
+        this.#neighbours.add(peer)
+        this.#perform(this.#sync?.connected(peer) ?? [])
+      }
+    }
+    for (const peer of this.#neighbours) {
+      if (network.isPresent(peer) && network.reaches(this.id, peer)) continue
+      this.#neighbours.delete(peer)
+      this.#sync?.disconnected(peer)
+    }
+    if (this.isUp) this.#perform(this.#sync?.tick(schedule.nowMs) ?? [])
+  }
+}
