@@ -15,7 +15,7 @@ import { Writer } from './cursor.ts'
 import { writeId, writePlace, writeUnit } from './unit.ts'
 
 /** Clocks hashed together: what one edit costs, at most, against what a client of many clocks keeps. */
-export const BLOCK_CLOCKS = 1_024
+export const BLOCK_CLOCKS = 256
 
 /** Bytes of either half. */
 export const HALF_BYTES = 16
@@ -105,6 +105,7 @@ function half (writer: Writer): Uint8Array {
 /** Hashes the clocks `from` to `to` of one client, without `to`. */
 function hashBlock (structs: readonly (Y.Item | Y.GC)[], from: number, to: number): Digest {
   const [shape, content] = [new Writer(), new Writer()]
+  const units = new Y.UpdateEncoderV1()
   // Runs of deleted and of living clocks, however many structs they are in.
   let [run, isLiving] = [0, false]
   for (let index = structs.length === 0 ? 0 : Y.findIndexSS(structs as Y.Item[], from); index < structs.length; index++) {
@@ -117,9 +118,10 @@ function hashBlock (structs: readonly (Y.Item | Y.GC)[], from: number, to: numbe
       ;[run, isLiving] = [0, !isLiving]
     }
     run += end - start
-    if (struct instanceof Y.Item && (!struct.deleted || hasPlace(struct))) writeItem(content, struct, start, end)
+    if (struct instanceof Y.Item && (!struct.deleted || hasPlace(struct))) writeItem(content, units, struct, start, end)
   }
   shape.count(run)
+  content.put(units.toUint8Array())
   return { shape: half(shape), content: half(content) }
 }
 
@@ -130,14 +132,14 @@ function hasPlace ({ parent }: Y.Item): boolean {
 
 /**
  * Writes clocks of an item the same way, whether Yjs holds them as one item or as several: each clock of its own, the place it was
- * put only at the first of those that follow each other.
+ * put only at the first of those that follow each other. What was put goes to `units`.
  */
-function writeItem (writer: Writer, item: Y.Item, start: number, end: number): void {
+function writeItem (writer: Writer, units: Y.UpdateEncoderV1, item: Y.Item, start: number, end: number): void {
   for (let offset = start; offset < end; offset++) {
     const isFollower = offset > 0 || (item.origin !== null && item.origin.client === item.id.client && item.origin.clock === item.id.clock - 1)
     writer.count(item.id.clock + offset).byte(isFollower ? 1 : 0)
     if (!isFollower) writePlace(writer, item)
     else writeId(writer, item.rightOrigin)
-    if (!item.deleted) writeUnit(writer, item.content, offset)
+    if (!item.deleted) writeUnit(units, item.content, offset)
   }
 }

@@ -132,7 +132,7 @@ function compareUnits (left: Struct, right: Struct, clock: number): number {
   if (!(left instanceof Y.Item) || !(right instanceof Y.Item)) return 0
   const order = compareBytes(placeAt(first, left, clock), placeAt(second, right, clock))
   if (order !== 0 || !isWhole(left) || !isWhole(right)) return order
-  return compareBytes(unitAt(first, left, clock), unitAt(second, right, clock))
+  return compareBytes(unitAt(left, clock), unitAt(right, clock))
 }
 
 const [first, second] = [new Writer(), new Writer()]
@@ -142,9 +142,10 @@ function placeAt (writer: Writer, item: Y.Item, clock: number): Uint8Array {
   return writer.view()
 }
 
-function unitAt (writer: Writer, item: Y.Item, clock: number): Uint8Array {
-  writeUnit(writer.clear(), item.content, clock - item.id.clock)
-  return writer.view()
+function unitAt (item: Y.Item, clock: number): Uint8Array {
+  const encoder = new Y.UpdateEncoderV1()
+  writeUnit(encoder, item.content, clock - item.id.clock)
+  return encoder.toUint8Array()
 }
 
 function compareBytes (left: Uint8Array, right: Uint8Array): number {

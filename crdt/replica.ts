@@ -315,6 +315,8 @@ export class Replica {
 
   #apply (from: string, origin: string, updates: readonly Checked[]): Effect[] {
     if (updates.length === 0) return []
+    // Somebody else wrote under our clientID: we, before we lost the end of our log. Yjs would leave it too, and say so on the console.
+    if (updates.some(({ content }) => content.ranges.some(({ client, to }) => client === this.client && to > Y.getState(this.#doc.store, client)))) this.#renew(updates)
     this.#isApplying = true
     const { news, thrown, isBroken } = applyUpdates(this.#doc, updates, this)
     this.#isApplying = false
@@ -323,7 +325,7 @@ export class Replica {
     if (news !== undefined) effects.push({ kind: 'append', seq: ++this.#sequence, update: news, origin })
     if (thrown !== undefined) effects.push({ kind: 'raise', error: thrown.error })
     for (const update of this.#meanwhile.splice(0)) effects.push(...this.edited(update))
-    // Yjs leaves a clientID that it sees somebody else use: us, before we lost the end of our log.
+    // An observer of the application that wrote within the transaction looks to Yjs like somebody else.
     if (this.#doc.clientID !== this.client) this.#renew()
     return effects
   }
@@ -456,12 +458,15 @@ export class Replica {
     return [{ kind: 'publish', envelope: sealed.envelope, after: sealed.seq }]
   }
 
-  #fresh (): number {
-    return freshIncarnation(this.#key, this.#options.signer.publicKey, reachOf(this.#doc), this.#options.random)
+  /** @param updates that are about to be applied: what they write under is not fresh */
+  #fresh (updates: readonly Checked[] = []): number {
+    const known = reachOf(this.#doc)
+    const used = new Set(updates.flatMap(({ content }) => [...clientsOf(content)]))
+    return freshIncarnation(this.#key, this.#options.signer.publicKey, client => used.has(client) ? 1 : known(client), this.#options.random)
   }
 
-  #renew (): void {
-    this.#incarnation = this.#fresh()
+  #renew (updates: readonly Checked[] = []): void {
+    this.#incarnation = this.#fresh(updates)
     this.#doc.clientID = this.client
     assert(Y.getState(this.#doc.store, this.client) === 0, 'a fresh clientID has written')
   }

@@ -34,18 +34,14 @@ function isHalf (code: number): boolean {
 }
 
 /** One clock's worth of content, as Yjs itself writes it; of half a character, only that it is one. */
-export function writeUnit (writer: Writer, content: Y.Item['content'], offset: number): void {
-  writer.byte(content.getRef())
+export function writeUnit (encoder: Y.UpdateEncoderV1, content: Y.Item['content'], offset: number): void {
+  encoder.writeInfo(content.getRef())
   if (content instanceof Y.ContentString) {
     const code = content.str.charCodeAt(offset)
-    writer.count(isHalf(code) ? PARTED : code)
-  } else {
-    const encoder = new Y.UpdateEncoderV1()
-    if (content instanceof Y.ContentAny) new Y.ContentAny([content.arr[offset]]).write(encoder, 0)
-    else if (content instanceof Y.ContentJSON) new Y.ContentJSON([content.arr[offset]]).write(encoder, 0)
-    else content.write(encoder, 0)
-    writer.block(encoder.toUint8Array())
-  }
+    encoder.writeLen(isHalf(code) ? PARTED : code)
+  } else if (content instanceof Y.ContentAny) encoder.writeAny(content.arr[offset])
+  else if (content instanceof Y.ContentJSON) encoder.writeString(JSON.stringify(content.arr[offset]) ?? 'undefined')
+  else content.write(encoder, 0)
 }
 
 /** Whether an item's content is still there. */

@@ -156,15 +156,22 @@ class World {
       const actions = draw.from(0, 8)
       this.#schedule.after(sometime(), () => { if (actions === 0) peer.crash(); else peer.light(actions) })
     }
+    // The power of all goes at once.
+    for (let left = draw.from(0, 2); left > 0; left--) this.#schedule.after(sometime(), () => { for (const peer of this.#peers) peer.crash() })
     for (let atMs = 0; atMs < faultsMs; atMs += 1_000) {
-      this.#schedule.after(atMs, () => { for (const peer of this.#peers) if (!peer.isUp && draw.hits(0.3)) peer.start() })
-      this.#schedule.after(atMs, () => { if (draw.hits(0.2)) draw.of(this.#peers).offer(draw.of(this.#peers).id) })
+      this.#schedule.after(atMs, () => { for (const peer of this.#peers) if (!peer.isUp && draw.hits(0.3)) this.#restart(peer) })
+      this.#schedule.after(atMs, () => { if (draw.hits(0.5)) draw.of(this.#peers).offer(draw.of(this.#peers).id) })
     }
     if (this.#outlaw !== undefined) for (let left = draw.from(1, 6); left > 0; left--) this.#schedule.after(sometime(), () => { this.#speak() })
   }
 
-  #edit (): void {
-    const peer = this.#draw.of(this.#peers)
+  /** Many applications write as soon as they start, before they have met anybody. */
+  #restart (peer: SimulatedPeer): void {
+    peer.start()
+    if (this.#draw.hits(0.5)) this.#edit(peer)
+  }
+
+  #edit (peer = this.#draw.of(this.#peers)): void {
     if (!peer.isUp) return
     this.#edits++
     const mark = this.#draw.hits(0.5) ? `${this.#edits}` : ''
