@@ -21,6 +21,8 @@ export interface Network {
   unhandle (protocol: string): void
   /** Tells of every new connection, inbound and outbound, before `dial` resolves with it. Returns the way to stop. */
   onConnection (listener: (connection: Connection) => void): () => void
+  /** Gossip among admitted peers: opened, and its code loaded, at first use; the same one afterwards. @throws SwarmError CLOSED */
+  gossip (): Promise<Gossip>
   /** Closes every connection and stops listening; a second call does nothing. */
   close (): Promise<void>
 }
@@ -83,3 +85,44 @@ export interface StreamReader {
   /** Nothing more goes or comes: `error` unless both sides ended in order. Called exactly once, last. */
   closed (error?: Error): void
 }
+
+/** Largest message that gossip carries; more than this goes over a stream. */
+export const GOSSIP_BYTES_MAX = 64 * 2 ** 10
+
+/** Topics one peer may take part in; a neighbour's further ones are not known here. */
+export const GOSSIP_TOPICS_MAX = 512
+
+/** Longest name of a topic, in characters. */
+export const GOSSIP_TOPIC_CHARS_MAX = 256
+
+/**
+ * Spreads messages among the peers of a topic, each handing on what it finds good. Only connections that both ends have
+ * admitted carry any of it. Delivery is likely and quick, never certain: who needs all of it asks the others again.
+ */
+export interface Gossip {
+  /**
+   * Takes part in a topic; a topic has one judge at a time.
+   *
+   * @param judge sees each message of another peer once; a message is one `publish`, so that equal bytes published twice are
+   *   seen twice. What it accepts is passed on. Bytes are its to keep
+   * @returns the way to leave
+   * @throws SwarmError CLOSED, OVERLOADED over GOSSIP_TOPICS_MAX, TOO_LARGE over GOSSIP_TOPIC_CHARS_MAX
+   */
+  join (topic: string, judge: Judge): () => void
+  /**
+   * Hands a message to neighbours in a topic, joined or not.
+   *
+   * @param bytes at most GOSSIP_BYTES_MAX; not kept
+   * @returns how many neighbours it went to, once it has left our queues: 0 reached nobody
+   * @throws SwarmError TOO_LARGE, CLOSED
+   */
+  publish (topic: string, bytes: Uint8Array): Promise<number>
+  /** Admitted neighbours that are known to take part in a topic. */
+  peers (topic: string): string[]
+}
+
+/** Decides at once what becomes of a message. */
+export type Judge = (message: { readonly from: string /* the neighbour that passed it on */, readonly bytes: Uint8Array }) => Verdict
+
+/** `accept` is passed on. `ignore` is not, and nobody is blamed. `reject` counts against the neighbour that passed it on. */
+export type Verdict = 'accept' | 'reject' | 'ignore'

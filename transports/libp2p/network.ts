@@ -4,7 +4,7 @@ import { deadline, sleep } from '../../lib/base/clock.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { Emitter } from '../../lib/base/emitter.ts'
 import { SwarmError, assert, messageOf } from '../../lib/base/error.ts'
-import type { Connection, HandleOptions, Network, StreamHandler } from '../../lib/base/network.ts'
+import type { Connection, Gossip, HandleOptions, Network, StreamHandler } from '../../lib/base/network.ts'
 import type { Random } from '../../lib/base/random.ts'
 import { PROTOCOL_STREAMS_MAX } from '../bounds.ts'
 import { withoutPeer } from './address.ts'
@@ -92,6 +92,10 @@ export class Libp2pNetwork implements Network {
 
   onConnection (listener: (connection: Connection) => void): () => void {
     return this.#events.on('connection', listener)
+  }
+
+  async gossip (): Promise<Gossip> {
+    throw new SwarmError('UNAVAILABLE', 'gossip does not run over libp2p')
   }
 
   async close (): Promise<void> {

@@ -3,6 +3,7 @@ import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError, assert, messageOf } from '../../lib/base/error.ts'
 import type { ByteStream, Connection, StreamHandler } from '../../lib/base/network.ts'
 import { OPEN_MS_MAX } from '../bounds.ts'
+import type { Packet } from './gossip.ts'
 import { MemoryStream } from './stream.ts'
 import type { Signal } from './stream.ts'
 
@@ -16,9 +17,11 @@ export interface Service {
 /** What an end of a connection needs from the network it belongs to. */
 export interface Home {
   readonly clock: Clock
-  /** Does something at the other peer, later. */
-  carry (to: string, deliver: () => void): void
+  /** Does something at the other peer, later. @param isGossip nobody relies on it: a bad network may lose it */
+  carry (to: string, deliver: () => void, isGossip?: boolean): void
   service (protocol: string): Service | undefined
+  /** Takes gossip from an admitted connection. */
+  heard (packet: Packet, from: MemoryConnection): void
 }
 
 /** One end of a connection between two peers of a hub. */
@@ -68,6 +71,12 @@ export class MemoryConnection implements Connection {
 
   onAdmit (listener: () => void): void {
     this.#onAdmit.push(listener)
+  }
+
+  /** Hands gossip to the other end, which takes it if it too has admitted this connection. */
+  whisper (packet: Packet): void {
+    if (!this.#admitted) return
+    this.#tell(other => { if (other.#admitted) other.#home.heard(packet, other) }, packet.kind === 'message')
   }
 
   onClose (listener: () => void): void {
@@ -159,11 +168,11 @@ export class MemoryConnection implements Connection {
     }
   }
 
-  #tell (act: (other: MemoryConnection) => void): void {
+  #tell (act: (other: MemoryConnection) => void, isGossip = false): void {
     if (!this.#isOpen) return
     this.#home.carry(this.peerId, () => {
       assert(this.#other !== undefined, 'both ends of a connection know each other')
       if (this.#other.#isOpen) act(this.#other)
-    })
+    }, isGossip)
   }
 }

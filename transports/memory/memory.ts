@@ -10,8 +10,8 @@ import type { Clock } from '../../lib/base/clock.ts'
 import type { Network } from '../../lib/base/network.ts'
 import { MemoryNetwork } from './network.ts'
 
-/** Brings what `from` does to `to`, later and in order for each such pair. */
-export type Courier = (from: string, to: string, deliver: () => void) => void
+/** Brings what `from` does to `to`, later and in order for each such pair; gossip may be lost, doubled or out of order. */
+export type Courier = (from: string, to: string, deliver: () => void, isGossip: boolean) => void
 
 export interface MemoryHubOptions {
   /** For the limits in time. Default: the system's. */
@@ -71,11 +71,11 @@ export class MemoryHub {
   }
 
   /** For networks of this hub: does something at another peer, later. */
-  carry (from: string, to: string, deliver: () => void): void {
+  carry (from: string, to: string, deliver: () => void, isGossip = false): void {
     this.#courier(from, to, () => {
       if (this.#isHeld(from, to)) this.#held.push({ from, to, deliver })
       else deliver()
-    })
+    }, isGossip)
   }
 
   /** For networks of this hub: who answers at an address, unless a cut keeps `from` away. */

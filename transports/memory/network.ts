@@ -2,17 +2,19 @@ import { deadline } from '../../lib/base/clock.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { Emitter } from '../../lib/base/emitter.ts'
 import { SwarmError, assert } from '../../lib/base/error.ts'
-import type { Connection, HandleOptions, Network, StreamHandler } from '../../lib/base/network.ts'
+import type { Connection, Gossip, HandleOptions, Network, StreamHandler } from '../../lib/base/network.ts'
 import { DIAL_MS_MAX, PROTOCOL_STREAMS_MAX } from '../bounds.ts'
 import { settled } from '../settled.ts'
 import { UNADMITTED_MAX, Waiting, limitAdmission } from '../strangers.ts'
 import { MemoryConnection } from './connection.ts'
 import type { Home, Service } from './connection.ts'
+import { MemoryGossip } from './gossip.ts'
+import type { Packet } from './gossip.ts'
 
 /** What a network needs of its hub. */
 export interface Hub {
   readonly clock: Clock
-  carry (from: string, to: string, deliver: () => void): void
+  carry (from: string, to: string, deliver: () => void, isGossip?: boolean): void
   find (from: string, address: string): MemoryNetwork | undefined
   forget (address: string): void
 }
@@ -27,6 +29,7 @@ export class MemoryNetwork implements Network, Home {
   readonly #dialling = new Map<string, Promise<unknown>>()
   readonly #unadmitted = new Waiting(UNADMITTED_MAX, 'wait for admission')
   readonly #closing = new AbortController()
+  #gossip: MemoryGossip | undefined
   #isOpen = true
   #dialled = 0
 
@@ -84,9 +87,19 @@ export class MemoryNetwork implements Network, Home {
     return this.#events.on('connection', listener)
   }
 
+  async gossip (): Promise<Gossip> {
+    if (!this.#isOpen) throw new SwarmError('CLOSED', 'gossip: this peer has closed')
+    if (this.#gossip === undefined) {
+      this.#gossip = new MemoryGossip(this.address)
+      for (const connection of this.#connections) if (connection.admitted) this.#gossip.meet(connection)
+    }
+    return this.#gossip
+  }
+
   async close (): Promise<void> {
     if (!this.#isOpen) return
     this.#isOpen = false
+    this.#gossip?.close()
     this.#closing.abort(new SwarmError('CLOSED', 'this peer has closed'))
     this.#hub.forget(this.address)
     for (const connection of [...this.#connections]) await connection.close()
@@ -99,8 +112,12 @@ export class MemoryNetwork implements Network, Home {
     }
   }
 
-  carry (to: string, deliver: () => void): void {
-    this.#hub.carry(this.peerId, to, deliver)
+  carry (to: string, deliver: () => void, isGossip?: boolean): void {
+    this.#hub.carry(this.peerId, to, deliver, isGossip)
+  }
+
+  heard (packet: Packet, from: MemoryConnection): void {
+    this.#gossip?.heard(packet, from)
   }
 
   service (protocol: string): Service | undefined {
@@ -163,10 +180,14 @@ export class MemoryNetwork implements Network, Home {
       cancel()
       this.#unadmitted.delete(connection)
     }
-    connection.onAdmit(waitNoMore)
+    connection.onAdmit(() => {
+      waitNoMore()
+      this.#gossip?.meet(connection)
+    })
     connection.onClose(() => {
       waitNoMore()
       this.#connections.delete(connection)
+      this.#gossip?.part(connection)
     })
     this.#events.emit('connection', connection)
   }
