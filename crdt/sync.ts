@@ -77,7 +77,7 @@ export class Sync {
   /** A neighbour is there. Of two, the one with the smaller id begins. */
   connected (peer: string): Action[] {
     this.#peers.add(peer)
-    return this.peerId < peer ? this.#begin(peer) : []
+    return this.peerId < peer ? this.begin(peer) : []
   }
 
   disconnected (peer: string): void {
@@ -126,6 +126,12 @@ export class Sync {
     return [...actions, ...this.#pullWaiting(nowMs)]
   }
 
+  /** Compares all documents with a neighbour, out of turn. */
+  begin (peer: string): Action[] {
+    this.#refresh()
+    return this.#tree.size === 0 ? [] : [{ kind: 'send', to: peer, bytes: writeMessage(this.#tree.begin()), after: 0 }]
+  }
+
   /** Asks a peer to confirm all that a document has here: see `Replica.agreed`. */
   offer (document: string, to: string): Action[] {
     return this.#act(document, [this.#of(document).offer(to)], 0)
@@ -145,7 +151,7 @@ export class Sync {
     if (nowMs >= this.#roundMs) {
       if (this.#roundMs !== -Infinity) {
         const peer = this.#anyPeer()
-        if (peer !== undefined) actions.push(...this.#begin(peer))
+        if (peer !== undefined) actions.push(...this.begin(peer))
       }
       this.#roundMs = nowMs + ROUND_MS + this.#random.next() * (ROUND_MS_MAX - ROUND_MS)
     }
@@ -157,11 +163,6 @@ export class Sync {
     let next = this.#roundMs
     for (const { sinceMs } of this.#pulls.values()) next = Math.min(next, sinceMs + PULL_MS)
     return next
-  }
-
-  #begin (peer: string): Action[] {
-    this.#refresh()
-    return this.#tree.size === 0 ? [] : [{ kind: 'send', to: peer, bytes: writeMessage(this.#tree.begin()), after: 0 }]
   }
 
   #compared (from: string, message: Compare, nowMs: number): Action[] {
