@@ -1,7 +1,8 @@
 /** Folding in a page: in slices, since a worker there could not load the page's own copy of Yjs. */
-import { afterTurn, type Clock } from '../lib/base/clock.ts'
+import type { Clock } from '../lib/base/clock.ts'
 import { foldInSlices, type Fold } from './fold.ts'
+import { turn } from './turn.ts'
 
 export function foldAside (_clock: Clock): Fold {
-  return async folding => await foldInSlices(folding, async () => { await new Promise<void>(resolve => { afterTurn(resolve) }) })
+  return async folding => await foldInSlices(folding, turn)
 }

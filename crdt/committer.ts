@@ -14,22 +14,17 @@
  * is on disk, and asking again may be answered with a lie ("fsyncgate", 2018): so entries are kept until they are safe, and
  * `heal` writes them all anew, in their order. It is tried again by itself, at growing distances.
  *
- * Bounds: a batch holds BATCH_OPERATIONS_MAX changes and BATCH_BYTES_MAX bytes; an entry waits for its turn of the event loop (at
- * most BATCH_MS_MAX where a turn takes long) and for at most one earlier write of its kind, never for company.
+ * Bounds: a batch holds BATCH_OPERATIONS_MAX changes and BATCH_BYTES_MAX bytes (backlog.ts); an entry waits for its turn of the event
+ * loop (at most BATCH_MS_MAX where a turn takes long) and for at most one earlier write of its kind, never for company.
  */
 import { afterTurn, type Clock } from '../lib/base/clock.ts'
 import { SwarmError, assert, messageOf } from '../lib/base/error.ts'
 import type { Change, Storage } from '../lib/base/storage.ts'
 import type { Head, Witness } from '../lib/base/witness.ts'
+import { Backlog, type Entry } from './backlog.ts'
 
 /** What an acknowledgement means: see above. */
 export type Durability = 'strict' | 'interval' | 'memory'
-
-/** Changes in one write. */
-export const BATCH_OPERATIONS_MAX = 2_048
-
-/** Bytes in one write, but for an entry that alone has more. */
-export const BATCH_BYTES_MAX = 2 ** 20
 
 /** An entry is written at once, without waiting for the turn to end, if another one has waited this long. */
 export const BATCH_MS_MAX = 5
@@ -40,9 +35,6 @@ export const SYNC_MS = 100
 /** With `interval`, bytes acknowledged without a flush; at more, the flush comes at once. */
 export const UNSYNCED_BYTES_MAX = 8 * 2 ** 20
 
-/** Bytes of entries not yet safe, written or waiting: bounds what a dead disk costs in memory. */
-export const QUEUE_BYTES_MAX = 64 * 2 ** 20
-
 /** First and longest distance between tries to write anew after a failure, in milliseconds. */
 export const HEAL_MS = 1_000
 export const HEAL_MS_MAX = 30_000
@@ -50,8 +42,8 @@ export const HEAL_MS_MAX = 30_000
 /** Put with a flush that has nothing else to write: an empty write would not reach the disk. */
 const SYNC_KEY = 'crdt/sync'
 
-/** Bytes counted for an entry beside its keys and values. */
-const ENTRY_BYTES = 64
+/** Bytes counted for a change beside its key and value. */
+const CHANGE_BYTES = 64
 
 export interface CommitterOptions {
   readonly storage: Storage
@@ -61,22 +53,9 @@ export interface CommitterOptions {
   readonly durability: Durability
 }
 
-/** What is written together or not at all. */
-export interface Entry {
+/** An entry that is whole from the start. */
+export interface Whole extends Pick<Entry, 'isDropped' | 'sync' | 'settled'> {
   readonly changes: readonly Change[]
-  /** The document's log after it, where it grew. */
-  readonly head?: { readonly key: string, readonly head: Head }
-  /** Whether a failure drops it, or keeps it to be written anew. */
-  readonly isDropped?: boolean
-  /** Flushed before it counts as written, with `interval` too. */
-  readonly sync?: boolean
-  /** Told once when it is acknowledged, and of every failure that leaves it unsafe. */
-  readonly settled: (failure?: SwarmError) => void
-}
-
-interface Waiting extends Entry {
-  readonly bytes: number
-  acknowledged: boolean
 }
 
 export class Committer {
@@ -84,13 +63,7 @@ export class Committer {
   readonly storage: Storage
   readonly witness: Witness | undefined
   readonly #clock: Clock
-  /** In order: being flushed and witnessed; written, waiting for that; being written; waiting to be written. */
-  #securing: readonly Waiting[] = []
-  #written: Waiting[] = []
-  #writing: readonly Waiting[] = []
-  #queue: Waiting[] = []
-  #bytes = 0
-  #writtenBytes = 0
+  readonly #backlog = new Backlog()
   #failure: SwarmError | undefined
   #healing: Promise<void> | undefined
   #healMs = HEAL_MS
@@ -115,20 +88,37 @@ export class Committer {
 
   /** Bytes that are not safe yet. */
   get bytes (): number {
-    return this.#bytes
+    return this.#backlog.bytes
   }
 
   /** @throws SwarmError CLOSED, or OVERLOADED at QUEUE_BYTES_MAX: then nothing was taken */
-  add (entry: Entry): void {
+  add ({ changes, ...rest }: Whole): void {
+    let bytes = 0
+    for (const { key, value } of changes) bytes += CHANGE_BYTES + key.length + (value?.byteLength ?? 0)
+    this.begin({ ...rest, bytes, operations: changes.length, seal: () => ({ changes }) })
+  }
+
+  /**
+   * Takes an entry that may grow; it is sealed in a later turn, or by `hurry`.
+   *
+   * @param bytes what it is to hold beside its `bytes`
+   * @throws as `add`
+   */
+  begin (entry: Entry, bytes = 0): void {
     if (this.#closed) throw new SwarmError('CLOSED', 'documents are closed')
-    let bytes = ENTRY_BYTES
-    for (const { key, value } of entry.changes) bytes += key.length + (value?.byteLength ?? 0)
-    if (this.#bytes + bytes > QUEUE_BYTES_MAX && this.#bytes > 0) {
-      throw new SwarmError('OVERLOADED', `${this.#bytes} bytes wait for the disk; limit ${QUEUE_BYTES_MAX}`, { cause: this.#failure })
-    }
-    this.#bytes += bytes
-    this.#queue.push({ ...entry, bytes, acknowledged: false })
+    this.#backlog.add(entry, bytes, this.#failure)
     this.#schedule()
+  }
+
+  /** Makes room for more in an entry that was begun and is not sealed. @throws as `add` */
+  grow (entry: Entry, bytes: number): void {
+    if (this.#closed) throw new SwarmError('CLOSED', 'documents are closed')
+    this.#backlog.grow(entry, bytes, this.#failure)
+  }
+
+  /** Writes at once what has waited over BATCH_MS_MAX for its turn: to be called before more is added. */
+  hurry (): void {
+    if (this.#turnSinceMs !== undefined && this.#mayWrite() && this.#clock.nowMs() - this.#turnSinceMs > BATCH_MS_MAX) this.#write()
   }
 
   /**
@@ -155,7 +145,7 @@ export class Committer {
   async drain (): Promise<void> {
     for (;;) {
       if (this.#failure !== undefined) throw this.#failure
-      if (this.#bytes === 0) return
+      if (this.#backlog.bytes === 0) return
       this.#secure()
       await this.#change()
     }
@@ -175,11 +165,7 @@ export class Committer {
   }
 
   #schedule (): void {
-    if (!this.#mayWrite()) return
-    if (this.#turnSinceMs !== undefined) {
-      if (this.#clock.nowMs() - this.#turnSinceMs > BATCH_MS_MAX) this.#write()
-      return
-    }
+    if (this.#turnSinceMs !== undefined || !this.#mayWrite()) return
     this.#turnSinceMs = this.#clock.nowMs()
     afterTurn(() => {
       this.#turnSinceMs = undefined
@@ -188,77 +174,54 @@ export class Committer {
   }
 
   #mayWrite (): boolean {
-    return this.#failure === undefined && this.#writing.length === 0 && this.#queue.length > 0
+    return this.#failure === undefined && this.#backlog.isWaiting && !this.#backlog.isWriting
   }
 
   /** The first step: one batch into the storage. */
   #write (): void {
     if (!this.#mayWrite()) return
-    const batch = this.#writing = this.#take()
-    const sync = this.durability === 'strict' || (this.durability === 'interval' && batch.some(entry => entry.sync === true))
-    this.storage.write(batch.flatMap(({ changes }) => changes), { sync }).then(() => {
-      this.#writing = []
-      this.#written.push(...batch)
-      for (const { bytes } of batch) this.#writtenBytes += bytes
-      if (this.#failure !== undefined) this.#tellFailure(this.#failure) // the witness failed meanwhile
+    const { changes, sync } = this.#backlog.take()
+    this.storage.write(changes, { sync: this.durability === 'strict' || (this.durability === 'interval' && sync) }).then(() => {
+      this.#backlog.wrote(this.durability !== 'strict' && this.#failure === undefined)
+      if (this.#failure !== undefined) this.#backlog.fail(this.#failure) // the witness failed meanwhile
       else {
-        if (this.durability !== 'strict') acknowledge(batch)
         this.#secureInTime()
         this.#schedule()
       }
       this.#tellChange()
     }, (error: unknown) => {
-      this.#writing = []
-      this.#queue = [...batch, ...this.#queue]
+      this.#backlog.unwrote()
       this.#fail(error)
     })
   }
 
-  #take (): Waiting[] {
-    let [count, operations, bytes] = [0, 0, 0]
-    for (const entry of this.#queue) {
-      operations += entry.changes.length
-      bytes += entry.bytes
-      if (count > 0 && (operations > BATCH_OPERATIONS_MAX || bytes > BATCH_BYTES_MAX)) break
-      count++
-    }
-    return this.#queue.splice(0, count)
-  }
-
   #secureInTime (): void {
-    if (this.#written.length === 0) return
-    if (this.durability !== 'interval' || this.#writtenBytes > UNSYNCED_BYTES_MAX) this.#secure()
+    if (!this.#backlog.isWritten) return
+    if (this.durability !== 'interval' || this.#backlog.writtenBytes > UNSYNCED_BYTES_MAX) this.#secure()
     else this.#cancelSync ??= this.#clock.after(SYNC_MS, () => { this.#secure() })
   }
 
   /** The second step, for all that is written: with `interval` the flush, then the witness. */
   #secure (): void {
-    if (this.#failure !== undefined || this.#securing.length > 0 || this.#written.length === 0) return
+    if (this.#failure !== undefined || this.#backlog.isSecuring || !this.#backlog.isWritten) return
     this.#cancelSync?.()
     this.#cancelSync = undefined
-    const batch = this.#securing = this.#written
-    this.#written = []
-    this.#writtenBytes = 0
-    this.#flushAndWitness(batch).then(() => {
-      this.#securing = []
-      for (const { bytes } of batch) this.#bytes -= bytes
-      if (this.#failure === undefined) this.#healMs = HEAL_MS
-      acknowledge(batch)
-      if (this.#failure === undefined) this.#secureInTime()
+    this.#flushAndWitness(this.#backlog.secure()).then(() => {
+      this.#backlog.secured()
+      if (this.#failure === undefined) {
+        this.#healMs = HEAL_MS
+        this.#secureInTime()
+      }
       this.#tellChange()
     }, (error: unknown) => {
-      this.#securing = []
-      this.#written = [...batch, ...this.#written]
+      this.#backlog.unsecured()
       this.#fail(error)
     })
   }
 
-  async #flushAndWitness (batch: readonly Waiting[]): Promise<void> {
+  async #flushAndWitness (heads: ReadonlyMap<string, Head>): Promise<void> {
     if (this.durability === 'interval') await this.#flush()
-    if (this.witness === undefined) return
-    const heads = new Map<string, Head>()
-    for (const { head } of batch) if (head !== undefined) heads.set(head.key, head.head)
-    if (heads.size > 0) await this.witness.write(heads)
+    if (heads.size > 0) await this.witness?.write(heads)
   }
 
   /** A write of nothing would not reach the disk. */
@@ -277,9 +240,7 @@ export class Committer {
     } catch (error) {
       throw this.#fail(error)
     }
-    this.#queue = [...this.#written, ...this.#queue]
-    this.#written = []
-    this.#writtenBytes = 0
+    this.#backlog.again()
     this.#failure = undefined
     this.#schedule()
     await this.drain()
@@ -296,25 +257,14 @@ export class Committer {
       })
       this.#healMs = Math.min(2 * this.#healMs, HEAL_MS_MAX)
     }
-    this.#tellFailure(failure)
+    this.#backlog.fail(failure)
     this.#tellChange()
     return failure
   }
 
-  /** Tells everything that neither step has in hand; what is dropped by a failure goes. */
-  #tellFailure (failure: SwarmError): void {
-    const told = [...this.#written, ...this.#queue]
-    this.#written = this.#written.filter(entry => !isGone(entry))
-    this.#queue = this.#queue.filter(entry => !isGone(entry))
-    for (const entry of told) {
-      if (isGone(entry)) this.#bytes -= entry.bytes
-      entry.settled(failure)
-    }
-  }
-
   /** Waits until neither step has anything in hand. */
   async #quiet (): Promise<void> {
-    while (this.#writing.length > 0 || this.#securing.length > 0) await this.#change()
+    while (this.#backlog.isWriting || this.#backlog.isSecuring) await this.#change()
   }
 
   async #change (): Promise<void> {
@@ -324,16 +274,4 @@ export class Committer {
   #tellChange (): void {
     for (const resolve of this.#changed.splice(0)) resolve()
   }
-}
-
-function acknowledge (batch: readonly Waiting[]): void {
-  for (const entry of batch) {
-    if (entry.acknowledged) continue
-    entry.acknowledged = true
-    entry.settled()
-  }
-}
-
-function isGone ({ isDropped }: Waiting): boolean {
-  return isDropped === true
 }

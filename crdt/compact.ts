@@ -6,26 +6,26 @@
  * keep nobody waiting. Only keys that were read are deleted. Cut short anywhere, the document is whole: before the base is
  * written by the old snapshot and all records, after it by the new one; what is left over goes at the next compaction.
  */
-import { afterTurn } from '../lib/base/clock.ts'
 import { SwarmError } from '../lib/base/error.ts'
-import type { Change } from '../lib/base/storage.ts'
 import type { Head } from '../lib/base/witness.ts'
 import type { Committer } from './committer.ts'
 import type { Fold } from './fold.ts'
-import { recordSequence, type Place } from './place.ts'
-import { readRecord } from './record.ts'
+import { runFirst, type Place } from './place.ts'
+import { deletions } from './quarantine.ts'
+import { RUN_RECORDS_MAX, readRun } from './run.ts'
 import { SNAPSHOT_BYTES_MAX, baseChange, chunkCount, chunkSnapshot, chunksOf, hashOf, readBase, readLastSnapshot, readSnapshot, rootOf, type Base } from './snapshot.ts'
+import { turn } from './turn.ts'
 
-/** Records deleted in one write. */
+/** Runs and chunks deleted in one write. */
 export const DELETED_AT_ONCE = 512
 
 /** Records read before others have their turn. */
-const READ_AT_ONCE = 512
+const READ_AT_ONCE = RUN_RECORDS_MAX
 
 export interface Compaction {
   readonly committer: Committer
   readonly place: Place
-  /** The last record to fold: durable, and known to be good. */
+  /** The last record to fold, the last one of a run: durable, and known to be good. */
   readonly head: Head
   /** How many records there must be after a sequence, up to the head. */
   readonly count: (after: number) => number
@@ -46,15 +46,19 @@ export async function compact ({ committer, place, head, count, isDamaged, fold,
   if (old === 'damaged' || (old !== undefined && snapshot === undefined)) throw damaged(place, 'its snapshot cannot be read')
   const updates: Uint8Array[] = []
   const needless: string[] = []
+  let sinceTurn = 0
   for await (const [key, value] of storage.entries(place.log)) {
-    const sequence = recordSequence(place, key) ?? Infinity
-    if (sequence > head.sequence) continue
+    const first = runFirst(place, key) ?? Infinity
+    if (first > head.sequence) continue
     needless.push(key)
-    if (sequence <= (old?.sequence ?? 0)) continue
-    const record = readRecord(place.bytes, sequence, value)
-    if (typeof record === 'string') throw damaged(place, `record ${sequence} cannot be read`)
-    updates.push(record.update)
-    if (needless.length % READ_AT_ONCE === 0) await turn()
+    if (first <= (old?.sequence ?? 0)) continue
+    const run = readRun(place.bytes, first, value)
+    if (typeof run === 'string') throw damaged(place, `the run from ${first} cannot be read`)
+    for (const { update } of run.records) updates.push(update)
+    sinceTurn += run.records.length
+    if (sinceTurn < READ_AT_ONCE) continue
+    sinceTurn = 0
+    await turn()
   }
   const written = count(old?.sequence ?? 0)
   if (updates.length !== written) throw damaged(place, `${updates.length} records are there; ${written} were written`)
@@ -82,14 +86,6 @@ export async function compact ({ committer, place, head, count, isDamaged, fold,
   for (let index = DELETED_AT_ONCE; index < needless.length; index += DELETED_AT_ONCE) await committer.put(deletions(needless.slice(index, index + DELETED_AT_ONCE)))
 }
 
-export function deletions (keys: readonly string[]): Change[] {
-  return keys.map(key => ({ key, value: undefined }))
-}
-
 function damaged ({ key }: Place, how: string): SwarmError {
   return new SwarmError('DOCUMENT_DAMAGED', `the log of document ${key} is not as it was written: ${how}. It was left as it is`, { details: { document: key } })
-}
-
-async function turn (): Promise<void> {
-  await new Promise<void>(resolve => { afterTurn(resolve) })
 }

@@ -1,7 +1,7 @@
 /**
  * Where a document lies in the storage, below `crdt/<its key>/`:
  *
- *     log/<sequence>          a record: see record.ts
+ *     log/<first sequence>    a run of records: see run.ts
  *     base                    which snapshot counts: see snapshot.ts
  *     chunk/<snapshot>/<n>    a part of a snapshot
  *     damage                  what was found damaged and not repaired yet: see recover.ts
@@ -18,7 +18,7 @@ const NAMES = 'crdt-name/'
 export interface Place {
   /** The document's key. */
   readonly key: string
-  /** The same as bytes: what a record's hash covers first. */
+  /** The same as bytes: what a run's hash covers first. */
   readonly bytes: Uint8Array
   readonly root: string
   readonly log: string
@@ -43,12 +43,12 @@ export function placeOf (key: string): Place {
   }
 }
 
-export function recordKey (place: Place, sequence: number): string {
-  return place.log + sequenceText(sequence)
+export function runKey (place: Place, first: number): string {
+  return place.log + sequenceText(first)
 }
 
-/** The sequence in a record's key, or undefined for a key that is none of ours. */
-export function recordSequence (place: Place, key: string): number | undefined {
+/** The first sequence in a run's key, or undefined for a key that is none of ours. */
+export function runFirst (place: Place, key: string): number | undefined {
   return sequenceOf(key.slice(place.log.length))
 }
 

@@ -4,14 +4,17 @@
  */
 import { systemClock, type Clock } from '../lib/base/clock.ts'
 import { SwarmError, assert } from '../lib/base/error.ts'
-import type { Head } from '../lib/base/witness.ts'
 import { foldAside } from '#aside'
 import type { Committer } from './committer.ts'
-import { compact, deletions } from './compact.ts'
+import { compact } from './compact.ts'
+import type { Damage } from './damage.ts'
 import type { Fold } from './fold.ts'
-import { nameChange, placeOf, quarantineKey, recordKey, type Place } from './place.ts'
-import { writeRecord } from './record.ts'
-import { noteChange, recover, type Damage, type Found, type Recovery } from './recover.ts'
+import { Gathering, RUN_BYTES, type Mark } from './gathering.ts'
+import { countOf, missingOf, type Missing } from './missing.ts'
+import { nameChange, placeOf, type Place } from './place.ts'
+import { clearAside, putAside } from './quarantine.ts'
+import { recover, type Found, type Recovery } from './recover.ts'
+import { checkUpdate, recordBytes, type LogRecord } from './run.ts'
 import type { Base } from './snapshot.ts'
 
 /** A log is worth folding over this many records, or over this many bytes and the snapshot's own. */
@@ -27,12 +30,7 @@ export interface WalOptions {
   readonly clock?: Clock
 }
 
-export interface LoggedUpdate {
-  readonly sequence: number
-  readonly update: Uint8Array
-  /** The peer that it came from; '' for this one. */
-  readonly origin: string
-}
+export type LoggedUpdate = LogRecord
 
 /** What lies on disk; the updates follow on the snapshot, and are the caller's. */
 export interface Opened {
@@ -62,20 +60,27 @@ export class Wal {
   readonly #committer: Committer
   readonly #clock: Clock
   readonly #name: string | undefined
-  /** Of the last append, of the last one acknowledged, and of the last one folded. */
-  #head: Mark
+  /** Of the last append, sealed or not. */
+  #sequence: number
+  /** Of the last run that is sealed, of the last one acknowledged, and of the last one folded. */
+  #sealed: Mark
   #durable: Mark
   #folded: Pick<Mark, 'bytes' | 'records'> = { bytes: 0, records: 0 }
+  /** Of all that was ever appended, and that the log held when it was opened. */
+  #total: Pick<Mark, 'bytes' | 'records'>
+  /** The run that is not sealed yet, and the last one, while anything of it is not acknowledged. */
+  #open: Gathering | undefined
+  #last: Gathering | undefined
   #base: Base | undefined
   /** The sequence after which the log began when it was opened, and what was missing in it then. */
   readonly #after: number
-  readonly #missing: readonly { readonly first: number, readonly last: number }[]
+  readonly #missing: readonly Missing[]
   #damage: readonly Damage[]
   #leftover: number
   #isNamed: boolean
   #listeners = new Set<(sequence: number) => void>()
-  #waiting: { sequence: number, resolve: () => void, reject: (failure: SwarmError) => void }[] = []
-  #isTelling = false
+  /** Runs acknowledged in this turn, of which nobody was told yet. */
+  #reached: Gathering[] = []
   #compacting: Promise<void> | undefined
   #closed = false
 
@@ -96,7 +101,7 @@ export class Wal {
     return {
       wal: new Wal(place, found, options),
       snapshot: found.snapshot,
-      updates: found.records.map(({ sequence, update, origin }) => ({ sequence, update, origin })),
+      updates: found.records,
       recovery: { damage, quarantined: quarantine.length, cut: cut.length, leftover, isWitnessed }
     }
   }
@@ -107,8 +112,10 @@ export class Wal {
     this.#committer = committer
     this.#clock = clock ?? systemClock
     this.#name = name
-    const bytes = found.records.reduce((sum, { update, origin }) => sum + RECORD_BYTES + update.byteLength + origin.length, 0)
-    this.#head = this.#durable = { sequence: found.head.sequence, hash: found.head.hash.slice(), records: found.records.length, bytes }
+    const bytes = found.records.reduce((sum, { update, origin }) => sum + recordBytes(update, origin), found.runs * RUN_BYTES)
+    this.#sequence = found.head.sequence
+    this.#total = { bytes, records: found.records.length }
+    this.#sealed = this.#durable = { sequence: found.head.sequence, hash: found.head.hash.slice(), ...this.#total }
     this.#base = found.base
     this.#after = found.after
     this.#missing = missingOf(found)
@@ -133,19 +140,17 @@ export class Wal {
    */
   append (update: Uint8Array, origin: string): number {
     this.#checkOpen()
-    const sequence = this.#head.sequence + 1
-    const { value, hash } = writeRecord(this.#place.bytes, sequence, this.#head.hash, origin, update)
-    const change = { key: recordKey(this.#place, sequence), value }
-    const head: Mark = { sequence, hash, records: this.#head.records + 1, bytes: this.#head.bytes + RECORD_BYTES + update.byteLength + origin.length }
-    const isFirst = !this.#isNamed && this.#name !== undefined
-    this.#committer.add({
-      changes: isFirst ? [nameChange(this.#place, this.#name ?? ''), change] : [change],
-      head: { key: this.key, head },
-      settled: failure => { if (failure === undefined) this.#reach(head); else this.#fail(failure) }
-    })
-    this.#isNamed = true
-    this.#head = head
-    return sequence
+    checkUpdate(update)
+    this.#committer.hurry() // may seal the open run: so first
+    const bytes = recordBytes(update, origin)
+    const open = this.#open?.hasRoom(bytes) === true ? this.#open : undefined
+    const gathering = open ?? this.#gathering()
+    if (open === undefined) this.#committer.begin(gathering, bytes)
+    else this.#committer.grow(open, bytes)
+    gathering.push(update, origin)
+    this.#open = this.#last = gathering
+    this.#total = { bytes: this.#total.bytes + bytes + (open === undefined ? RUN_BYTES : 0), records: this.#total.records + 1 }
+    return ++this.#sequence
   }
 
   /** Told of `durable` when it has grown, once for many records; the returned function stops that. */
@@ -163,10 +168,8 @@ export class Wal {
    */
   async flushed (): Promise<void> {
     const { failure } = this.#committer
-    if (failure !== undefined && (this.#durable !== this.#head || this.#committer.durability !== 'strict')) throw failure
-    if (this.#durable === this.#head) return
-    const { sequence } = this.#head
-    await new Promise<void>((resolve, reject) => { this.#waiting.push({ sequence, resolve, reject }) })
+    if (failure !== undefined && (this.#last !== undefined || this.#committer.durability !== 'strict')) throw failure
+    await this.#last?.flushed
   }
 
   /**
@@ -189,21 +192,18 @@ export class Wal {
     await this.#compacting?.catch(() => undefined) // its caller knows
     await this.flushed()
     await this.compact(fold)
-    const keys: string[] = []
-    for await (const [key] of this.#committer.storage.entries(this.#place.quarantine)) keys.push(key)
-    for (let index = 0; index < keys.length; index += 100) await this.#committer.put(deletions(keys.slice(index, index + 100)))
-    await this.#committer.put(deletions([this.#place.damage]))
+    await clearAside(this.#committer, this.#place)
     this.#damage = []
   }
 
   status (): WalStatus {
     const snapshotBytes = this.#base?.bytes ?? 0
-    const [bytes, records] = [this.#head.bytes - this.#folded.bytes, this.#head.records - this.#folded.records]
+    const [bytes, records] = [this.#total.bytes - this.#folded.bytes, this.#total.records - this.#folded.records]
     return {
       bytes,
       records,
       snapshotBytes,
-      sequence: this.#head.sequence,
+      sequence: this.#sequence,
       durable: this.durable,
       isLong: records > LOG_RECORDS_HIGH || bytes > Math.max(LOG_BYTES_HIGH, snapshotBytes) || this.#leftover > 0,
       failed: this.#committer.failure
@@ -237,66 +237,35 @@ export class Wal {
     this.#leftover = 0
   }
 
-  #reach (head: Mark): void {
-    this.#durable = head
-    if (this.#isTelling) return
-    this.#isTelling = true
-    queueMicrotask(() => {
-      this.#isTelling = false
-      const { sequence } = this.#durable
-      for (const listener of [...this.#listeners]) listener(sequence)
-      let count = 0
-      for (const waiter of this.#waiting) {
-        if (waiter.sequence > sequence) break
-        waiter.resolve()
-        count++
-      }
-      this.#waiting.splice(0, count)
+  /** The next run, which goes out as soon as the disk is ready for it; with the first one goes the name. */
+  #gathering (): Gathering {
+    const gathering = new Gathering({
+      place: this.#place,
+      first: this.#sequence + 1,
+      follows: () => ({ mark: this.#sealed, changes: this.#isNamed || this.#name === undefined ? [] : [nameChange(this.#place, this.#name)] }),
+      sealed: mark => {
+        this.#sealed = mark
+        this.#isNamed = true
+        if (this.#open === gathering) this.#open = undefined
+      },
+      settled: (settled, failure) => { if (failure === undefined) this.#reach(settled); else settled.reject(failure) }
     })
+    return gathering
   }
 
-  #fail (failure: SwarmError): void {
-    for (const { reject } of this.#waiting.splice(0)) reject(failure)
+  /** Tells whoever wants to know, once for all runs of a turn. */
+  #reach (gathering: Gathering): void {
+    this.#durable = gathering.mark
+    if (this.#last === gathering) this.#last = undefined
+    if (this.#reached.push(gathering) > 1) return
+    queueMicrotask(() => {
+      const { sequence } = this.#durable
+      for (const listener of [...this.#listeners]) listener(sequence)
+      for (const reached of this.#reached.splice(0)) reached.resolve()
+    })
   }
 
   #checkOpen (): void {
     if (this.#closed) throw new SwarmError('CLOSED', `document ${this.key} is closed`)
   }
-}
-
-/** Where a log has come to, with all that it ever held since it was opened. */
-interface Mark extends Head {
-  readonly bytes: number
-  readonly records: number
-}
-
-/** What a record costs beside its update and origin: its head, and its key. */
-const RECORD_BYTES = 42 + 55
-
-/** Cuts what is torn, and puts what is damaged under keys of its own, with a note. */
-async function putAside (committer: Committer, place: Place, { cut, quarantine, damage, isNew }: Found): Promise<void> {
-  if (cut.length > 0) await committer.put(deletions(cut))
-  for (const key of quarantine) {
-    const value = await committer.storage.get(key)
-    if (value !== undefined) await committer.put([{ key: quarantineKey(place, key), value }, { key, value: undefined }])
-  }
-  if (isNew) await committer.put([noteChange(place, damage)])
-}
-
-function missingOf ({ after, records, head }: Found): { first: number, last: number }[] {
-  const missing: { first: number, last: number }[] = []
-  let next = after + 1
-  for (const { sequence } of records) {
-    if (sequence > next) missing.push({ first: next, last: sequence - 1 })
-    next = sequence + 1
-  }
-  if (next <= head.sequence) missing.push({ first: next, last: head.sequence })
-  return missing
-}
-
-/** How many sequences over `after`, up to `last`, are not missing. */
-function countOf (after: number, upTo: number, missing: readonly { readonly first: number, readonly last: number }[]): number {
-  let count = Math.max(0, upTo - after)
-  for (const { first, last } of missing) count -= Math.max(0, Math.min(last, upTo) - Math.max(first, after + 1) + 1)
-  return count
 }

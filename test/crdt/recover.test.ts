@@ -5,9 +5,9 @@ import * as Y from 'yjs'
 import { Committer } from '../../crdt/committer.ts'
 import { fold, type Fold } from '../../crdt/fold.ts'
 import { documentKey } from '../../crdt/name.ts'
-import { placeOf, recordKey } from '../../crdt/place.ts'
+import { placeOf, runKey } from '../../crdt/place.ts'
 import { RECORD_VERSION, sealValue } from '../../crdt/record.ts'
-import type { Damage } from '../../crdt/recover.ts'
+import type { Damage } from '../../crdt/damage.ts'
 import { DELETED_AT_ONCE } from '../../crdt/compact.ts'
 import { CHUNK_BYTES_MAX } from '../../crdt/snapshot.ts'
 import { LOG_RECORDS_HIGH, Wal, type Opened } from '../../crdt/wal.ts'
@@ -40,11 +40,13 @@ function edits (count: number, from = 0): Uint8Array[] {
   return updates
 }
 
-async function filled (count = 10, compactAt?: number): Promise<Disk> {
+/** @param isSingle whether each edit lies in a run of its own */
+async function filled (count = 10, compactAt?: number, isSingle = count <= 20): Promise<Disk> {
   const disk = { storage: new FaultyStorage(), witness: new FaultyWitness() }
   const { wal } = await open(disk)
   for (const [index, update] of edits(count).entries()) {
     wal.append(update, '')
+    if (isSingle) await wal.flushed()
     if (index + 1 !== compactAt) continue
     await wal.flushed()
     await wal.compact(foldHere)
@@ -73,18 +75,18 @@ function flip (storage: FaultyStorage, key: string, at = -20): void {
 const chunkKeys = (storage: FaultyStorage): string[] => [...storage.values.keys()].filter(key => key.startsWith(place.chunks))
 
 for (const [what, spoil, expected, delivered] of [
-  ['a record that is gone', (s: FaultyStorage) => { s.values.delete(recordKey(place, 4)) }, [damage('hole', 4)], 9],
-  ['records that are gone', (s: FaultyStorage) => { for (const n of [4, 5, 8]) s.values.delete(recordKey(place, n)) }, [damage('hole', 4, 5), damage('hole', 8)], 7],
-  ['the first gone', (s: FaultyStorage) => { s.values.delete(recordKey(place, 1)) }, [damage('hole', 1)], 9],
-  ['the end gone', (s: FaultyStorage) => { for (const n of [9, 10]) s.values.delete(recordKey(place, n)) }, [damage('short', 9, 10)], 8],
+  ['a record that is gone', (s: FaultyStorage) => { s.values.delete(runKey(place, 4)) }, [damage('hole', 4)], 9],
+  ['records that are gone', (s: FaultyStorage) => { for (const n of [4, 5, 8]) s.values.delete(runKey(place, n)) }, [damage('hole', 4, 5), damage('hole', 8)], 7],
+  ['the first gone', (s: FaultyStorage) => { s.values.delete(runKey(place, 1)) }, [damage('hole', 1)], 9],
+  ['the end gone', (s: FaultyStorage) => { for (const n of [9, 10]) s.values.delete(runKey(place, n)) }, [damage('short', 9, 10)], 8],
   ['all gone', (s: FaultyStorage) => { s.values.clear() }, [damage('short', 1, 10)], 0],
-  ['a flipped bit in an update', (s: FaultyStorage) => { flip(s, recordKey(place, 4)) }, [damage('record', 4)], 9],
-  ['a flipped version', (s: FaultyStorage) => { flip(s, recordKey(place, 4), 0) }, [damage('record', 4)], 9],
-  ['a flipped bit in the last hash', (s: FaultyStorage) => { flip(s, recordKey(place, 10), -1) }, [damage('record', 10)], 9],
-  ['an empty record', (s: FaultyStorage) => { s.values.set(recordKey(place, 4), new Uint8Array(0)) }, [damage('record', 4)], 9],
+  ['a flipped bit in an update', (s: FaultyStorage) => { flip(s, runKey(place, 4)) }, [damage('record', 4)], 9],
+  ['a flipped version', (s: FaultyStorage) => { flip(s, runKey(place, 4), 0) }, [damage('record', 4)], 9],
+  ['a flipped bit in the last hash', (s: FaultyStorage) => { flip(s, runKey(place, 10), -1) }, [damage('record', 10)], 9],
+  ['an empty record', (s: FaultyStorage) => { s.values.set(runKey(place, 4), new Uint8Array(0)) }, [damage('record', 4)], 9],
   ['two records swapped', (s: FaultyStorage) => {
-    const [four, five] = [s.values.get(recordKey(place, 4)), s.values.get(recordKey(place, 5))] as [Uint8Array, Uint8Array]
-    s.values.set(recordKey(place, 4), five).set(recordKey(place, 5), four)
+    const [four, five] = [s.values.get(runKey(place, 4)), s.values.get(runKey(place, 5))] as [Uint8Array, Uint8Array]
+    s.values.set(runKey(place, 4), five).set(runKey(place, 5), four)
   }, [damage('record', 4, 5)], 8]
 ] as const) {
   test(`${what}: told, put aside, the rest delivered`, async () => {
@@ -111,8 +113,8 @@ for (const [what, spoil, expected, delivered] of [
 test('repaired: what came back is folded in, and the damage is over', async () => {
   const disk = await filled()
   const all = edits(10)
-  flip(disk.storage, recordKey(place, 4))
-  disk.storage.values.delete(recordKey(place, 7))
+  flip(disk.storage, runKey(place, 4))
+  disk.storage.values.delete(runKey(place, 7))
   const opened = await open(disk)
   const { wal } = opened
   await wal.compact(foldHere)
@@ -128,15 +130,17 @@ test('repaired: what came back is folded in, and the damage is over', async () =
 test('beyond the witness a log that follows on is taken, and the rest is cut and counted', async () => {
   for (const [what, spoil, taken, cut] of [
     ['whole', () => {}, 6, 0],
-    ['torn', (s: FaultyStorage) => { flip(s, recordKey(place, 15)) }, 4, 2],
-    ['with a hole', (s: FaultyStorage) => { s.values.delete(recordKey(place, 12)) }, 1, 4],
-    ['gone', (s: FaultyStorage) => { for (let n = 11; n <= 16; n++) s.values.delete(recordKey(place, n)) }, 0, 0]
+    ['torn', (s: FaultyStorage) => { flip(s, runKey(place, 15)) }, 4, 2],
+    ['with a hole', (s: FaultyStorage) => { s.values.delete(runKey(place, 12)) }, 1, 4],
+    ['gone', (s: FaultyStorage) => { for (let n = 11; n <= 16; n++) s.values.delete(runKey(place, n)) }, 0, 0]
   ] as const) {
     const disk = await filled(10)
     const { wal } = await open(disk)
     disk.witness.gate = new Promise(() => {}) // the power goes before the witness has written
-    for (const update of edits(6, 10)) wal.append(update, '')
-    for (let turn = 0; turn < 10; turn++) await new Promise(resolve => { setImmediate(resolve) })
+    for (const update of edits(6, 10)) {
+      wal.append(update, '')
+      for (let turn = 0; turn < 4; turn++) await new Promise(resolve => { setImmediate(resolve) })
+    }
     assert.is(wal.durable, 10)
     const after = { storage: disk.storage.afterCut(), witness: new FaultyWitness() }
     await after.witness.write(new Map([[KEY, await disk.witness.read(KEY) as never]]))
@@ -149,22 +153,58 @@ test('beyond the witness a log that follows on is taken, and the rest is cut and
   }
 })
 
-test('a record that was cut and written over, and comes back, does not pass', async () => {
+test('a run that was cut and written over, and comes back, does not pass', async () => {
+  for (const [what, isSingle, expected, delivered] of [
+    ['where the next one tells', true, damage('record', 6), [1, 2, 3, 4, 5, 7, 8]],
+    // What is missing might have followed on it.
+    ['where what it stands for had more', false, damage('short', 7, 8), [1, 2, 3, 4, 5, 6]]
+  ] as const) {
+    const disk = await filled(5)
+    const old = await filled(6)
+    const { wal } = await open(disk)
+    for (const update of edits(3, 50)) {
+      wal.append(update, '')
+      if (isSingle) await wal.flushed()
+    }
+    await wal.flushed()
+    disk.storage.values.set(runKey(place, 6), old.storage.values.get(runKey(place, 6)) as Uint8Array)
+    const opened = await open(disk)
+    assert.equal(opened.recovery.damage, [expected], what)
+    assert.equal(opened.updates.map(({ sequence }) => sequence), delivered, what)
+  }
+})
+
+test('a run that was cut, and comes back amid a longer one, is put aside; the longer one stays', async () => {
   const disk = await filled(5)
-  const old = await filled(6)
+  const old = await filled(7)
   const { wal } = await open(disk)
-  for (const update of edits(3, 50)) wal.append(update, '')
+  for (const update of edits(4, 50)) wal.append(update, '')
   await wal.flushed()
-  disk.storage.values.set(recordKey(place, 6), old.storage.values.get(recordKey(place, 6)) as Uint8Array)
-  const opened = await open(disk)
-  assert.equal(opened.recovery.damage, [damage('record', 6)])
-  assert.equal(opened.updates.map(({ sequence }) => sequence), [1, 2, 3, 4, 5, 7, 8])
+  for (const isReadable of [true, false]) {
+    disk.storage.values.set(runKey(place, 7), isReadable ? old.storage.values.get(runKey(place, 7)) as Uint8Array : new Uint8Array(40))
+    const opened = await open(disk)
+    assert.is(opened.recovery.quarantined, 1)
+    assert.equal(opened.recovery.damage, [isReadable ? damage('record', 7) : damage('record', 7, 9)])
+    assert.equal(opened.updates.map(({ sequence }) => sequence), [1, 2, 3, 4, 5, 6, 7, 8, 9])
+  }
+})
+
+test('a run that cannot be read costs its records, and no others', async () => {
+  const disk = await filled(5)
+  const { wal } = await open(disk)
+  for (const [count, from] of [[100, 100], [3, 300]] as const) {
+    for (const update of edits(count, from)) wal.append(update, 'peer')
+    await wal.flushed()
+  }
+  flip(disk.storage, runKey(place, 6))
+  const { recovery, updates } = await open(disk)
+  assert.equal([recovery.damage, recovery.quarantined, updates.length], [[damage('record', 6, 105)], 1, 8])
 })
 
 test('a lost witness is told; an unreadable end is put aside then, since it may have been acknowledged', async () => {
   const disk = await filled()
   disk.witness.isLost = true
-  flip(disk.storage, recordKey(place, 10))
+  flip(disk.storage, runKey(place, 10))
   const opened = await open(disk)
   assert.equal(opened.recovery.damage, [damage('record', 10), damage('witness', 0)])
   assert.equal([opened.recovery.cut, opened.recovery.quarantined, opened.updates.length], [0, 1, 9])
@@ -209,7 +249,7 @@ test('a base older than the log\'s deletions is noticed', async () => {
 
 test('what a newer release wrote is refused, and left as it is', async () => {
   const newer = RECORD_VERSION + 1
-  for (const key of [recordKey(place, 10), place.base]) {
+  for (const key of [runKey(place, 10), place.base]) {
     const disk = await filled(10, 6)
     const body = Uint8Array.of(newer, 1, 2, 3)
     disk.storage.values.set(key, key === place.base ? sealValue(key, body) : concatBytes(body, sha256(concatBytes(place.bytes, body)).subarray(0, 16)))
@@ -236,7 +276,7 @@ test('compaction folds the log beside appends, and gives the same document', asy
   const opened = await open({ storage: disk.storage.afterCut(), witness: disk.witness })
   assert.equal([sizeOf(opened), opened.updates.length, opened.recovery.damage, opened.recovery.leftover], [LOG_RECORDS_HIGH + 6, 5, [], 0])
   const logged = [...disk.storage.values.keys()].filter(key => key.startsWith(place.log))
-  assert.is(logged.length, 5, 'what was folded is deleted')
+  assert.is(logged.length, 1, 'what was folded is deleted')
 })
 
 test('a large snapshot goes in chunks of bounded size, written before anything names them; the old ones go', async () => {
@@ -264,8 +304,9 @@ test('a large snapshot goes in chunks of bounded size, written before anything n
 
 test('a compaction cut short after any write leaves the whole document, and the next one cleans up', async () => {
   const count = 2 * DELETED_AT_ONCE + 300
+  const whole = await filled(count, 100, true)
   for (let cutAt = 0; ; cutAt++) {
-    const disk = await filled(count, 100)
+    const disk = { storage: whole.storage.afterCut(), witness: whole.witness }
     const { wal } = await open(disk)
     const start = disk.storage.writes.length
     disk.storage.fails = () => disk.storage.writes.length - start > cutAt
@@ -302,7 +343,7 @@ test('a flip that failed, though it is on disk, does not confuse the next compac
 })
 
 test('a log that is not as it was written is not folded', async () => {
-  for (const spoil of [(s: FaultyStorage) => { flip(s, recordKey(place, 3)) }, (s: FaultyStorage) => { s.values.delete(recordKey(place, 3)) }]) {
+  for (const spoil of [(s: FaultyStorage) => { flip(s, runKey(place, 3)) }, (s: FaultyStorage) => { s.values.delete(runKey(place, 3)) }]) {
     const disk = await filled(5)
     const { wal } = await open(disk)
     spoil(disk.storage)

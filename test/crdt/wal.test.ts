@@ -1,9 +1,11 @@
 // bound: 20 s
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { BATCH_OPERATIONS_MAX, Committer, HEAL_MS, HEAL_MS_MAX, QUEUE_BYTES_MAX, SYNC_MS, UNSYNCED_BYTES_MAX, type Durability } from '../../crdt/committer.ts'
+import { BATCH_OPERATIONS_MAX, QUEUE_BYTES_MAX } from '../../crdt/backlog.ts'
+import { BATCH_MS_MAX, Committer, HEAL_MS, HEAL_MS_MAX, SYNC_MS, UNSYNCED_BYTES_MAX, type Durability } from '../../crdt/committer.ts'
 import { documentKey } from '../../crdt/name.ts'
 import { listDocuments } from '../../crdt/place.ts'
+import { RUN_RECORDS_MAX } from '../../crdt/run.ts'
 import { Wal, type Opened } from '../../crdt/wal.ts'
 import { SwarmError } from '../../lib/base/error.ts'
 import { FaultyStorage, FaultyWitness, held } from '../support/faulty.ts'
@@ -54,26 +56,54 @@ test('what was appended and flushed is there after a power cut, in order, with i
   assert.equal(await listDocuments(storage.afterCut()), [{ key: KEY, name: 'notes' }])
 })
 
-test('one write is in flight; what comes meanwhile goes out together, in bounded batches', async () => {
-  const { storage, wal } = await rig()
+test('one write is in flight; what comes meanwhile goes out together, in runs of bounded length', async () => {
+  const { storage, witness, wal } = await rig()
   const gate = held()
   storage.gate = gate.promise
   wal.append(update(0), '')
   await settle()
-  for (let number = 1; number <= BATCH_OPERATIONS_MAX + 10; number++) wal.append(update(number), '')
+  for (let number = 1; number <= RUN_RECORDS_MAX + 10; number++) wal.append(update(number), '')
   await settle()
   assert.is(storage.writes.length, 1)
   gate.release()
   await flushed(wal)
-  assert.equal(storage.writes.map(({ changes }) => changes.length), [2, BATCH_OPERATIONS_MAX, 10])
+  assert.equal(storage.writes.map(({ changes }) => changes.length), [2, 2])
   assert.ok(storage.writes.every(({ sync }) => sync))
+  const { opened } = await rig('strict', storage.afterCut(), witness)
+  assert.equal(opened.updates.map(({ sequence }) => sequence), Array.from({ length: RUN_RECORDS_MAX + 11 }, (_, index) => index + 1))
 })
 
 test('a batch is bounded in bytes, but for one update that is larger', async () => {
   const { storage, wal } = await rig()
   for (const kilobytes of [1, 600, 600, 3_000, 1]) wal.append(new Uint8Array(kilobytes * 1024), '')
   await flushed(wal)
-  assert.equal(storage.writes.map(({ changes }) => changes.length), [3, 1, 1, 1])
+  assert.equal(storage.writes.map(({ changes }) => changes.length), [2, 1, 1, 1])
+})
+
+test('a batch is bounded in changes', async () => {
+  const { storage, clock, committer, wal } = await rig()
+  const gate = held()
+  storage.gate = gate.promise
+  wal.append(update(0), '')
+  await settle()
+  const wals: Wal[] = []
+  for (let number = 0; number < BATCH_OPERATIONS_MAX / 2 + 10; number++) wals.push((await Wal.open(documentKey(`${number}`), { committer, name: `${number}`, clock })).wal)
+  for (const one of wals) one.append(update(1), '')
+  gate.release()
+  for (const one of wals) await flushed(one)
+  assert.equal(storage.writes.map(({ changes }) => changes.length), [2, BATCH_OPERATIONS_MAX, 20])
+})
+
+test('in a turn that takes long, what waits is written at once, and nothing that comes after is lost', async () => {
+  const { storage, witness, clock, wal } = await rig()
+  const nowMs = clock.nowMs()
+  wal.append(update(1), '')
+  clock.nowMs = () => nowMs + BATCH_MS_MAX + 1
+  wal.append(update(2), '')
+  assert.is(storage.writes.length, 1)
+  await flushed(wal)
+  const { opened } = await rig('strict', storage.afterCut(), witness)
+  assert.is(opened.updates.length, 2)
 })
 
 test('strict acknowledges after storage and witness, in this order', async () => {
@@ -143,7 +173,7 @@ for (const [what, fail] of [
     await within(5_000, 'healed', committer.heal())
     assert.equal([wal.durable, wal.status().failed], [4, undefined])
     const rewritten = storage.writes.slice(before).flatMap(({ changes }) => changes.map(({ key }) => key)).filter(key => key.includes('/log/'))
-    assert.equal(rewritten.map(key => Number.parseInt(key.slice(-13), 16)), [2, 3, 4], 'each anew, in order')
+    assert.equal(rewritten.map(key => Number.parseInt(key.slice(-13), 16)), [2, 3], 'each run anew, in order')
     const { opened } = await rig('strict', storage.afterCut(), witness)
     assert.equal([opened.updates.length, opened.recovery.damage], [4, []])
   })
