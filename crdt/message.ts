@@ -43,11 +43,11 @@ export type DocumentMessage =
   | { readonly kind: 'proof', readonly client: number, readonly clock: number, readonly envelope: Uint8Array }
 export type Message = Compare | DocumentMessage & { readonly key: string }
 
-const KINDS = ['compare', 'want', 'have', 'got', 'state', 'prove', 'proof'] as const
+export const MESSAGE_KINDS = ['compare', 'want', 'have', 'got', 'state', 'prove', 'proof'] as const
 const VERSION = 1
 
 export function writeMessage (message: Message): Uint8Array {
-  const writer = new Writer().byte(VERSION).byte(KINDS.indexOf(message.kind))
+  const writer = new Writer().byte(VERSION).byte(MESSAGE_KINDS.indexOf(message.kind))
   if (message.kind === 'compare') {
     writer.count(message.nodes.length)
     for (const { prefix, hash } of message.nodes) writer.text(prefix).put(hash)
@@ -78,7 +78,7 @@ export function writeMessage (message: Message): Uint8Array {
 export function readMessage (bytes: Uint8Array): Message {
   const reader = new Reader(bytes, 'a message about documents')
   if (reader.byte() !== VERSION) throw reader.malformed('is of another version')
-  const kind = KINDS[reader.byte()]
+  const kind = MESSAGE_KINDS[reader.byte()]
   if (kind === undefined) throw reader.malformed('is of no known kind')
   const message = kind === 'compare' ? readCompare(reader) : { key: hex(reader.take(KEY_BYTES)), ...readAbout(reader, kind) }
   reader.end()

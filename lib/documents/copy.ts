@@ -1,0 +1,332 @@
+/**
+ * This peer's copy of one document: the Y.Doc that the application holds, its replica, its log, and what is waited for.
+ *
+ * Invariants: every change of the application goes into the log before anything else is done with it; a Y.Doc that is not
+ * shared any more refuses changes, loudly; after `close` nothing of it moves.
+ */
+import { deadline, type Clock } from '../base/clock.ts'
+import { Emitter } from '../base/emitter.ts'
+import { SwarmError } from '../base/error.ts'
+import type { Random } from '../base/random.ts'
+import type { Committer } from '../../crdt/committer.ts'
+import type { Signer } from '../../crdt/envelope.ts'
+import { applyPending, encodeWithPending, takePending } from '../../crdt/pending.ts'
+import type { Damage } from '../../crdt/damage.ts'
+import { REBUILT_ORIGIN, Replica, type Alarm } from '../../crdt/replica.ts'
+import { documentOf, emptyDocument } from '../../crdt/state.ts'
+import { Wal } from '../../crdt/wal.ts'
+import type { SyncedOptions } from './document.ts'
+import { keepIncarnation, recallIncarnation } from './incarnation.ts'
+import { DocumentLog } from './log.ts'
+import type { DocumentStatus, Failure, Repair } from './status.ts'
+
+/** A Yjs document, of the application's own copy of Yjs. */
+export type YDoc = Replica['doc']
+
+export interface CopyEvents {
+  /** What was damaged on this disk has come back from another peer. */
+  repaired: Repair
+  /** Somebody has said two things under one name: proof for whoever administers the swarm. The peers agree on one of them. */
+  alarm: Alarm
+  /** Something is wrong with the disk; changes are in memory only until it is over. */
+  trouble: SwarmError
+  /** `document.ydoc` is another one from now on, the one before is destroyed: bind editors and observers anew. */
+  replaced: { readonly ydoc: YDoc }
+}
+
+export interface CopyOptions {
+  readonly name: string
+  readonly key: string
+  readonly swarmId: string
+  readonly signer: Signer
+  readonly random: Random
+  readonly clock: Clock
+  readonly committer: Committer
+  /** Tells the driver; each may bring about the next. */
+  readonly onEdit: (copy: Copy, update: Uint8Array) => void
+  readonly onDurable: (copy: Copy, sequence: number) => void
+  readonly onFailure: (failure: SwarmError | undefined) => void
+  /** Ask linked peers to confirm what is here, now. */
+  readonly confirm: (copy: Copy) => void
+  /** Linked peers that have the document. */
+  readonly holders: () => readonly string[]
+}
+
+interface Waiter { readonly sequence: number, readonly peers: number, readonly resolve: () => void }
+
+/** What is opened together, and anew after Yjs stopped halfway. */
+interface Core { readonly replica: Replica, readonly log: DocumentLog, readonly damage: readonly Damage[] }
+
+export class Copy {
+  readonly name: string
+  readonly key: string
+  readonly events = new Emitter<CopyEvents>()
+  readonly #options: CopyOptions
+  readonly #closing = new AbortController()
+  #core: Core
+  #pending: Uint8Array[]
+  #damage: readonly Damage[]
+  #lastRepair: Repair | null = null
+  #isRepairing = false
+  #failure: SwarmError | undefined
+  #keptIncarnation: number | undefined
+  /** The Y.Doc that the application has. */
+  #shown: YDoc
+  #unwatch: () => void = () => undefined
+  readonly #waiters = new Set<Waiter>()
+
+  /** @throws SwarmError DISK_FAILED, VERSION_UNSUPPORTED, FOLDER_UNUSABLE, CLOSED */
+  static async open (options: CopyOptions): Promise<Copy> {
+    const { pending, kept, ...found } = await read(options)
+    return new Copy(options, found, pending, kept)
+  }
+
+  private constructor (options: CopyOptions, found: Found, pending: Uint8Array[], kept: number | undefined) {
+    this.#options = options
+    this.name = options.name
+    this.key = options.key
+    this.#pending = pending
+    this.#damage = found.damage
+    this.#keptIncarnation = kept
+    this.#core = this.#build(found)
+    this.#shown = found.doc
+    this.#watch()
+  }
+
+  get ydoc (): YDoc {
+    return this.#core.replica.doc
+  }
+
+  get replica (): Replica {
+    return this.#core.replica
+  }
+
+  get isClosed (): boolean {
+    return this.#closing.signal.aborted
+  }
+
+  /** Whether somebody waits for others to confirm. */
+  get isAwaited (): boolean {
+    return this.#waiters.size > 0
+  }
+
+  /** Whether what is damaged here is asked of others. */
+  get isDamaged (): boolean {
+    return this.#damage.length > 0
+  }
+
+  append (sequence: number, update: Uint8Array, origin: string): void {
+    if (this.isClosed) return
+    const { incarnation } = this.replica
+    if (origin === '' && incarnation !== this.#keptIncarnation) {
+      this.#keptIncarnation = incarnation
+      keepIncarnation(this.key, this.#options.committer, incarnation)
+    }
+    this.#core.log.append(sequence, update, origin)
+  }
+
+  /** Acts once the log has all up to a sequence on disk. */
+  when (after: number, act: () => void): void {
+    this.#core.log.when(after, act)
+  }
+
+  async flushed (): Promise<void> {
+    await this.#core.log.flushed()
+  }
+
+  async synced ({ peers = 1, signal, timeoutMs }: SyncedOptions): Promise<void> {
+    if (!Number.isInteger(peers) || peers < 0) throw new SwarmError('INVALID_OPTION', 'peers takes a whole number')
+    const sequence = this.replica.sequence
+    const { clock, confirm } = this.#options
+    const bound = timeoutMs === undefined ? undefined : deadline(clock, timeoutMs)
+    const signals = [this.#closing.signal, signal, bound?.signal].filter(each => each !== undefined)
+    const stops: (() => void)[] = []
+    try {
+      await this.flushed()
+      await new Promise<void>((resolve, reject) => {
+        for (const each of signals) {
+          const give = (): void => { reject(this.#givenUp(each, peers)) }
+          if (each.aborted) return give()
+          each.addEventListener('abort', give, { once: true })
+          stops.push(() => { each.removeEventListener('abort', give) })
+        }
+        const waiter: Waiter = { sequence, peers, resolve }
+        stops.push(() => { this.#waiters.delete(waiter) })
+        this.#waiters.add(waiter)
+        this.#checkWaiters()
+        if (this.#waiters.has(waiter)) confirm(this)
+      })
+    } finally {
+      bound?.done()
+      for (const stop of stops) stop()
+    }
+  }
+
+  /** Whether a peer has to be asked to confirm what somebody waits for. */
+  needs (peerId: string): boolean {
+    const agreed = this.replica.agreed(peerId)
+    return [...this.#waiters].some(({ sequence }) => sequence > agreed)
+  }
+
+  /** Something came from a peer: what was waited for may be there. */
+  heard (from: string): void {
+    if (this.isClosed) return
+    if (this.#pending.length > 0) this.#pending = applyPending(this.ydoc, this.#pending, 'log')
+    if (this.#waiters.size > 0) this.#checkWaiters()
+    if (this.#damage.length > 0 && !this.#isRepairing && this.#pending.length === 0 && this.replica.gaps.count === 0) void this.#repair(from)
+  }
+
+  alarmed (alarm: Alarm): void {
+    this.events.emit('alarm', alarm)
+  }
+
+  /** The replica has made a new Y.Doc of it. */
+  replaced (): void {
+    const old = this.#shown
+    this.#unwatch()
+    refuseChanges(old, `document ${JSON.stringify(this.name)} was replaced: use document.ydoc`)
+    this.#watch()
+    this.events.emit('replaced', { ydoc: this.ydoc })
+  }
+
+  /**
+   * Opens it anew from its log, since the Y.Doc in memory cannot be trusted any more.
+   *
+   * @returns the replica that takes the place of the one before
+   * @throws SwarmError as `open`, DISK_FAILED if the log is not whole on disk
+   */
+  async reload (): Promise<Replica> {
+    const { replica, log } = this.#core
+    this.#unwatch()
+    refuseChanges(replica.doc, `document ${JSON.stringify(this.name)} is being opened anew: wait for the event replaced`)
+    replica.close()
+    await log.close()
+    const { pending, kept, ...found } = await read(this.#options)
+    replica.doc.destroy()
+    this.#pending = pending
+    this.#damage = found.damage
+    this.#keptIncarnation = kept
+    this.#core = this.#build(found)
+    this.#watch()
+    return this.replica
+  }
+
+  reloaded (): void {
+    this.events.emit('replaced', { ydoc: this.ydoc })
+  }
+
+  status (): DocumentStatus {
+    const { name, key, replica } = this
+    const { committer, holders } = this.#options
+    const { bytes, records, snapshotBytes } = this.#core.log.status()
+    const { count, bytes: early } = replica.gaps
+    return {
+      name, key, durability: committer.durability, bytes: bytes + snapshotBytes, snapshotBytes, log: { records, bytes },
+      sequence: replica.sequence, durable: this.#core.log.durable,
+      gaps: { count: count + this.#pending.length, bytes: this.#pending.reduce((sum, { byteLength }) => sum + byteLength, early) },
+      peers: holders().map(peerId => ({ peerId, lag: replica.sequence - replica.agreed(peerId) })),
+      damage: this.#damage, lastRepair: this.#lastRepair, failure: failureOf(this.#failure)
+    }
+  }
+
+  /** Flushes and closes. @throws SwarmError DISK_FAILED if changes are not on disk; it is closed all the same */
+  async close (): Promise<void> {
+    if (this.isClosed) return
+    this.#unwatch()
+    const { doc } = this.replica
+    refuseChanges(doc, `document ${JSON.stringify(this.name)} is closed`)
+    try {
+      await this.#core.log.close()
+    } finally {
+      this.#closing.abort(new SwarmError('CLOSED', `document ${JSON.stringify(this.name)} is closed`))
+      this.replica.close()
+      doc.destroy()
+      refuseChanges(doc, `document ${JSON.stringify(this.name)} is closed`)
+    }
+  }
+
+  #build ({ wal, doc, isRebuilt, incarnation, damage }: Found): Core {
+    const { key, swarmId, signer, random, clock, onDurable } = this.#options
+    const replica = new Replica({ document: key, swarmId, signer, random, doc, makeDoc: emptyDocument, sequence: wal.durable, incarnation })
+    const log = new DocumentLog({
+      wal, clock, isRebuilt,
+      encode: () => encodeWithPending(this.ydoc, this.#pending),
+      onDurable: sequence => { if (!this.isClosed) onDurable(this, sequence) },
+      onFailure: failure => { this.#setFailure(failure) },
+      onDamage: error => { this.events.emit('trouble', error) }
+    })
+    return { replica, log, damage }
+  }
+
+  #watch (): void {
+    const doc = this.#shown = this.replica.doc
+    const onUpdate = (update: Uint8Array, origin: unknown): void => {
+      if (origin !== this.replica) this.#options.onEdit(this, update)
+    }
+    doc.on('update', onUpdate)
+    this.#unwatch = () => { doc.off('update', onUpdate) }
+  }
+
+  #checkWaiters (): void {
+    const holders = this.#options.holders()
+    for (const waiter of this.#waiters) {
+      const count = holders.filter(peerId => this.replica.agreed(peerId) >= waiter.sequence).length
+      if (count < waiter.peers) continue
+      this.#waiters.delete(waiter)
+      waiter.resolve()
+    }
+  }
+
+  async #repair (from: string): Promise<void> {
+    this.#isRepairing = true
+    const damage = this.#damage
+    try {
+      await this.#core.log.repaired()
+      this.#damage = []
+      this.#lastRepair = { atMs: this.#options.clock.wallMs(), from, damage }
+      this.events.emit('repaired', this.#lastRepair)
+    } catch (error) {
+      if (!(error instanceof SwarmError)) throw error
+      if (!this.isClosed) this.events.emit('trouble', error)
+    } finally {
+      this.#isRepairing = false
+    }
+  }
+
+  #setFailure (failure: SwarmError | undefined): void {
+    const isNew = failure !== undefined && this.#failure === undefined
+    this.#failure = failure
+    if (isNew) this.events.emit('trouble', failure)
+    this.#options.onFailure(failure)
+  }
+
+  #givenUp (signal: AbortSignal, peers: number): SwarmError {
+    const what = `waiting until document ${JSON.stringify(this.name)} is on disk at ${peers} other ${peers === 1 ? 'peer' : 'peers'}`
+    const { reason } = signal as { reason: unknown }
+    return reason instanceof SwarmError
+      ? new SwarmError(reason.code, `${what}: ${reason.message}`, { cause: reason })
+      : new SwarmError('ABORTED', `${what} was given up`, { cause: reason })
+  }
+}
+
+interface Found { readonly wal: Wal, readonly doc: YDoc, readonly isRebuilt: boolean, readonly incarnation: number | undefined, readonly damage: readonly Damage[] }
+
+async function read ({ key, name, committer, clock }: CopyOptions): Promise<Found & { readonly pending: Uint8Array[], readonly kept: number | undefined }> {
+  const { wal, snapshot, updates, recovery } = await Wal.open(key, { committer, name, clock })
+  const doc = documentOf(emptyDocument, snapshot, updates)
+  const incarnation = await recallIncarnation(key, committer, recovery)
+  return {
+    wal, doc, incarnation, kept: incarnation, damage: recovery.damage,
+    isRebuilt: updates.some(({ origin }) => origin === REBUILT_ORIGIN),
+    pending: takePending(doc)
+  }
+}
+
+/** A change that nobody would ever see must not look like one. */
+function refuseChanges (doc: YDoc, why: string): void {
+  doc.on('update', () => { throw new SwarmError('CLOSED', why) })
+}
+
+export function failureOf (failure: SwarmError | undefined): Failure | null {
+  return failure === undefined ? null : { code: failure.code, message: failure.message }
+}
