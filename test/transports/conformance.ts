@@ -4,16 +4,17 @@
 import { suite } from 'uvu'
 import { admission } from './conformance/admission.ts'
 import { makeArena } from './conformance/arena.ts'
-import type { Arena, Ground, Suite } from './conformance/arena.ts'
+import type { Ground, Suite } from './conformance/arena.ts'
 import { closing } from './conformance/closing.ts'
 import { dialling } from './conformance/dialling.ts'
+import { gossip } from './conformance/gossip.ts'
 import { load } from './conformance/load.ts'
 import { streams } from './conformance/streams.ts'
 
 /** @returns the suite, still to be run */
-export function conformance (name: string, makeGround: () => Ground, more: readonly ((test: Suite, arena: Arena) => void)[] = []): Suite {
+export function conformance (name: string, makeGround: () => Ground): Suite {
   const test = suite(name)
   const arena = makeArena(test, makeGround)
-  for (const part of [dialling, streams, load, admission, closing, ...more]) part(test, arena)
+  for (const part of [dialling, streams, load, admission, closing, gossip]) part(test, arena)
   return test
 }

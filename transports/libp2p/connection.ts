@@ -63,11 +63,21 @@ export class Libp2pConnection implements Connection, Admission {
   }
 
   async open (protocol: string, signal: AbortSignal): Promise<ByteStream> {
+    return new Libp2pStream(await this.openRaw(protocol, signal))
+  }
+
+  /** libp2p's own connection. */
+  get raw (): LibConnection {
+    return this.#connection
+  }
+
+  /** Opens a stream as libp2p has it. @throws SwarmError as `open` */
+  async openRaw (protocol: string, signal: AbortSignal): Promise<Stream> {
     if (signal.aborted) throw this.#aborted(protocol, signal)
     if (!this.isOpen) throw new SwarmError('CLOSED', `open ${protocol}: the connection to ${this.peerId} is closed`)
     const bound = deadline(this.#clock, OPEN_MS_MAX, signal)
     try {
-      return new Libp2pStream(await this.#negotiate(protocol, bound.signal))
+      return await this.#negotiate(protocol, bound.signal)
     } catch (cause) {
       if (signal.aborted) throw this.#aborted(protocol, signal)
       // The other end said goodbye, or we do not hear it any more: nothing can be opened here again.

@@ -10,6 +10,7 @@ import { PROTOCOL_STREAMS_MAX } from '../bounds.ts'
 import { withoutPeer } from './address.ts'
 import { Libp2pConnection } from './connection.ts'
 import { dialFirst, readTargets } from './dial.ts'
+import type { Libp2pGossip } from './gossip.ts'
 import type { Components, Guard } from './guard.ts'
 import { STREAMS_MAX } from './muxer.ts'
 import { Libp2pStream } from './stream.ts'
@@ -25,7 +26,7 @@ const IDENTIFY_PAUSE_MS = 50
 export interface NetworkParts {
   readonly node: Libp2p
   readonly guard: Guard
-  readonly transports: Components['transportManager']
+  readonly components: Components
   readonly identify: Identify
   readonly clock: Clock
   readonly random: Random
@@ -39,6 +40,8 @@ export class Libp2pNetwork implements Network {
   readonly #dialling = new Map<string, Promise<unknown>>()
   readonly #unadmitted = new Waiting(UNADMITTED_MAX, 'wait for admission')
   readonly #closing = new AbortController()
+  #openingGossip: Promise<Gossip> | undefined
+  #gossip: Libp2pGossip | undefined
   #closed: Promise<void> | undefined
 
   constructor (parts: NetworkParts) {
@@ -55,7 +58,7 @@ export class Libp2pNetwork implements Network {
   }
 
   async dial (peerId: string, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
-    const targets = readTargets(peerId, addresses, address => this.#parts.transports.dialTransportForMultiaddr(address) !== undefined)
+    const targets = readTargets(peerId, addresses, address => this.#parts.components.transportManager.dialTransportForMultiaddr(address) !== undefined)
     for (;;) {
       if (this.#closed !== undefined) throw new SwarmError('CLOSED', `dial ${peerId}: this peer has closed`)
       if (signal.aborted) throw new SwarmError('ABORTED', `dial ${peerId} was given up`, { cause: signal.reason })
@@ -95,7 +98,9 @@ export class Libp2pNetwork implements Network {
   }
 
   async gossip (): Promise<Gossip> {
-    throw new SwarmError('UNAVAILABLE', 'gossip does not run over libp2p')
+    if (this.#closed !== undefined) throw new SwarmError('CLOSED', 'gossip: this peer has closed')
+    this.#openingGossip ??= this.#openGossip()
+    return await this.#openingGossip
   }
 
   async close (): Promise<void> {
@@ -104,8 +109,8 @@ export class Libp2pNetwork implements Network {
   }
 
   async #dial (peerId: string, targets: Parameters<typeof dialFirst>[1], signal: AbortSignal): Promise<Libp2pConnection> {
-    const { transports, clock } = this.#parts
-    const dialled = await dialFirst(peerId, targets, transports, clock, AbortSignal.any([signal, this.#closing.signal])).catch((error: unknown) => {
+    const { components, clock } = this.#parts
+    const dialled = await dialFirst(peerId, targets, components.transportManager, clock, AbortSignal.any([signal, this.#closing.signal])).catch((error: unknown) => {
       throw this.#closed === undefined || signal.aborted ? error : new SwarmError('CLOSED', `dial ${peerId}: this peer has closed`, { cause: error })
     })
     const connection = this.#byConnection.get(dialled)
@@ -134,6 +139,7 @@ export class Libp2pNetwork implements Network {
     connection.onAdmit(() => {
       waitNoMore()
       void this.#identify(raw, connection)
+      this.#gossip?.meet(connection)
     })
     connection.onClose(() => {
       waitNoMore()
@@ -150,6 +156,20 @@ export class Libp2pNetwork implements Network {
       cancel()
       this.#unadmitted.delete(connection)
     }
+  }
+
+  /** Peers that gossip nothing never load what it takes. */
+  async #openGossip (): Promise<Gossip> {
+    const { openGossip } = await import('./gossip.ts')
+    const { components, guard, clock, random } = this.#parts
+    const gossip = await openGossip({ components, guard, clock, random, find: raw => this.#byConnection.get(raw) })
+    if (this.#closed !== undefined) {
+      gossip.close()
+      throw new SwarmError('CLOSED', 'gossip: this peer has closed')
+    }
+    this.#gossip = gossip
+    for (const siblings of this.#byPeer.values()) for (const connection of siblings) if (connection.admitted) gossip.meet(connection)
+    return gossip
   }
 
   /** Learns what an admitted peer speaks, for the topologies of libp2p's own services; the other end may admit us later. */
@@ -176,6 +196,7 @@ export class Libp2pNetwork implements Network {
 
   async #close (): Promise<void> {
     this.#closing.abort(new SwarmError('CLOSED', 'this peer has closed'))
+    this.#gossip?.close()
     await Promise.all([...this.#byPeer.values()].flatMap(siblings => [...siblings].map(async connection => { await connection.close() })))
     const { node, clock } = this.#parts
     const bound = deadline(clock, STOP_MS_MAX)

@@ -56,7 +56,7 @@ export async function openOver (transports: readonly TransportFactory[], listen:
   for (const address of listen) readAddress(address)
   const guard = new Guard()
   const handshakes = new Waiting(HANDSHAKES_MAX, 'shake hands')
-  let manager: Components['transportManager'] | undefined
+  let components: Components | undefined
   const [first, ...rest] = transports
   assert(first !== undefined, 'a network needs a transport')
   const privateKey = privateKeyFromRaw(concatBytes(options.key.seed, options.key.publicKey))
@@ -65,11 +65,11 @@ export async function openOver (transports: readonly TransportFactory[], listen:
     start: false,
     nodeInfo: { name: 'mcp-swarm', version: '', userAgent: 'mcp-swarm' },
     addresses: { listen: [...listen] },
-    transports: [components => {
+    transports: [made => {
       // The first factory to run after the registrar is made: whatever comes later meets the guard.
-      guard.install(components)
-      manager = components.transportManager
-      return first(components)
+      guard.install(made)
+      components = made
+      return first(made)
     }, ...rest],
     connectionEncrypters: [noise()],
     streamMuxers: [guardedYamux(guard, options.clock)],
@@ -99,8 +99,8 @@ export async function openOver (transports: readonly TransportFactory[], listen:
       ping: ping({ maxInboundStreams: PINGS_MAX, maxOutboundStreams: PINGS_MAX })
     }
   })
-  assert(manager !== undefined && node.peerId.toString() === options.key.peerId, 'the peer id belongs to the key')
-  const network = new Libp2pNetwork({ node, guard, transports: manager, identify: node.services.identify, clock: options.clock, random: options.random })
+  assert(components !== undefined && node.peerId.toString() === options.key.peerId, 'the peer id belongs to the key')
+  const network = new Libp2pNetwork({ node, guard, components, identify: node.services.identify, clock: options.clock, random: options.random })
   try {
     await node.start()
   } catch (cause) {

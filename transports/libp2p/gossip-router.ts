@@ -1,0 +1,196 @@
+/**
+ * Gossipsub without its streams: it decides who gets what, and lanes carry it.
+ *
+ * It believes that it talks to libp2p. What it registers stays here: a neighbour is announced to it when its lane
+ * stands, with a stream to send on that is there already, and one to read. Left to itself it opens streams one after another
+ * and waits for each without end, so that one peer that does not answer would keep all later ones out; and of a stream that
+ * breaks it tells nobody.
+ */
+import { gossipsub } from '@libp2p/gossipsub'
+import type { GossipSub, Message } from '@libp2p/gossipsub'
+import type { Connection as LibConnection, PeerId, Stream, StreamHandler, Topology } from '@libp2p/interface'
+import { afterTurn } from '../../lib/base/clock.ts'
+import { SwarmError, assert } from '../../lib/base/error.ts'
+import { GOSSIP_BYTES_MAX, GOSSIP_TOPICS_MAX, GOSSIP_TOPIC_CHARS_MAX } from '../../lib/base/network.ts'
+import type { Verdict } from '../../lib/base/network.ts'
+import type { Libp2pConnection } from './connection.ts'
+import { RPC_BYTES_MAX } from './gossip-frames.ts'
+import type { Inlet } from './gossip-inlet.ts'
+import type { Frame, Outlet } from './gossip-lane.ts'
+import type { Components } from './guard.ts'
+
+/** The version of gossipsub inside our protocol: 1.2 tells a neighbour which large messages it need not send. */
+const MESHSUB = '/meshsub/1.2.0'
+
+/** How long ids of messages are remembered: far longer than one goes round, short enough for a burst of 10,000 a second. */
+const SEEN_MS = 60_000
+
+/** A neighbour that leaves a topic and comes back is taken in again after this, not after ten seconds. */
+const UNSUBSCRIBE_BACKOFF_MS = 1_000
+
+/** What gossipsub charges for a topic of a neighbour, beside its name. */
+const TOPIC_COST_BYTES = 1_024
+
+/** Bytes of messages that answer a neighbour's wish at once: the rest follows in further ones, each below RPC_BYTES_MAX. */
+const WISH_BYTES_MAX = RPC_BYTES_MAX / 2
+
+/**
+ * Only what the judge rejects counts, squared: nine within some seconds and nothing more is taken from that neighbour, three
+ * and it is told of nothing but what is published here. A tenth is forgiven each second.
+ */
+const TOPIC_SCORE = {
+  topicWeight: 1,
+  timeInMeshWeight: 0,
+  timeInMeshQuantum: 1,
+  timeInMeshCap: 1,
+  firstMessageDeliveriesWeight: 0,
+  firstMessageDeliveriesDecay: 0.5,
+  firstMessageDeliveriesCap: 1,
+  meshMessageDeliveriesWeight: 0,
+  meshMessageDeliveriesDecay: 0.5,
+  meshMessageDeliveriesCap: 1,
+  meshMessageDeliveriesThreshold: 1,
+  meshMessageDeliveriesWindow: 10,
+  meshMessageDeliveriesActivation: 1_000,
+  meshFailurePenaltyWeight: 0,
+  meshFailurePenaltyDecay: 0.5,
+  invalidMessageDeliveriesWeight: -1,
+  invalidMessageDeliveriesDecay: 0.9
+}
+
+/** What the package has and does not declare; test/transports/libp2p/gossip-router.test.ts holds it to that. */
+interface Internals extends Omit<GossipSub, 'publish'> {
+  publish (topic: string, data: Uint8Array, options: { floodPublish: boolean }): ReturnType<GossipSub['publish']>
+  start (): Promise<void>
+  stop (): Promise<void>
+  handleIWant (peerId: string, wish: unknown): { topic: string, data?: Uint8Array }[]
+  sendRpc (peerId: string, rpc: { subscriptions: [], messages: { topic: string, data?: Uint8Array }[], control: undefined }): boolean
+  readonly score: { readonly params: { readonly topics: Record<string, typeof TOPIC_SCORE> } }
+}
+
+export interface Router {
+  readonly pubsub: Pick<Internals, 'subscribe' | 'unsubscribe' | 'publish' | 'getSubscribers' | 'stop'>
+  /** Scores and judges a topic from now on. */
+  judge (topic: string, judge: (from: string, data: Uint8Array) => Verdict): void
+  unjudge (topic: string): void
+  connect (connection: Libp2pConnection, outlet: Outlet): Promise<void>
+  receive (connection: Libp2pConnection, inlet: Inlet): void
+  forget (connection: Libp2pConnection): void
+}
+
+/** @param idOf the id of a message: equal only for one and the same */
+export async function openRouter (components: Components, idOf: (topic: string, data: Uint8Array) => Uint8Array): Promise<Router> {
+  const held: { handler?: StreamHandler, topology?: Topology } = {}
+  const registrar = {
+    handle: async (_protocol: string, handler: StreamHandler) => { held.handler = handler },
+    unhandle: async () => {},
+    register: async (_protocol: string, topology: Topology) => {
+      held.topology = topology
+      return MESHSUB
+    },
+    unregister: () => {},
+    getTopologies: () => []
+  }
+  const { peerId, privateKey, peerStore, connectionManager, logger } = components
+  const parts = { peerId, privateKey, peerStore, connectionManager, logger, registrar } as unknown as Parameters<ReturnType<typeof gossipsub>>[0]
+  const pubsub = gossipsub(settings(idOf))(parts) as unknown as Internals
+  pubsub.protocols = [MESHSUB]
+  answerInParts(pubsub)
+  const judges = pubsub.topicValidators
+  const judgeOf = judges.get.bind(judges)
+  judges.get = topic => judgeOf(topic) ?? (() => 'ignore' as never) // what we did not ask for is neither kept nor passed on
+  await pubsub.start()
+  const { handler, topology } = held
+  assert(handler !== undefined && topology !== undefined, 'gossipsub registers with the registrar when it starts')
+  return {
+    pubsub,
+    judge (topic, judge) {
+      pubsub.score.params.topics[topic] ??= { ...TOPIC_SCORE } // for good: what is known of neighbours refers to it
+      judges.set(topic, (from: PeerId, { data }: Message) => judge(from.toString(), data) as never)
+    },
+    unjudge: topic => { judges.delete(topic) },
+    async connect (connection, outlet) {
+      const opened = new Promise<void>(resolve => {
+        void topology.onConnect?.(connection.raw.remotePeer, facade(connection, outlet, resolve))
+      })
+      await opened
+      await new Promise<void>(resolve => { afterTurn(resolve) })
+    },
+    receive (connection, inlet) {
+      const stream = { [Symbol.asyncIterator]: () => inlet[Symbol.asyncIterator](), close: async () => {}, abort () {} }
+      void handler(stream as unknown as Stream, facade(connection, { isOpen: () => false, send () {} }, () => {}))
+    },
+    forget (connection) { void topology.onDisconnect?.(connection.raw.remotePeer) }
+  }
+}
+
+/** A connection as gossipsub uses one: who, where, which way, and a stream that is open already. */
+function facade ({ raw }: Libp2pConnection, outlet: Outlet, onOpen: () => void): LibConnection {
+  const stream = {
+    protocol: MESHSUB,
+    send: (frame: Frame) => {
+      outlet.send(frame)
+      return true
+    },
+    addEventListener () {}, // it is told when the lane ends
+    close: async () => {},
+    abort () {}
+  }
+  return {
+    remotePeer: raw.remotePeer,
+    remoteAddr: raw.remoteAddr,
+    direction: raw.direction,
+    status: 'open',
+    async newStream () {
+      onOpen()
+      if (!outlet.isOpen()) throw new SwarmError('CLOSED', 'this stream of gossip has ended')
+      return stream
+    }
+  } as unknown as LibConnection
+}
+
+function settings (idOf: (topic: string, data: Uint8Array) => Uint8Array): Parameters<typeof gossipsub>[0] {
+  return {
+    globalSignaturePolicy: 'StrictNoSign', // documents sign what they publish, once for many updates
+    msgIdFn: ({ topic, data }) => idOf(topic, data),
+    fallbackToFloodsub: false,
+    emitSelf: false,
+    tagMeshPeers: false,
+    allowPublishToZeroTopicPeers: true,
+    ignoreDuplicatePublishError: true,
+    batchPublish: true,
+    awaitRpcHandler: true,
+    seenTTL: SEEN_MS,
+    unsubcribeBackoff: UNSUBSCRIBE_BACKOFF_MS,
+    maxInboundDataLength: RPC_BYTES_MAX,
+    maxTopicBytesPerPeer: GOSSIP_TOPICS_MAX * (TOPIC_COST_BYTES + GOSSIP_TOPIC_CHARS_MAX),
+    scoreParams: {
+      IPColocationFactorWeight: 0, // an office, or a laptop full of peers, is one address
+      behaviourPenaltyWeight: -1, // on a busy machine answers are late, and late is not hostile
+      behaviourPenaltyThreshold: 6
+    }
+  }
+}
+
+/** A neighbour may wish for thousands of messages at once; as one answer they would be too long to be read. */
+function answerInParts (pubsub: Internals): void {
+  const answer = pubsub.handleIWant.bind(pubsub)
+  pubsub.handleIWant = (peerId, wish) => {
+    let [part, bytes] = [[] as { topic: string, data?: Uint8Array }[], 0]
+    for (const message of answer(peerId, wish)) {
+      const size = (message.data?.byteLength ?? 0) + message.topic.length
+      if (bytes + size > WISH_BYTES_MAX) {
+        pubsub.sendRpc(peerId, { subscriptions: [], messages: part, control: undefined })
+        part = []
+        bytes = 0
+      }
+      part.push(message)
+      bytes += size
+    }
+    return part
+  }
+}
+
+/** Bytes around a message in a message of the protocol, its topic among them. */
+const ENVELOPE_BYTES_MAX = 1_024
+assert(GOSSIP_BYTES_MAX + ENVELOPE_BYTES_MAX < RPC_BYTES_MAX - WISH_BYTES_MAX, 'a wish’s last part, with one message more, can be read')

@@ -1,0 +1,121 @@
+/**
+ * Gossip over libp2p: gossipsub among admitted peers, loaded when the first topic is wanted.
+ *
+ * A message goes out as salt and payload, and its id is the hash of topic, salt and payload. The salt, a random start and
+ * a count, makes two messages of equal bytes two; the hash makes it impossible to take another message's id: who tried would have
+ * to send that very message. (An id of publisher and count could be used up in advance, and the true message would
+ * be dropped everywhere as seen.)
+ */
+import type { Connection as LibConnection } from '@libp2p/interface'
+import { sha256 } from '#hash'
+import { concatBytes, utf8 } from '../../lib/base/bytes.ts'
+import { deadline } from '../../lib/base/clock.ts'
+import type { Clock } from '../../lib/base/clock.ts'
+import { SwarmError, assert } from '../../lib/base/error.ts'
+import type { Gossip, Judge } from '../../lib/base/network.ts'
+import type { Random } from '../../lib/base/random.ts'
+import { checkJoin, checkPublish } from '../gossip.ts'
+import type { Libp2pConnection } from './connection.ts'
+import { Lanes } from './gossip-lanes.ts'
+import { openRouter } from './gossip-router.ts'
+import type { Router } from './gossip-router.ts'
+import type { Components, Guard } from './guard.ts'
+
+/** In front of each payload: drawn once, and a count. */
+const SALT_RANDOM_BYTES = 8
+const SALT_BYTES = SALT_RANDOM_BYTES + 4
+
+const ID_BYTES = 20
+
+/** A topic of at most so many neighbours gets what is published here without a hop between. */
+const FLOOD_PEERS_MAX = 12
+
+/** Longest wait for slow neighbours to take what was published. */
+const DRAIN_MS_MAX = 1_000
+
+export interface GossipParts {
+  readonly components: Components
+  readonly guard: Guard
+  readonly clock: Clock
+  readonly random: Random
+  readonly find: (raw: LibConnection) => Libp2pConnection | undefined
+}
+
+export async function openGossip ({ components, guard, clock, random, find }: GossipParts): Promise<Libp2pGossip> {
+  const router = await openRouter(components, idOf)
+  const lanes = new Lanes(clock, router)
+  await lanes.listen(guard, find)
+  return new Libp2pGossip(router, lanes, clock, random)
+}
+
+export class Libp2pGossip implements Gossip {
+  readonly #router: Router
+  readonly #lanes: Lanes
+  readonly #clock: Clock
+  readonly #saltStart: Uint8Array
+  readonly #topics = new Map<string, Judge>()
+  #published = 0
+  #isOpen = true
+
+  constructor (router: Router, lanes: Lanes, clock: Clock, random: Random) {
+    this.#router = router
+    this.#lanes = lanes
+    this.#clock = clock
+    this.#saltStart = random.bytes(SALT_RANDOM_BYTES)
+  }
+
+  join (topic: string, judge: Judge): () => void {
+    if (!this.#isOpen) throw new SwarmError('CLOSED', `join ${topic}: this peer has closed`)
+    assert(!this.#topics.has(topic), `${topic} has one judge`)
+    checkJoin(topic, this.#topics.size)
+    this.#topics.set(topic, judge)
+    this.#router.judge(topic, (from, data) => data.byteLength < SALT_BYTES ? 'reject' : judge({ from, bytes: data.slice(SALT_BYTES) }))
+    this.#router.pubsub.subscribe(topic)
+    return () => {
+      if (!this.#isOpen || this.#topics.get(topic) !== judge) return
+      this.#topics.delete(topic)
+      this.#router.unjudge(topic)
+      this.#router.pubsub.unsubscribe(topic)
+    }
+  }
+
+  async publish (topic: string, bytes: Uint8Array): Promise<number> {
+    if (!this.#isOpen) throw new SwarmError('CLOSED', `publish in ${topic}: this peer has closed`)
+    checkPublish(topic, bytes)
+    const { pubsub } = this.#router
+    const data = concatBytes(this.#saltStart, this.#count(), bytes)
+    const floodPublish = pubsub.getSubscribers(topic).length <= FLOOD_PEERS_MAX
+    const { recipients } = await pubsub.publish(topic, data, { floodPublish })
+    const bound = deadline(this.#clock, DRAIN_MS_MAX)
+    await this.#lanes.drained(recipients.map(String), bound.signal)
+    bound.done()
+    return recipients.length
+  }
+
+  peers (topic: string): string[] {
+    return this.#isOpen ? this.#router.pubsub.getSubscribers(topic).map(String) : []
+  }
+
+  /** A connection was admitted. */
+  meet (connection: Libp2pConnection): void {
+    if (this.#isOpen) this.#lanes.meet(connection)
+  }
+
+  close (): void {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    this.#lanes.close()
+    void this.#router.pubsub.stop()
+  }
+
+  #count (): Uint8Array {
+    this.#published = (this.#published + 1) >>> 0
+    const bytes = new Uint8Array(SALT_BYTES - SALT_RANDOM_BYTES)
+    new DataView(bytes.buffer).setUint32(0, this.#published)
+    return bytes
+  }
+}
+
+function idOf (topic: string, data: Uint8Array): Uint8Array {
+  return sha256(concatBytes(utf8(topic), Uint8Array.of(0), data)).subarray(0, ID_BYTES)
+}
