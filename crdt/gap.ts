@@ -24,91 +24,150 @@ export type Reach = (client: number) => number
  * Time grows with the update's structs alone, whoever made it.
  */
 export function findGap (content: Content, reach: Reach): Gap | undefined {
-  const ends = new Map<number, number>()
+  const runs: Run[] = []
+  let run: Run | undefined
   for (const { client, from, to } of content.ranges) {
-    const end = ends.get(client) ?? reach(client)
-    if (from > end) return { client, clock: from }
-    ends.set(client, Math.max(end, to))
+    if (run?.client !== client) {
+      const known = reach(client)
+      run = { client, known, end: known, next: 0, last: 0, waiting: undefined }
+      runs.push(run)
+    }
+    if (from > run.end) return { client, clock: from }
+    if (to > run.end) run.end = to
   }
-  const blocked = content.needs.filter(need => need.needClock >= reach(need.needClient))
-  const gap = blocked.length === 0 ? undefined : orderGap(blocked, ends, reach)
-  if (gap !== undefined) return gap
-  for (const { client, to } of content.deletes) {
-    if (to > (ends.get(client) ?? reach(client))) return { client, clock: to }
-  }
-  return undefined
+  return orderGap(content.needs, runs, reach) ?? deleteGap(content, runs, reach)
 }
+
+/** Finds a client's run: they are in descending order. A table of that many numbers would take five times as long to make. */
+function runOf (runs: readonly Run[], client: number): Run | undefined {
+  let [low, high] = [0, runs.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((runs[middle] as Run).client > client) low = middle + 1
+    else high = middle
+  }
+  const run = runs[low]
+  return run?.client === client ? run : undefined
+}
+
+/** Clocks of one client in an update: what was known before, and what is known after it. */
+interface Run {
+  readonly client: number
+  readonly known: number
+  end: number
+  /** The first of its needs that is not met yet, among all those of the update that are not met at once; and the one behind its last. */
+  next: number
+  last: number
+  /** Needs of other clients for this one's clocks; one, or several. */
+  waiting: Waiter | Heap | undefined
+}
+
+interface Waiter { readonly run: Run, readonly needClock: number }
 
 /** Carries clients on as far as their needs let them; all must come to their end. */
-function orderGap (blocked: readonly Need[], ends: ReadonlyMap<number, number>, reach: Reach): Gap | undefined {
-  const runs = new Map<number, { needs: Need[], next: number }>()
-  for (const need of blocked) {
-    const run = runs.get(need.client)
-    if (run === undefined) runs.set(need.client, { needs: [need], next: 0 })
-    else run.needs.push(need)
-  }
-  // Those that wait for a client, the earliest clock first.
-  const waiting = new Map<number, Heap>()
-  const reached = (client: number): number => {
-    const run = runs.get(client)
-    const need = run?.needs[run.next]
-    return need === undefined ? ends.get(client) ?? reach(client) : Math.max(need.clock, reach(client))
-  }
-  const ready = [...runs.keys()]
-  for (let client = ready.pop(); client !== undefined; client = ready.pop()) {
-    const run = runs.get(client)
-    let need = run?.needs[run.next]
-    while (run !== undefined && need !== undefined && reached(need.needClient) > need.needClock) need = run.needs[++run.next]
-    if (need !== undefined) {
-      const heap = waiting.get(need.needClient) ?? new Heap()
-      heap.push(need)
-      waiting.set(need.needClient, heap)
+function orderGap (needs: readonly Need[], runs: readonly Run[], reach: Reach): Gap | undefined {
+  // The needs of one client stand together, in the order of its clocks.
+  const unmet: { readonly need: Need, readonly of: Run }[] = []
+  const ready: Run[] = []
+  let run: Run | undefined
+  for (const need of needs) {
+    const of = runOf(runs, need.needClient)
+    if (of === undefined ? need.needClock < reach(need.needClient) : need.needClock < of.known) continue
+    if (of === undefined || need.needClock >= of.end) return { client: need.needClient, clock: need.needClock + 1 }
+    if (run?.client !== need.client) {
+      run = runOf(runs, need.client)
+      if (run === undefined) continue
+      run.next = unmet.length
+      ready.push(run)
     }
-    const end = reached(client)
-    const heap = waiting.get(client)
-    while (heap?.first !== undefined && heap.first.needClock < end) ready.push(heap.pop().client)
+    run.last = unmet.push({ need, of })
   }
-  for (const { needs, next } of runs.values()) {
-    const need = needs[next]
-    if (need !== undefined) return { client: need.needClient, clock: need.needClock + 1 }
+  const reached = ({ known, end, next, last }: Run): number => {
+    const clock = next < last ? unmet[next]?.need.clock ?? end : end
+    return clock > known ? clock : known
+  }
+  const first = [...ready]
+  for (let run = ready.pop(); run !== undefined; run = ready.pop()) {
+    while (run.next < run.last) {
+      const { need: { needClock }, of } = unmet[run.next] as typeof unmet[number]
+      if (reached(of) <= needClock) {
+        wait(of, { run, needClock })
+        break
+      }
+      run.next++
+    }
+    wake(run, reached(run), ready)
+  }
+  for (const { next, last } of first) {
+    if (next === last) continue
+    const { needClient, needClock } = (unmet[next] as typeof unmet[number]).need
+    return { client: needClient, clock: needClock + 1 }
   }
   return undefined
 }
 
-/** Needs by their `needClock`. */
-class Heap {
-  readonly #needs: Need[] = []
+function wait (of: Run, waiter: Waiter): void {
+  if (of.waiting === undefined) of.waiting = waiter
+  else if (of.waiting instanceof Heap) of.waiting.push(waiter)
+  else {
+    const heap = new Heap()
+    heap.push(of.waiting)
+    heap.push(waiter)
+    of.waiting = heap
+  }
+}
 
-  get first (): Need | undefined {
-    return this.#needs[0]
+/** Moves those on that have waited for clocks of a client below `end`. */
+function wake (run: Run, end: number, ready: Run[]): void {
+  const { waiting } = run
+  if (waiting instanceof Heap) while (waiting.first !== undefined && waiting.first.needClock < end) ready.push(waiting.pop().run)
+  else if (waiting !== undefined && waiting.needClock < end) {
+    run.waiting = undefined
+    ready.push(waiting.run)
+  }
+}
+
+function deleteGap ({ deletes }: Content, runs: readonly Run[], reach: Reach): Gap | undefined {
+  for (const { client, to } of deletes) {
+    if (to > (runOf(runs, client)?.end ?? reach(client))) return { client, clock: to }
+  }
+  return undefined
+}
+
+/** Those that wait, the one with the earliest clock first. */
+class Heap {
+  readonly #waiters: Waiter[] = []
+
+  get first (): Waiter | undefined {
+    return this.#waiters[0]
   }
 
-  push (need: Need): void {
-    let at = this.#needs.length
+  push (waiter: Waiter): void {
+    let at = this.#waiters.length
     while (at > 0) {
       const above = (at - 1) >> 1
-      const other = this.#needs[above] as Need
-      if (other.needClock <= need.needClock) break
-      this.#needs[at] = other
+      const other = this.#waiters[above] as Waiter
+      if (other.needClock <= waiter.needClock) break
+      this.#waiters[at] = other
       at = above
     }
-    this.#needs[at] = need
+    this.#waiters[at] = waiter
   }
 
-  pop (): Need {
-    const [first, last] = [this.#needs[0] as Need, this.#needs.pop() as Need]
-    const length = this.#needs.length
+  pop (): Waiter {
+    const [first, last] = [this.#waiters[0] as Waiter, this.#waiters.pop() as Waiter]
+    const length = this.#waiters.length
     if (length === 0) return first
     let at = 0
     for (;;) {
       let below = 2 * at + 1
       if (below >= length) break
-      if (below + 1 < length && (this.#needs[below + 1] as Need).needClock < (this.#needs[below] as Need).needClock) below++
-      if ((this.#needs[below] as Need).needClock >= last.needClock) break
-      this.#needs[at] = this.#needs[below] as Need
+      if (below + 1 < length && (this.#waiters[below + 1] as Waiter).needClock < (this.#waiters[below] as Waiter).needClock) below++
+      if ((this.#waiters[below] as Waiter).needClock >= last.needClock) break
+      this.#waiters[at] = this.#waiters[below] as Waiter
       at = below
     }
-    this.#needs[at] = last
+    this.#waiters[at] = last
     return first
   }
 }

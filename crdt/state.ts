@@ -1,6 +1,8 @@
 /** A document as a whole: from its log, into bytes, and with what was chosen when it was built anew. */
 import * as Y from 'yjs'
-import { REBUILT_ORIGIN } from './replica.ts'
+
+/** The origin in the log of a record that holds a whole state and takes the place of all before it: see fork.ts. */
+export const REBUILT_ORIGIN = 'rebuilt'
 
 /** A record of the log, or a snapshot, for which the origin is ''. */
 export interface Logged { readonly update: Uint8Array, readonly origin: string }

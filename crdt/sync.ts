@@ -9,7 +9,9 @@ import { SwarmError, assert } from '../lib/base/error.ts'
 import type { Random } from '../lib/base/random.ts'
 import type { Digest } from './digest.ts'
 import { readMessage, writeMessage, type Compare, type Message } from './message.ts'
-import type { Alarm, Effect, Replica, Verdict } from './replica.ts'
+import type { Alarm } from './alarm.ts'
+import type { Effect, Verdict } from './effect.ts'
+import type { Replica } from './replica.ts'
 import { DigestTree } from './tree.ts'
 
 /** Between two rounds: at least, and at most. */

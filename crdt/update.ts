@@ -14,6 +14,9 @@ import { Reader } from './cursor.ts'
 /** Bytes of the largest update that is read, a whole document among them. */
 export const UPDATE_BYTES_MAX = 64 * 2 ** 20
 
+/** Clients that write in one update: what it takes to find out whether it fits grows with them. */
+export const CLIENTS_MAX = 2 ** 16
+
 /** Deepest nesting of a value in an update; lib0 reads by recursion. */
 export const VALUE_DEPTH_MAX = 256
 
@@ -22,9 +25,9 @@ export interface Range { readonly client: number, readonly from: number, readonl
 
 export interface Content {
   readonly bytes: number
-  /** In the order of the update; one per run without a hole. Yjs's own updates have one per client. */
+  /** The highest client first, its clocks in order; one per run without a hole. Yjs's own updates have one per client. */
   readonly ranges: readonly Range[]
-  /** Each struct that needs something of another client, or of a later clock of its own. */
+  /** Each struct that needs something of another client, or of a later clock of its own; a client's together, in the order of its clocks. */
   readonly needs: readonly Need[]
   /** As written, so they may touch or overlap. */
   readonly deletes: readonly Range[]
@@ -57,12 +60,12 @@ export function readUpdate (update: Uint8Array): Content {
   if (update.byteLength > UPDATE_BYTES_MAX) throw new SwarmError('TOO_LARGE', `an update of ${update.byteLength} bytes; limit ${UPDATE_BYTES_MAX}`)
   const reader = new Reader(update, 'an update')
   const content: Mutable = { ranges: [], needs: [], deletes: [], structs: 0 }
-  const seen = new Set<number>()
-  for (let clients = reader.count(); clients > 0; clients--) {
+  let above = Infinity
+  for (let clients = reader.count(CLIENTS_MAX); clients > 0; clients--) {
     const structs = reader.count()
     const client = reader.count()
-    if (seen.has(client)) throw reader.malformed('names a client twice')
-    seen.add(client)
+    if (client >= above) throw reader.malformed('names a client twice, or not in descending order as Yjs does')
+    above = client
     readStructs(reader, content, client, structs)
   }
   readDeletes(reader, content.deletes)
@@ -98,18 +101,21 @@ function readStructs (reader: Reader, content: Mutable, client: number, structs:
 
 /** Reads an item behind its first byte. Returns its length. */
 function readItem (reader: Reader, content: Mutable, client: number, clock: number, info: number): number {
-  const need = (needClient: number, needClock: number): void => {
-    if (needClient !== client || needClock >= clock) content.needs.push({ client, clock, needClient, needClock })
-  }
-  if ((info & HAS_ORIGIN) !== 0) need(reader.count(), reader.count())
-  if ((info & HAS_RIGHT_ORIGIN) !== 0) need(reader.count(), reader.count())
+  if ((info & HAS_ORIGIN) !== 0) readNeed(reader, content, client, clock)
+  if ((info & HAS_RIGHT_ORIGIN) !== 0) readNeed(reader, content, client, clock)
   if ((info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN)) === 0) {
     // The parent: a root type by its name, or the type that a struct holds.
     if (reader.count() === 1) reader.text()
-    else need(reader.count(), reader.count())
+    else readNeed(reader, content, client, clock)
     if ((info & HAS_PARENT_SUB) !== 0) reader.text()
   }
   return readContent(reader, info & KIND)
+}
+
+function readNeed (reader: Reader, content: Mutable, client: number, clock: number): void {
+  const needClient = reader.count()
+  const needClock = reader.count()
+  if (needClient !== client || needClock >= clock) content.needs.push({ client, clock, needClient, needClock })
 }
 
 /** Reads a struct's content. Returns its length in clocks. */
