@@ -64,7 +64,7 @@ export class SimulatedDisk {
     this.#onDurable = undefined
     this.#isFlushing = false
     const unflushed = this.#records.length - this.#flushed
-    const kept = this.#chance.from(0, unflushed)
+    const kept = this.#chance.hits(0.5) ? 0 : this.#chance.from(0, unflushed)
     if (kept < unflushed && this.#chance.hits(0.5)) this.torn++
     this.hasLost = this.habits.durability === 'interval' && kept < unflushed
     this.#records = this.#records.slice(0, this.#flushed + kept)

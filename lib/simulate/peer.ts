@@ -3,6 +3,7 @@
  * power may go; what it then knew is gone, but for its disk.
  */
 import { encodeState, documentOf, emptyDocument, hasPending } from '../../crdt/state.ts'
+import { equalDigests, type Digest } from '../../crdt/digest.ts'
 import type { Signer, Verify } from '../../crdt/envelope.ts'
 import { Replica, type Alarm, type ReplicaOptions } from '../../crdt/replica.ts'
 import { Sync, type Action } from '../../crdt/sync.ts'
@@ -51,6 +52,8 @@ export class SimulatedPeer {
   /** Own edits that counted as flushed here, or as synced at another peer: they must never be lost. */
   readonly acknowledged = new Set<string>()
   #edits: { readonly seq: number, readonly mark: string, readonly fresh: boolean }[] = []
+  /** What the document was when the power went, if all of it was written and nothing was lost. */
+  #left: Digest | undefined
   crashes = 0
   pulls = 0
 
@@ -84,6 +87,7 @@ export class SimulatedPeer {
       earlyLimits: { updatesMax: this.options.earlyMax }
     }
     this.#replica = bug.replica?.(options) ?? new Replica(options)
+    if (this.#left !== undefined && !equalDigests(this.#replica.digest, this.#left)) this.options.onFailure('the log replays to another document')
     this.#incarnation = this.#replica.incarnation
     this.#sync = new Sync(this.id, chance.random)
     this.#durable = disk.sequence
@@ -108,13 +112,16 @@ export class SimulatedPeer {
     this.#cancelTick?.()
     this.#fuse = Infinity
     const replica = this.#replica
+    const { disk } = this.options
+    const written = replica?.sequence === disk.sequence ? { sequence: disk.sequence, digest: replica.digest } : undefined
     ;[this.#sync, this.#replica] = [undefined, undefined]
     this.#waiting = []
     this.#edits = []
     this.#neighbours.clear()
     replica?.close()
     this.options.network.leave(this.id)
-    this.options.disk.crash()
+    disk.crash()
+    this.#left = written?.sequence === disk.sequence ? written.digest : undefined
   }
 
   /** The application edits. @param mark stays in the document for ever, if it is acknowledged; '' for none */

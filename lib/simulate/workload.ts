@@ -47,6 +47,14 @@ function changeOnce (doc: Replica['doc'], chance: Chance, words: readonly string
   }
 }
 
+/** Deletes something, and writes nothing: no vector shows it. */
+export function erase ({ doc }: Replica, chance: Chance): void {
+  const [map, list] = [doc.getMap('map'), doc.getArray('list')]
+  const keys = [...map.keys()]
+  if (keys.length > 0 && (list.length === 0 || chance.hits(0.5))) map.delete(chance.of(keys))
+  else if (list.length > 0) list.delete(chance.from(0, list.length - 1), 1)
+}
+
 /** A place in a text that parts no character: applications do not, and Yjs would part it at this peer alone. */
 function placeIn (text: string, chance: Chance): number {
   const place = chance.from(0, text.length)

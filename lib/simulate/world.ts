@@ -17,7 +17,7 @@ import { FAIR, SimulatedNetwork, type Parcel, type Weather } from './network.ts'
 import { SimulatedPeer } from './peer.ts'
 import { Schedule } from './schedule.ts'
 import { Trace } from './trace.ts'
-import { WORDS, change } from './workload.ts'
+import { WORDS, change, erase } from './workload.ts'
 
 /** Rounds of anti-entropy, of 30 s at most, that peers have after everything is mended. */
 export const ROUNDS_MAX = 3
@@ -84,6 +84,7 @@ class World {
   readonly #alarms: Alarm[] = []
   readonly #secrets = new Map<string, Uint8Array>()
   #failure: string | undefined
+  #isMended = false
   #edits = 0
 
   constructor (options: SimulateOptions) {
@@ -106,6 +107,8 @@ class World {
     const faultsMs = draw.from(5_000, 40_000)
     for (const peer of this.#peers) peer.start()
     for (let left = draw.from(20, 80); left > 0; left--) this.#schedule.after(draw.random.next() * faultsMs, () => { this.#edit() })
+    // What is said last nobody adds to: a loss of it has to be noticed for its own sake.
+    this.#schedule.after(faultsMs - draw.from(0, 1_000), () => { this.#edit(draw.of(this.#peers), true) })
     if (this.#kind !== 'gossip') this.#plan(faultsMs)
     this.#schedule.runUntil(faultsMs)
     const healMs = this.#mend()
@@ -154,15 +157,32 @@ class World {
     for (let left = draw.from(0, 10); left > 0; left--) {
       const peer = draw.of(this.#peers)
       const actions = draw.from(0, 8)
-      this.#schedule.after(sometime(), () => { if (actions === 0) peer.crash(); else peer.light(actions) })
+      this.#schedule.after(sometime(), () => { this.#breakDown(peer, actions) })
     }
-    // The power of all goes at once.
-    for (let left = draw.from(0, 2); left > 0; left--) this.#schedule.after(sometime(), () => { for (const peer of this.#peers) peer.crash() })
+    for (let left = draw.from(0, 3); left > 0; left--) this.#schedule.after(sometime(), () => { this.#blackOut() })
     for (let atMs = 0; atMs < faultsMs; atMs += 1_000) {
       this.#schedule.after(atMs, () => { for (const peer of this.#peers) if (!peer.isUp && draw.hits(0.3)) this.#restart(peer) })
       this.#schedule.after(atMs, () => { if (draw.hits(0.5)) draw.of(this.#peers).offer(draw.of(this.#peers).id) })
     }
     if (this.#outlaw !== undefined) for (let left = draw.from(1, 6); left > 0; left--) this.#schedule.after(sometime(), () => { this.#speak() })
+  }
+
+  /** The power of one goes, often while it writes: at the action after `actions` more. */
+  #breakDown (peer: SimulatedPeer, actions: number): void {
+    if (actions === 0) peer.crash()
+    else peer.light(actions)
+    if (this.#draw.hits(0.5)) this.#edit(peer)
+  }
+
+  /** The power of all goes at once, often just after an edit that another was asked to confirm. */
+  #blackOut (): void {
+    const draw = this.#draw
+    const writer = draw.of(this.#peers)
+    if (draw.hits(0.7)) {
+      this.#edit(writer)
+      writer.offer(draw.of(this.#peers).id)
+    }
+    this.#schedule.after(draw.of([0, 10, 50, 200]), () => { if (!this.#isMended) for (const peer of this.#peers) peer.crash() })
   }
 
   /** Many applications write as soon as they start, before they have met anybody. */
@@ -171,9 +191,13 @@ class World {
     if (this.#draw.hits(0.5)) this.#edit(peer)
   }
 
-  #edit (peer = this.#draw.of(this.#peers)): void {
+  #edit (peer = this.#draw.of(this.#peers), isErasure = false): void {
     if (!peer.isUp) return
     this.#edits++
+    if (isErasure) {
+      peer.edit('', () => { erase(peer.replica, this.#draw) })
+      return
+    }
     const mark = this.#draw.hits(0.5) ? `${this.#edits}` : ''
     // Where a lie has parted a character Yjs keeps its halves, at the peers that saw it: nothing to compare byte by byte.
     const words = this.#kind === 'liar' ? ['a', 'bc', 'def'] : WORDS
@@ -191,6 +215,7 @@ class World {
   /** Ends all faults and lets the peers come together. Returns how long that took, in milliseconds. */
   #mend (): number {
     const startMs = this.#schedule.nowMs
+    this.#isMended = true
     this.#trace.add(startMs, 'all is mended')
     this.#network.weather = FAIR
     this.#network.heal()

@@ -2,7 +2,7 @@
 import * as Y from 'yjs'
 import { readEnvelope } from '../../crdt/envelope.ts'
 import { readMessage, writeMessage, type DocumentMessage } from '../../crdt/message.ts'
-import { Replica, type Effect, type ReplicaOptions, type Verdict } from '../../crdt/replica.ts'
+import { REBUILT_ORIGIN, Replica, type Effect, type ReplicaOptions, type Verdict } from '../../crdt/replica.ts'
 import type { Digest } from '../../crdt/digest.ts'
 import type { Bug } from '../../lib/simulate/bug.ts'
 import type { Kind } from '../../lib/simulate/world.ts'
@@ -133,9 +133,15 @@ export const PLANTED: readonly Planted[] = [
         seen.add(name)
         return false
       }
-    }
+    },
+    kind: 'mute'
   },
   { name: 'hold no rounds', bug: { hasNoRounds: true } },
   { name: 'send no deletes', bug: { actions: sent(message => message.kind === 'have' ? { ...message, update: withoutDeletes(message.update) } : message) } },
+  {
+    name: 'lose the origin of a rebuilt record',
+    bug: { actions: actions => actions.map(action => action.kind === 'append' && action.origin === REBUILT_ORIGIN ? { ...action, origin: '' } : action) },
+    kind: 'liar'
+  },
   { name: 'answer no forks', bug: { replica: options => new WithoutMerge(options) }, kind: 'liar' }
 ]
