@@ -62,6 +62,13 @@ export function nameChange (place: Place, name: string): Change {
   return { key, value: sealValue(key, utf8(name)) }
 }
 
+/** Whether a document's name is kept beside it, and can be read. */
+export async function isNamed (storage: Storage, place: Place): Promise<boolean> {
+  const key = NAMES + place.key
+  const value = await storage.get(key)
+  return value !== undefined && openValue(key, value) !== undefined
+}
+
 /** The documents in a storage, by key; one whose name is damaged has none. */
 export async function listDocuments (storage: Storage): Promise<{ readonly key: string, readonly name: string | undefined }[]> {
   const found: { key: string, name: string | undefined }[] = []

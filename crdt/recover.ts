@@ -12,7 +12,7 @@ import type { Storage } from '../lib/base/storage.ts'
 import type { Head } from '../lib/base/witness.ts'
 import { follow, isSame, judge, type Item } from './chain.ts'
 import { mergeDamage, readNote, type Damage } from './damage.ts'
-import { runFirst, type Place } from './place.ts'
+import { isNamed, runFirst, type Place } from './place.ts'
 import { newerVersion } from './record.ts'
 import { NO_HASH, RUN_RECORDS_MAX, readRun, type LogRecord } from './run.ts'
 import { chunkSnapshot, readBase, readLastSnapshot, readSnapshot, type Base } from './snapshot.ts'
@@ -52,8 +52,7 @@ export interface Found {
   readonly quarantine: readonly string[]
   readonly leftover: number
   readonly isWitnessed: boolean
-  /** Whether nothing was ever written. */
-  readonly isEmpty: boolean
+  readonly isNamed: boolean
 }
 
 /** @throws SwarmError VERSION_UNSUPPORTED if a newer release wrote any of it, FOLDER_UNUSABLE, CLOSED */
@@ -111,7 +110,7 @@ export async function recover (storage: Storage, place: Place, witnessed: Head |
     quarantine,
     leftover: log.leftover,
     isWitnessed: head !== undefined,
-    isEmpty: named === undefined && log.items.length === 0 && witnessed === undefined && noted.length === 0 && snapshot === undefined
+    isNamed: await isNamed(storage, place)
   }
 }
 

@@ -121,7 +121,7 @@ export class Wal {
     this.#missing = missingOf(found)
     this.#damage = found.damage
     this.#leftover = found.leftover
-    this.#isNamed = !found.isEmpty
+    this.#isNamed = found.isNamed
   }
 
   /** The highest sequence that is acknowledged by the chosen durability. */

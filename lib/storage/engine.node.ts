@@ -4,14 +4,16 @@
  * - The creation barrier. It does not flush its first manifest, nor the names of its files: after a power cut a new store often
  *   cannot be opened again. So everything is flushed once, before the first acknowledgement; the format's version, written
  *   last, says that this was done. Later opens do not pay for it.
- * - A store whose file CURRENT is lost would be taken for a new one, and its data deleted. That is refused.
+ * - A damaged store. It does not look at its tables' checksums, and ends the process over what it reads there; a store whose
+ *   file CURRENT is lost it takes for a new one, and deletes what is there. So its files are looked at first, and mended: mend.node.ts.
  * - Its lock is a POSIX record lock on the file LOCK, which a process loses as soon as it closes *any* handle on that file,
  *   even one on which LevelDB itself then refuses a second open. So a second open from this process is refused here, before
  *   LevelDB sees it, and the barrier leaves LOCK alone. (Threads of one process cannot see each other's: use one.)
  */
-import { readdir, realpath, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { realpath } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Level } from 'level'
+import { findHarm, flushStore, mend } from './mend.node.ts'
 import { checkPrivateFolder } from './private.node.ts'
 import { SwarmError, messageOf } from '../base/error.ts'
 import { flush } from '../identity/disk.node.ts'
@@ -28,18 +30,30 @@ export const VERSION_KEY = '\u0000version'
 const claimed = (globalThis as { [key: symbol]: Set<string> | undefined })[Symbol.for('mcp-swarm/claimed')] ??= new Set()
 
 /**
- * Opens the store in a folder, making both where missing.
+ * Opens the store in a folder, making both where missing, and mending what is damaged: then something of it may be missing.
  *
  * @throws SwarmError FOLDER_IN_USE, VERSION_UNSUPPORTED if a newer release wrote it, FOLDER_UNUSABLE for all else, with cause
  */
 export async function openStore (folder: string): Promise<Engine> {
   await checkPrivateFolder(folder)
-  await refuseHeadless(folder)
-  const engine = await openEngine(folder)
+  const { place, release } = await claim(folder)
+  let engine: Engine
+  try {
+    await mendWhereDue(folder, place, false)
+    engine = await launch(folder, place, {}, release).catch(async (error: unknown) => {
+      if (!(error instanceof SwarmError && error.details?.['damaged'] === true)) throw error
+      await mendWhereDue(folder, place, true)
+      return await launch(folder, place, {}, release)
+    })
+  } catch (cause) {
+    release()
+    throw cause instanceof SwarmError ? cause : unusable(folder, cause)
+  }
   try {
     const version = await engine.get(VERSION_KEY)
     if (version === undefined) {
-      await flushNew(folder)
+      await flushStore(place)
+      await flush(dirname(place), 'folder')
       await engine.put(VERSION_KEY, Uint8Array.of(STORE_VERSION), { sync: true })
     } else if (version[0] !== STORE_VERSION || version.byteLength !== 1) {
       throw new SwarmError('VERSION_UNSUPPORTED', `store ${folder} has format ${version.join('.')}; this release reads ${STORE_VERSION}. Use the release that wrote it, or another folder`, { details: { folder } })
@@ -52,38 +66,51 @@ export async function openStore (folder: string): Promise<Engine> {
 }
 
 /** Opens LevelDB in a folder that exists. @throws SwarmError FOLDER_IN_USE, FOLDER_UNUSABLE */
-export async function openEngine (folder: string, options: { writeBufferSize?: number, cacheSize?: number } = {}): Promise<Engine> {
-  const { Level } = await import('level')
+export async function openEngine (folder: string, options: EngineOptions = {}): Promise<Engine> {
+  const { place, release } = await claim(folder)
+  return await launch(folder, place, options, release).catch((error: unknown) => {
+    release()
+    throw error
+  })
+}
+
+interface EngineOptions { readonly writeBufferSize?: number, readonly cacheSize?: number }
+
+/** Keeps others in this process from a folder. @throws SwarmError FOLDER_IN_USE, FOLDER_UNUSABLE */
+async function claim (folder: string): Promise<{ readonly place: string, readonly release: () => void }> {
   const place = await realpath(folder).catch((cause: unknown) => { throw unusable(folder, cause) })
   if (claimed.has(place)) throw inUse(folder)
   claimed.add(place)
+  return { place, release: () => { claimed.delete(place) } }
+}
+
+async function launch (folder: string, place: string, options: EngineOptions, release: () => void): Promise<Engine> {
+  const { Level } = await import('level')
   const engine = new Level<string, Uint8Array>(place, { keyEncoding: 'utf8', valueEncoding: 'view', ...options })
-  engine.once('closed', () => { claimed.delete(place) })
   try {
     await engine.open()
-    return engine
   } catch (error) {
-    claimed.delete(place)
     const { cause } = error as { cause?: unknown }
-    throw (cause as { code?: unknown } | undefined)?.code === 'LEVEL_LOCKED' ? inUse(folder, cause) : unusable(folder, cause ?? error)
+    throw codeOf(cause) === 'LEVEL_LOCKED' ? inUse(folder, cause) : unusable(folder, cause ?? error)
   }
+  engine.once('closed', release)
+  return engine
 }
 
-async function flushNew (folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (name !== 'LOCK') await flush(join(folder, name), 'file')
-  }
-  await flush(folder, 'folder')
-  await flush(dirname(await realpath(folder)), 'folder')
+async function mendWhereDue (folder: string, place: string, isDue: boolean): Promise<void> {
+  const harm = await findHarm(place)
+  if (!harm.isDue && !isDue) return
+  const { Level } = await import('level')
+  // What another process is just writing looks damaged. LevelDB asks for its lock first, so that this tells, and does nothing else.
+  const probe = new Level(place, { createIfMissing: false, errorIfExists: true })
+  const cause = await probe.open().then(() => undefined, (error: unknown) => (error as { cause?: unknown }).cause)
+  if (codeOf(cause) === 'LEVEL_LOCKED') throw inUse(folder, cause)
+  // The package's types are those of all platforms; a page has no repair.
+  await mend(place, harm, async () => { await (Level as unknown as { repair (folder: string): Promise<void> }).repair(place) })
 }
 
-/** Nothing acknowledged can lie in tables or logs before CURRENT is on disk: so data without it is a store that lost it. */
-async function refuseHeadless (folder: string): Promise<void> {
-  const names = await readdir(folder).catch((cause: unknown) => { throw unusable(folder, cause) })
-  if (names.includes('CURRENT')) return
-  for (const name of names.filter(name => /\.(ldb|sst|log)$/.test(name))) {
-    if ((await stat(join(folder, name))).size > 0) throw unusable(folder, new Error(`${name} holds data, but the file CURRENT is missing`))
-  }
+function codeOf (cause: unknown): unknown {
+  return (cause as { code?: unknown } | undefined)?.code
 }
 
 function inUse (folder: string, cause?: unknown): SwarmError {
@@ -91,7 +118,7 @@ function inUse (folder: string, cause?: unknown): SwarmError {
 }
 
 function unusable (folder: string, cause: unknown): SwarmError {
-  const damaged = (cause as { code?: unknown }).code === 'LEVEL_CORRUPTION'
+  const damaged = codeOf(cause) === 'LEVEL_CORRUPTION'
   return new SwarmError('FOLDER_UNUSABLE', `store ${folder} cannot be opened: ${messageOf(cause)}. ` + (damaged
     ? 'It is damaged: put its backup back, or move it away; what other peers have comes back from them'
     : 'Check its permissions and the space on its disk'), { cause, details: { folder, damaged } })

@@ -5,7 +5,7 @@ import * as Y from 'yjs'
 import { Committer } from '../../crdt/committer.ts'
 import { fold, type Fold } from '../../crdt/fold.ts'
 import { documentKey } from '../../crdt/name.ts'
-import { placeOf, runKey } from '../../crdt/place.ts'
+import { listDocuments, placeOf, runKey } from '../../crdt/place.ts'
 import { RECORD_VERSION, sealValue } from '../../crdt/record.ts'
 import type { Damage } from '../../crdt/damage.ts'
 import { DELETED_AT_ONCE } from '../../crdt/compact.ts'
@@ -233,6 +233,18 @@ for (const [what, spoil, kinds, delivered] of [
     assert.equal([sizeOf(again), again.recovery.damage], [10, []])
   })
 }
+
+test('a name that was lost is written again with the next record', async () => {
+  const disk = await filled(2)
+  const name = [...disk.storage.values.keys()].find(key => key.startsWith('crdt-name/')) ?? ''
+  for (const spoil of [() => { disk.storage.values.delete(name) }, () => { flip(disk.storage, name) }]) {
+    spoil()
+    const { wal } = await open(disk)
+    wal.append(new Uint8Array([0, 0]), '')
+    await wal.flushed()
+    assert.equal(await listDocuments(disk.storage), [{ key: KEY, name: 'notes' }])
+  }
+})
 
 test('a base older than the log\'s deletions is noticed', async () => {
   const disk = await filled(6, 6)

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -104,29 +105,75 @@ test('a store of a newer release is refused and left alone', async () => {
   assert.is((await failure(folder)).code, 'VERSION_UNSUPPORTED', 'and it was let go')
 })
 
-test('a damaged store is refused, with cause and cure', async () => {
+test('a store with a damaged or lost manifest is mended, and has all that it had', async () => {
   for (const damage of [
     (folder: string) => { for (const name of readdirSync(folder)) if (name.startsWith('MANIFEST')) truncateSync(join(folder, name), 7) },
+    (folder: string) => { for (const name of readdirSync(folder)) if (name.startsWith('MANIFEST')) truncateSync(join(folder, name), 0) },
+    (folder: string) => { for (const name of readdirSync(folder)) if (name.startsWith('MANIFEST')) writeFileSync(join(folder, name), new Uint8Array(50)) },
     (folder: string) => { writeFileSync(join(folder, 'CURRENT'), 'rubbish') },
-    (folder: string) => { writeFileSync(join(folder, 'CURRENT'), 'MANIFEST-999999\n') }
+    (folder: string) => { writeFileSync(join(folder, 'CURRENT'), 'MANIFEST-999999\n') },
+    (folder: string) => { rmSync(join(folder, 'CURRENT')) },
+    (folder: string) => { writeFileSync(join(folder, 'mending'), '') }
   ]) {
-    const folder = await filled()
+    const folder = await filled(100)
     damage(folder)
-    const error = await failure(folder)
-    assert.is(error.code, 'FOLDER_UNUSABLE')
-    assert.instance(error.cause, Error)
-    assert.ok(error.message.includes(folder))
+    for (let round = 0; round < 2; round++) {
+      const storage = await openStorage(folder)
+      assert.is((await all(storage, 'a/')).length, 100)
+      await storage.close()
+    }
+    assert.not(existsSync(join(folder, 'mending')))
+    assert.is(statSync(join(folder, 'lost')).mode & 0o777, 0o700)
   }
 })
 
-test('a store that has lost its CURRENT is not taken for a new one', async () => {
+/** A store with tables in it, and their names. */
+async function tabled (): Promise<{ folder: string, tables: string[] }> {
+  const folder = fresh()
+  const storage = await openStorage(folder)
+  for (let part = 0; part < 12; part++) {
+    await storage.write(Array.from({ length: 100 }, (_, index) => ({ key: `a/${part}/${index}`, value: randomBytes(10_000) })), { sync: true })
+  }
+  await storage.close()
+  const tables = readdirSync(folder).filter(name => name.endsWith('.ldb'))
+  assert.ok(tables.length > 1, tables.join(' '))
+  return { folder, tables }
+}
+
+test('a damaged table is set aside, as it was found, and the rest opens', async () => {
+  const { folder, tables } = await tabled()
+  const name = tables[0] as string
+  const spoiled = readFileSync(join(folder, name))
+  spoiled.fill(0, 5_000, 9_000)
+  writeFileSync(join(folder, name), spoiled)
+  for (let round = 0; round < 2; round++) {
+    const storage = await openStorage(folder)
+    const left = (await all(storage, 'a/')).length
+    assert.ok(left > 100 && left < 1_200, `${left} left`)
+    await storage.close()
+  }
+  assert.equal(readFileSync(join(folder, 'lost', name)), spoiled)
+})
+
+test('a table that is gone is mended', async () => {
+  const { folder, tables } = await tabled()
+  rmSync(join(folder, tables[0] as string))
+  const storage = await openStorage(folder)
+  assert.ok((await all(storage, 'a/')).length > 100)
+  await storage.close()
+})
+
+test('a store that another process has open is not mended under its feet', async () => {
   const folder = await filled(100)
-  const before = readdirSync(folder).filter(name => name.endsWith('.log')).map(name => readFileSync(join(folder, name)))
-  rmSync(join(folder, 'CURRENT'))
-  const error = await failure(folder)
-  assert.is(error.code, 'FOLDER_UNUSABLE')
-  assert.match(error.message, /CURRENT is missing/)
-  assert.equal(readdirSync(folder).filter(name => name.endsWith('.log')).map(name => readFileSync(join(folder, name))), before)
+  const storage = await openStorage(folder)
+  writeFileSync(join(folder, '000077.ldb'), 'half written')
+  assert.is(await child(['open', folder]), 'FOLDER_IN_USE')
+  assert.ok(existsSync(join(folder, '000077.ldb')))
+  await storage.write([{ key: 'a/100', value: bytes(1) }], { sync: true })
+  await storage.close()
+  const again = await openStorage(folder)
+  assert.is((await all(again, 'a/')).length, 101)
+  await again.close()
 })
 
 test('a creation cut short before its CURRENT starts again', async () => {
