@@ -48,6 +48,8 @@ export class Channel {
   #large: Large[] = []
   #bytes = 0
   #hasDropped = false
+  #isTrying = false
+  #isHinted = false
   /** Ends the pause before the next attempt, or the stream under way. */
   #again = new AbortController()
   #wake: () => void = () => undefined
@@ -83,9 +85,15 @@ export class Channel {
     return true
   }
 
-  /** Opens a stream at once, on the connection that serves now: after a hint that this may help. */
-  renew (isNeeded = true): void {
-    if (isNeeded) this.#again.abort()
+  /** Another connection serves the peer: the stream moves there. */
+  move (): void {
+    this.#again.abort()
+  }
+
+  /** The peer may no longer refuse: tries now, or once more if what is being tried fails. */
+  hint (): void {
+    if (this.#isTrying) this.#isHinted = true
+    else this.#again.abort()
   }
 
   /** Sends what waits, at most for `delayMs`, and ends. */
@@ -114,9 +122,11 @@ export class Channel {
     const { clock, random, connection, onTrouble } = this.#options
     while (!this.#isStopped) {
       this.#again = new AbortController()
+      this.#isHinted = false
       const serving = connection()
       let pauseMs = REFUSED_MS
       if (serving !== undefined) {
+        this.#isTrying = true
         try {
           pauseMs = await this.#run(serving) ? 0 : RESUME_MS * (1 + random.next())
         } catch (error) {
@@ -124,8 +134,9 @@ export class Channel {
           if (error.code !== 'UNREACHABLE' && error.code !== 'CLOSED' && error.code !== 'ABORTED') onTrouble(error)
           if (error.code !== 'UNREACHABLE') pauseMs = RESUME_MS * (1 + random.next())
         }
+        this.#isTrying = false
       }
-      if (pauseMs > 0) await sleep(clock, pauseMs, this.#again.signal).catch(() => undefined) // the loop sees why
+      if (pauseMs > 0 && !this.#isHinted) await sleep(clock, pauseMs, this.#again.signal).catch(() => undefined) // the loop sees why
     }
   }
 
@@ -145,6 +156,7 @@ export class Channel {
     })
     const again = this.#again.signal
     again.addEventListener('abort', () => { this.#wake() }, { once: true })
+    this.#isHinted = false
     if (!this.#isStopped) onOpen()
     for (;;) {
       if (end !== undefined) {
@@ -196,11 +208,15 @@ export class Channel {
 
   async #write (stream: ByteStream, bytes: Uint8Array): Promise<void> {
     if (stream.send(bytes)) return
+    let stalled: SwarmError | undefined
     const cancel = this.#options.clock.after(STALL_MS, () => {
-      stream.abort(new SwarmError('TIMEOUT', `a peer read nothing about documents in ${STALL_MS} ms`))
+      stalled = new SwarmError('TIMEOUT', `nothing was read in ${STALL_MS} ms`)
+      stream.abort(stalled)
     })
     try {
       await stream.drained()
+    } catch (error) {
+      throw stalled ?? error
     } finally {
       cancel()
     }

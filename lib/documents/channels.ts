@@ -51,7 +51,7 @@ export class Channels {
     network.handle(this.#protocol, (stream, connection) => { this.#read(stream, connection) }, { streamsMax: STREAMS_MAX })
     this.#stops = [
       links.on('connected', ({ peerId }) => { this.#add(peerId) }),
-      links.on('moved', ({ peerId }) => { this.#channels.get(peerId)?.renew() }),
+      links.on('moved', ({ peerId }) => { this.#channels.get(peerId)?.move() }),
       links.on('disconnected', ({ peerId }) => { this.#remove(peerId) })
     ]
     for (const peerId of links.peers()) this.#add(peerId)
@@ -122,6 +122,6 @@ export class Channels {
       }
     })
     // It has documents now, so it no longer refuses.
-    this.#channels.get(peerId)?.renew(!this.#open.has(peerId))
+    if (!this.#open.has(peerId)) this.#channels.get(peerId)?.hint()
   }
 }
