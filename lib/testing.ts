@@ -53,22 +53,26 @@ export class Lab {
 /** The rendezvous folder's counterpart in memory. */
 class Meeting {
   readonly #present = new Map<string, RendezvousOptions>()
+  readonly #neighbours = new Map<string, Neighbour>()
 
   open (options: RendezvousOptions): Rendezvous {
-    for (const other of this.#present.values()) {
-      other.onFound(neighbour(options))
-      options.onFound(neighbour(other))
-    }
+    for (const neighbour of this.#neighbours.values()) options.onFound(neighbour)
     this.#present.set(options.peerId, options)
-    return { check: async () => {}, close: async () => { this.#leave(options.peerId) } }
+    return {
+      announce: async addresses => { this.#announce({ peerId: options.peerId, addresses, processId: 0 }) },
+      check: async () => {},
+      close: async () => { this.#leave(options.peerId) }
+    }
+  }
+
+  #announce (neighbour: Neighbour): void {
+    this.#neighbours.set(neighbour.peerId, neighbour)
+    for (const other of this.#present.values()) if (other.peerId !== neighbour.peerId) other.onFound(neighbour)
   }
 
   #leave (peerId: string): void {
-    if (!this.#present.delete(peerId)) return
+    this.#present.delete(peerId)
+    if (!this.#neighbours.delete(peerId)) return
     for (const other of this.#present.values()) other.onGone(peerId)
   }
-}
-
-function neighbour ({ peerId, addresses }: RendezvousOptions): Neighbour {
-  return { peerId, addresses, processId: 0 }
 }

@@ -8,6 +8,7 @@
  * bundle (docs/decisions/ has the figures). Left outside: what has native parts, and what must exist only once in a process.
  */
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { chmodSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, posix, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -94,6 +95,39 @@ export const nodeBuild = {
   banner: { js: "import { createRequire as createRequireOfNode } from 'node:module'; const require = createRequireOfNode(import.meta.url);" }
 } satisfies BuildOptions
 
+/**
+ * `connect` as one script, which V8 can keep compiled (lib/cli/launch.ts). LevelDB's JavaScript is in it, since looking for its
+ * files takes as long as compiling them; its native part is not.
+ */
+const connectBuild = {
+  ...nodeBuild, entryPoints: { connect: 'lib/cli/main.ts' }, splitting: false, format: 'cjs', outExtension: { '.js': '.cjs' }, sourcemap: false,
+  external: NODE_EXTERNAL.filter(name => !name.endsWith('level')), supported: { 'dynamic-import': false },
+  plugins: [namesToFiles, leanSdk, {
+    name: 'native part of LevelDB',
+    setup (build) {
+      build.onResolve({ filter: /^\.\/binding$/ }, ({ resolveDir }) => resolveDir.endsWith('classic-level') ? { path: 'classic-level/binding', external: true } : undefined)
+    }
+  }],
+  banner: { js: "const urlOfFile = require('node:url').pathToFileURL(__filename).href;" }, define: { 'import.meta.url': 'urlOfFile' }
+} satisfies BuildOptions
+
+/** Builds the command and what it needs for `connect`, beside the entries in `outdir`. Returns what was bundled. */
+export async function buildCommand (outdir: string): Promise<Metafile> {
+  const { metafile } = await build({ ...connectBuild, outdir })
+  await build({ ...launchBuild(makeAscii(join(root, outdir, 'connect.cjs'))), outdir })
+  chmodSync(join(root, outdir, 'cli.cjs'), 0o755)
+  return metafile
+}
+
+/** @param scriptHash of connect.cjs */
+function launchBuild (scriptHash: string): BuildOptions {
+  return {
+    ...nodeBuild, entryPoints: { cli: 'lib/cli/launch.ts' }, splitting: false, format: 'cjs', outExtension: { '.js': '.cjs' }, sourcemap: false,
+    plugins: [{ name: 'program', setup (build) { build.onResolve({ filter: /^\.\/main\.ts$/ }, () => ({ path: './cli.js', external: true })) } }],
+    banner: { js: '#!/usr/bin/env node' }, define: { SCRIPT_HASH: JSON.stringify(scriptHash) }
+  }
+}
+
 /** How a page's bundle is made; test/bundle.test.ts holds it to what a page has. */
 export const browserBuild = {
   ...shared, platform: 'browser', target: 'es2022', minify: true, outdir: 'dist/browser', entryPoints: ENTRIES,
@@ -105,10 +139,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.
 async function main (quick: boolean): Promise<void> {
   const startedMs = performance.now()
   for (const folder of quick ? ['node'] : ['node', 'browser', 'types']) rmSync(join(dist, folder), { recursive: true, force: true })
-  const builds = await Promise.all([build(nodeBuild), ...quick ? [] : [build(browserBuild)]])
-  chmodSync(join(dist, 'node/cli.js'), 0o755)
+  const metafileOf = async (options: typeof nodeBuild | typeof browserBuild): Promise<Metafile> => (await build(options)).metafile
+  const metafiles = await Promise.all([metafileOf(nodeBuild), buildCommand('dist/node'), ...quick ? [] : [metafileOf(browserBuild)]])
   if (!quick) {
-    const metafiles = builds.map(({ metafile }) => metafile)
     writeFileSync(join(dist, 'THIRD-PARTY-LICENSES.txt'), licences(metafiles))
     for (const metafile of metafiles) {
       const entries = Object.entries(metafile.outputs).filter(([, { entryPoint }]) => entryPoint !== undefined && Object.values(NODE_ENTRIES).includes(entryPoint))
@@ -117,6 +150,19 @@ async function main (quick: boolean): Promise<void> {
     emitTypes()
   }
   console.log(`built in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
+}
+
+/** Makes a script ASCII, which is the quickest to read: esbuild has escaped all but comments. Returns its hash. */
+function makeAscii (path: string): string {
+  const lines = readFileSync(path, 'utf8').split('\n').map(line => {
+    const comment = /^(?: *(?=\*)|[^'"`]*?(?=\/[/*]))/.exec(line)?.[0].length ?? -1
+    return comment < 0 ? line : line.slice(0, comment) + line.slice(comment).replaceAll(/[^\n -~\t]/g, '?')
+  })
+  const text = lines.join('\n')
+  const stray = lines.find(line => /[^\0-\x7f]/.test(line))
+  if (stray !== undefined) throw new Error(`${path} is not ASCII: ${stray}`)
+  writeFileSync(path, text)
+  return createHash('sha256').update(text).digest('hex').slice(0, 16)
 }
 
 /** What loading an entry loads at once: lazy chunks left out. */

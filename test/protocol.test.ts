@@ -211,8 +211,9 @@ freeze('rendezvous', async () => {
   process.env['XDG_RUNTIME_DIR'] = place
   try {
     const rendezvous = await openRendezvous({
-      swarmId: SWARM, peerId: alice.peerId, addresses: ['/ip4/127.0.0.1/tcp/7001'], clock: new VirtualClock(), random: seededRandom(1), onFound: () => {}, onGone: () => {}
+      swarmId: SWARM, peerId: alice.peerId, clock: new VirtualClock(), random: seededRandom(1), onFound: () => {}, onGone: () => {}
     })
+    await rendezvous.announce(['/ip4/127.0.0.1/tcp/7001'])
     const folder = join('mcp-swarm', SWARM)
     const files = readdirSync(join(place, folder))
     const written = files.map(name => [join(folder, name), readFileSync(join(place, folder, name), 'utf8').replace(`"pid":${process.pid},`, '"pid":4711,')] as const)

@@ -6,7 +6,7 @@ import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 
 /** The command line as it is published. */
-export const CLI = fileURLToPath(new URL('../../dist/node/cli.js', import.meta.url))
+export const CLI = fileURLToPath(new URL('../../dist/node/cli.cjs', import.meta.url))
 
 export type Revision = '2025-11-25' | '2026-07-28'
 

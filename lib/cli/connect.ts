@@ -8,6 +8,7 @@
  */
 import { duplexPair, type Duplex } from 'node:stream'
 import { prepareJoin, sleep, SwarmError, systemClock } from 'mcp-swarm'
+import { keepCode } from './code.ts'
 import { readLines, writeLine } from './lines.ts'
 import { useFolder } from './folder.ts'
 import { Relay, type Effect } from './relay.ts'
@@ -27,6 +28,9 @@ export const LAST_ANSWERS_MS_MAX = 5_000
 
 /** Pause before the next try when a holder was there and left at once, in milliseconds. */
 const PAUSE_MS = 25
+
+/** How long a peer where nobody else is leaves listening for after the first list of tools, in milliseconds. */
+const LISTEN_MS_MAX = 1_000
 
 /** How long a client has been served by another process before this one makes ready to take over, in milliseconds. */
 const READY_MS = 500
@@ -55,6 +59,8 @@ class Session {
   /** The peer in this process, once it is the holder. */
   #own: Holder | undefined
   #clientEnded = false
+  /** What keeps the peer in this process from being met. */
+  #failure: Error | undefined
 
   constructor (place: Place, show: ShowOptions, terminal: Terminal) {
     this.#place = place
@@ -88,6 +94,7 @@ class Session {
       try {
         for await (const line of readLines(link)) {
           await this.#perform(this.#relay.fromHolder(line))
+          if (this.#relay.hasListed) this.#goOn()
           if (this.#clientEnded && this.#relay.waiting === 0) this.end()
         }
       } catch (error) {
@@ -97,6 +104,7 @@ class Session {
       this.#link = undefined
       await this.#perform(this.#relay.lost())
     }
+    if (this.#failure !== undefined) throw this.#failure
   }
 
   /** No more of anything. */
@@ -124,7 +132,8 @@ class Session {
         return socket
       }, async () => {
         const [{ becomeHolder }] = await loadPeer()
-        this.#own = await becomeHolder(this.#place, {})
+        this.#own = await becomeHolder(this.#place, { listensLate: !this.#relay.hasListed })
+        systemClock.after(LISTEN_MS_MAX, () => { this.#listen() })
         this.#own.swarm.on('trouble', ({ code, message }) => { this.#terminal.note(`mcp-swarm: ${code}: ${plainLine(message)}`) })
         return await this.#openOwn(this.#own)
       })
@@ -134,6 +143,21 @@ class Session {
       await this.#perform(this.#relay.failed(code, why))
       throw error
     }
+  }
+
+  /** What the client waits for came first. Now the peer loads what it takes to meet others. */
+  #goOn (): void {
+    keepCode()
+    this.#listen()
+  }
+
+  #listen (): void {
+    if (this.#ending.signal.aborted) return
+    this.#own?.swarm.listen().catch((error: unknown) => {
+      if (this.#ending.signal.aborted) return
+      this.#failure = error instanceof Error ? error : new Error(String(error))
+      this.end()
+    })
   }
 
   async #openOwn ({ swarm }: Holder): Promise<Duplex> {

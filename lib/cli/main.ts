@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** Where `mcp-swarm` starts: reads the command line, runs the command, ends with its exit code. */
 import { CommanderError } from 'commander'
 import { EXIT, exitCodeOf, failureJson, failureText } from './failure.ts'
@@ -33,4 +32,4 @@ async function main (): Promise<number> {
   return code
 }
 
-await leave(await main())
+void main().then(leave)

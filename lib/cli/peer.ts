@@ -16,6 +16,8 @@ export interface PeerOptions {
 }
 
 export interface HolderOptions extends PeerOptions {
+  /** Where nobody is there to be met, leave it to `swarm.listen()`: see joinSwarm. */
+  readonly listensLate?: boolean
   /** Serve the gateway over HTTP too. */
   readonly http?: HttpOptions
 }

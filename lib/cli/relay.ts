@@ -45,6 +45,8 @@ interface Held {
 }
 
 export class Relay {
+  /** Whether the client has been given a list of tools. */
+  hasListed = false
   #attached = false
   /** Number of holders so far: tells apart what each of them asked. */
   #holders = 0
@@ -81,7 +83,9 @@ export class Relay {
     if (isRequest(message)) return [{ to: 'client', line: this.#rename(line, message) }]
     if (message.method !== undefined || message.id === undefined) return [{ to: 'client', line }]
     if (message.id === REPLAY_ID) return this.#replayed()
-    this.#inFlight.delete(JSON.stringify(message.id))
+    const id = JSON.stringify(message.id)
+    this.hasListed ||= this.#inFlight.get(id)?.method === 'tools/list'
+    this.#inFlight.delete(id)
     return [{ to: 'client', line }]
   }
 

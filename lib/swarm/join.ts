@@ -1,9 +1,9 @@
 import { holdFolder } from '#folder'
 import { loadOrCreateKey } from '#keystore'
-import { openNetwork } from '#network'
 import { processId } from '#platform'
 import { generateKey } from '../identity/key.ts'
 import { openStorage } from '../storage/level.ts'
+import { LateNetwork } from './late-network.ts'
 import { joinLocal } from './local.ts'
 import { settle, type JoinOptions, type Settings } from './options.ts'
 import { Parts } from './parts.ts'
@@ -37,8 +37,12 @@ async function open (settings: Settings, parts: Parts): Promise<Swarm> {
   const membership = await joinLocal(key, name, { clock, random, swarmKey: seams.swarmKey })
   const storage = await openStorage(dir === undefined ? undefined : `${dir}/store`)
   parts.add(async () => { await storage.close() })
-  const network = await (seams.openNetwork ?? openNetwork)({ key, listen: settings.listen, clock, random })
+  const network = new LateNetwork(key.peerId, async () => {
+    const openNetwork = seams.openNetwork ?? (await import('#network')).openNetwork
+    return await openNetwork({ key, listen: settings.listen, clock, random })
+  })
   parts.add(async () => { await network.close() })
+  if (!settings.listensLate) await network.open()
   const swarm = new Swarm({ settings, key, membership, storage, network, parts })
   await swarm.open()
   return swarm

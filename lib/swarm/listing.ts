@@ -62,7 +62,7 @@ export class Listing {
   /** Open connections on which this end keeps an exchange up, each with the way to stop. */
   readonly #kept = new Map<Connection, AbortController>()
   #incarnation = 0
-  /** What the last record tells of agents. */
+  /** What the last record tells: of agents, and where this peer is. */
   #said: string | undefined
   #sequence = 0
   #isClosed = false
@@ -110,7 +110,7 @@ export class Listing {
       if (!this.directory.hasCatalogue(hash)) this.#tell(this.directory.addCatalogue(hash, catalogue, utf8(JSON.stringify(catalogue)).byteLength))
     }
     const entries = hosting.entries()
-    const said = canonicalJson(entries)
+    const said = canonicalJson({ entries, addresses: this.#options.network.addresses() })
     if (said === this.#said && !always) return
     this.#said = said
     this.#publish(entries, false)

@@ -5,6 +5,7 @@
  * Invariants: a peer is in routing only after its own record has come over an admitted connection; it leaves at once when it
  * says so, when it gives no sign of life, or when its connection broke and dialling it fails; else when its lease ends.
  */
+import { isRunning } from '#platform'
 import { openRendezvous as openFolder } from '#rendezvous'
 import type { Membership, Welcome } from '../access/hello.ts'
 import type { Clock } from '../base/clock.ts'
@@ -53,8 +54,8 @@ export class Neighbours {
   readonly #keeper: Keeper
   readonly #events: NeighbourEvents
   readonly #welcomes = new WeakMap<Connection, Welcome>()
-  /** Peers whose file is in the rendezvous folder. */
-  readonly #named = new Set<string>()
+  /** Peers whose file is in the rendezvous folder, each with its process. */
+  readonly #named = new Map<string, number>()
   readonly #refusals: Refusal[] = []
   readonly #stopAdmitting: () => void
   #rendezvous: Rendezvous | undefined
@@ -86,12 +87,17 @@ export class Neighbours {
     return this.#refusals
   }
 
-  /** Looks for peers of this machine, and is found by them, from now on. */
+  /** Whether a process that lives is named in the rendezvous folder. */
+  get hasCompany (): boolean {
+    return [...this.#named.values()].some(isRunning)
+  }
+
+  /** Looks for peers of this machine from now on. */
   async discover (options: Omit<RendezvousOptions, 'onFound' | 'onGone' | 'onTrouble'>, open = openFolder): Promise<void> {
     this.#rendezvous = await open({
       ...options,
-      onFound: ({ peerId, addresses }) => {
-        this.#named.add(peerId)
+      onFound: ({ peerId, addresses, processId }) => {
+        this.#named.set(peerId, processId)
         this.#dialler.want(peerId, addresses)
       },
       onGone: peerId => {
@@ -100,6 +106,11 @@ export class Neighbours {
       },
       onTrouble: this.#events.onTrouble
     })
+  }
+
+  /** Is found by them from now on. Called once. @throws SwarmError FOLDER_UNUSABLE */
+  async announce (addresses: readonly string[]): Promise<void> {
+    await this.#rendezvous?.announce(addresses)
   }
 
   /** Keeps a peer connected whose record names these addresses. */
@@ -121,7 +132,7 @@ export class Neighbours {
 
   /** Whether a peer that the folder names, and that is still linked or sought, has not been met yet. @param counts of those sought */
   isLooking (isMet: (peerId: string) => boolean, counts: (peerId: string) => boolean): boolean {
-    return [...this.#named].some(peerId => !isMet(peerId) && (this.links.get(peerId) !== undefined || (this.#dialler.wants(peerId) && counts(peerId))))
+    return [...this.#named.keys()].some(peerId => !isMet(peerId) && (this.links.get(peerId) !== undefined || (this.#dialler.wants(peerId) && counts(peerId))))
   }
 
   /** Whether a peer that the folder names is linked, or may answer at any moment. */

@@ -26,6 +26,11 @@ export interface JoinOptions {
   readonly listen?: readonly string[]
   /** Whether to look for peers, and be found, through the user's rendezvous folder. Default true. `MCP_SWARM_DISCOVERY`: `on` or `off`. */
   readonly discovery?: boolean
+  /**
+   * Be ready before listening where nobody is there to be met and nothing is shared: until `Swarm.listen` is called, what was known
+   * is shown, and nobody is dialled. For a gateway, which answers its client the sooner. Default false.
+   */
+  readonly listensLate?: boolean
   /** A parsed config file: the servers it shares are offered by this peer. */
   readonly config?: Config
   /** Time, chance, network and the swarm's key as arguments: for tests and simulations. */
@@ -47,6 +52,7 @@ export interface Settings {
   readonly listen: readonly string[]
   readonly discovery: boolean
   readonly config: Config | undefined
+  readonly listensLate: boolean
   readonly clock: Clock
   readonly random: Random
   readonly seams: Seams
@@ -66,6 +72,7 @@ export function settle (options: JoinOptions, variables = environment): Settings
     listen: checkListen(options.listen ?? MCP_SWARM_LISTEN?.split(',').map(address => address.trim()) ?? ['/ip4/127.0.0.1/tcp/0']),
     discovery: checkDiscovery(options.discovery ?? MCP_SWARM_DISCOVERY ?? true),
     config: options.config,
+    listensLate: options.listensLate === true && options.listen === undefined && variables.MCP_SWARM_LISTEN === undefined,
     clock: seams.clock ?? systemClock,
     random: seams.random ?? systemRandom,
     seams

@@ -7,7 +7,7 @@ import type { Membership } from '../access/hello.ts'
 import { afterTurn } from '../base/clock.ts'
 import { Emitter } from '../base/emitter.ts'
 import { SwarmError, messageOf } from '../base/error.ts'
-import type { ByteStream, Connection, Network } from '../base/network.ts'
+import type { ByteStream, Connection } from '../base/network.ts'
 import type { Storage } from '../base/storage.ts'
 import type { AgentView, Change, PeerView } from '../directory/directory.ts'
 import type { PrivateKey } from '../identity/key.ts'
@@ -22,6 +22,7 @@ import type { ConfigChanges } from './changes.ts'
 import { Clients } from './clients.ts'
 import { Configured } from './configured.ts'
 import { Hosting } from './hosting.ts'
+import type { LateNetwork } from './late-network.ts'
 import { Listing } from './listing.ts'
 import { Neighbours } from './neighbours.ts'
 import type { Settings } from './options.ts'
@@ -54,7 +55,7 @@ export interface Opening {
   readonly key: PrivateKey
   readonly membership: Membership
   readonly storage: Storage
-  readonly network: Network
+  readonly network: LateNetwork
   /** Everything opened before; `close` closes it. */
   readonly parts: Parts
 }
@@ -75,13 +76,16 @@ export class Peer {
   /** Fires when the peer begins to close. */
   readonly closing = new AbortController()
   readonly #settings: Settings
-  readonly #network: Network
+  readonly #network: LateNetwork
   readonly #parts: Parts
   readonly #tasks: Tasks
   readonly #clients: Clients
   readonly #bindings: Bindings
   /** Keeps a connection that another has replaced until the calls on its streams have ended. */
   readonly #holds = new WeakMap<ByteStream, () => void>()
+  /** Whether others can reach this peer. */
+  isListening = false
+  #listening: Promise<void> | undefined
   #served = 0
   #isTelling = false
 
@@ -149,7 +153,7 @@ export class Peer {
 
   /** Called once. */
   async open (): Promise<void> {
-    const { clock, random, discovery, config, seams } = this.#settings
+    const { clock, random, discovery, config, listensLate, seams } = this.#settings
     const parts = this.#parts
     parts.add(async () => { await this.neighbours.close() })
     await Promise.all([this.#bindings.load(), this.listing.open()])
@@ -160,9 +164,21 @@ export class Peer {
     parts.add(async () => { await this.hosting.close() })
     if (config !== undefined) this.configured.open(config)
     parts.add(async () => { await this.configured.settled() })
-    if (discovery) {
-      await this.neighbours.discover({ swarmId: this.swarmId, peerId: this.id, addresses: this.#network.addresses(), clock, random }, seams.openRendezvous)
-    }
+    if (discovery) await this.neighbours.discover({ swarmId: this.swarmId, peerId: this.id, clock, random }, seams.openRendezvous)
+    if (!listensLate || this.neighbours.hasCompany || this.hosting.all().length > 0) await this.listen()
+  }
+
+  /** Listens, and lets others find it, from now on. A second call waits for the first. */
+  async listen (): Promise<void> {
+    this.#listening ??= this.#listen()
+    await this.#listening
+  }
+
+  async #listen (): Promise<void> {
+    await this.#network.open()
+    this.isListening = true
+    this.listing.announce()
+    await this.neighbours.announce(this.#network.addresses())
   }
 
   /** Tells the others, stops every agent and server, and closes all that was opened. A second call waits for the first. */

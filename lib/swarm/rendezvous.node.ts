@@ -3,7 +3,7 @@
  * one per swarm, in which each peer keeps one small file with its addresses.
  *
  * Invariants: the folder belongs to this user and nobody else may enter it (checked, not assumed); a file is written whole
- * or not at all; what a file says is only a hint, since the handshake proves who answers; a file outlives its process only
+ * or not at all, and only while its peer can be dialled; what a file says is only a hint, since the handshake proves who answers; a file outlives its process only
  * until somebody fails to dial it. A peer whose file, or whose whole folder, is swept away by a cleaner of temporary files
  * makes it again. Once open, a folder that cannot be used for a while costs only time: it is told of, and tried again.
  */
@@ -47,6 +47,8 @@ class FolderRendezvous implements Rendezvous {
   readonly #options: RendezvousOptions
   /** What each file was when last read, so that an unchanged one costs no second read. */
   readonly #seen = new Map<string, { version: string, neighbour: Neighbour | undefined }>()
+  /** Where this peer can be dialled, once it can. */
+  #addresses: readonly string[] | undefined
   #scanning: Promise<void> | undefined
   #scanAgain = false
   #closed = false
@@ -69,6 +71,15 @@ class FolderRendezvous implements Rendezvous {
     this.#scanLater()
   }
 
+  async announce (addresses: readonly string[]): Promise<void> {
+    this.#addresses = addresses
+    try {
+      await this.#scan() // it finds our file missing
+    } catch (cause) {
+      throw this.#failure(cause)
+    }
+  }
+
   async check (peerId: string): Promise<void> {
     const neighbour = this.#seen.get(peerId)?.neighbour
     if (this.#closed || neighbour === undefined || isRunning(neighbour.processId)) return
@@ -85,7 +96,7 @@ class FolderRendezvous implements Rendezvous {
     await rm(this.#pathOf(this.#options.peerId), { force: true })
   }
 
-  /** Makes the folder where it is missing, is found in it, and is told of its changes. */
+  /** Makes the folder where it is missing, is found in it once that is wanted, and is told of its changes. */
   async #settleIn (): Promise<void> {
     await checkPrivateFolder(dirname(this.#folder))
     await checkPrivateFolder(this.#folder)
@@ -145,7 +156,7 @@ class FolderRendezvous implements Rendezvous {
       this.#scanAgain = false
       const present = new Set(await this.#list())
       // Not there: then neither may the folder be that we watch.
-      if (!present.delete(this.#options.peerId)) await this.#settleIn()
+      if (!present.delete(this.#options.peerId) && this.#addresses !== undefined) await this.#settleIn()
       for (const peerId of this.#seen.keys()) {
         if (!present.has(peerId)) this.#forget(peerId)
       }
@@ -186,9 +197,10 @@ class FolderRendezvous implements Rendezvous {
   }
 
   async #writeOwn (): Promise<void> {
-    const { peerId, addresses } = this.#options
+    if (this.#addresses === undefined) return
+    const { peerId } = this.#options
     const draft = join(this.#folder, `.${peerId}`)
-    await writeFile(draft, JSON.stringify({ v: 1, peerId, pid: processId, addresses }), { mode: 0o600 })
+    await writeFile(draft, JSON.stringify({ v: 1, peerId, pid: processId, addresses: this.#addresses }), { mode: 0o600 })
     await rename(draft, this.#pathOf(peerId))
   }
 

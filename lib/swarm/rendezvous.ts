@@ -12,8 +12,6 @@ export interface Neighbour {
 export interface RendezvousOptions {
   readonly swarmId: string
   readonly peerId: string
-  /** Where this peer can be dialled. */
-  readonly addresses: readonly string[]
   readonly clock: Clock
   readonly random: Random
   /** Called for each peer that was there before, for each that comes, and again when its file changes. */
@@ -25,6 +23,8 @@ export interface RendezvousOptions {
 }
 
 export interface Rendezvous {
+  /** Lets the others find this peer, from now on. Called once. @throws SwarmError FOLDER_UNUSABLE */
+  announce (addresses: readonly string[]): Promise<void>
   /** A peer could not be dialled: takes its file away if its process has ended. */
   check (peerId: string): Promise<void>
   /** Takes this peer's own file away; a second call does nothing. */

@@ -57,6 +57,15 @@ export class Swarm {
     await this.#peer.open()
   }
 
+  /**
+   * Listens, and lets others find it, if it was joined with `listensLate`; otherwise it does already.
+   *
+   * @throws SwarmError ADDRESS_INVALID, PORT_IN_USE, FOLDER_UNUSABLE, CLOSED
+   */
+  async listen (): Promise<void> {
+    await this.#peer.listen()
+  }
+
   /** Where others can dial this peer: multiaddrs. */
   addresses (): string[] {
     return this.#network.addresses()
@@ -251,8 +260,8 @@ export class Swarm {
   }
 
   #isLooking (counts: (peerId: string) => boolean): boolean {
-    const { listing: { directory }, neighbours } = this.#peer
-    return neighbours.isLooking(peerId => directory.isLiving(peerId), counts)
+    const { isListening, listing: { directory }, neighbours } = this.#peer
+    return isListening && neighbours.isLooking(peerId => directory.isLiving(peerId), counts)
   }
 
   async #wait<Found> (what: string, event: keyof SwarmEvents, look: () => Found | undefined, options: WaitOptions): Promise<Found> {

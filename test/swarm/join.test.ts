@@ -1,12 +1,13 @@
 import { createServer } from 'node:net'
 import { once } from 'node:events'
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { SwarmError, type ErrorCode } from '../../lib/base/error.ts'
 import { systemRandom } from '../../lib/base/random.ts'
 import { generateKey } from '../../lib/identity/key.ts'
+import { parseConfig } from '../../lib/swarm/config.ts'
 import { joinSwarm } from '../../lib/swarm/join.ts'
 import type { JoinOptions } from '../../lib/swarm/options.ts'
 import type { Swarm } from '../../lib/swarm/swarm.ts'
@@ -78,6 +79,44 @@ scene('a peer that starts again has its key, and knows the tools of others befor
   const error = await again.call('say', { text: 'x' }).then(() => undefined, (thrown: unknown) => thrown as SwarmError)
   assert.is(error?.code, 'UNAVAILABLE')
   assert.match(String(error?.message), /bob/)
+})
+
+const folderOfPeers = (swarm: Swarm): string => join(user.home, 'run', 'mcp-swarm', swarm.id)
+
+scene('where nobody is, a peer that listens late shows what it knew, and is met once it listens', async () => {
+  const dir = join(user.home, 'late')
+  const early = await joined({ dir, name: 'late' })
+  const bob = await joined({ name: 'bob' })
+  await offerEcho(bob)
+  await until('the tool is known', () => early.find({ tool: 'say' }).length === 1)
+  await early.close()
+  await bob.close()
+  const late = await joined({ dir, name: 'late', listensLate: true })
+  assert.equal([late.addresses(), late.isLooking, await readdir(folderOfPeers(late))], [[], false, []])
+  assert.equal(late.find({ tool: 'say', all: true }).map(({ available }) => available), [false])
+  const carol = await joined({ name: 'carol' })
+  assert.equal(carol.peers(), [])
+  await Promise.all([late.listen(), late.listen()])
+  assert.is(late.addresses().length, 1)
+  await Promise.all([late.joined(), carol.joined()])
+  assert.is(carol.peers()[0]?.addresses[0], late.addresses()[0])
+})
+
+scene('a peer listens at once where another lives, where it shares something, and where it was told an address', async () => {
+  const config = parseConfig(JSON.stringify({ mcpServers: { none: { command: process.execPath, args: ['-e', '0'] } }, swarm: { share: ['none'] } }), { path: 'mcp.json', env: {} })
+  for (const options of [{ config }, { listen: ['/ip4/127.0.0.1/tcp/0'] }]) {
+    const alone = await joined({ ...options, listensLate: true })
+    assert.is(alone.addresses().length, 1)
+    await alone.close()
+  }
+  await joined({ name: 'bob' })
+  assert.is((await joined({ name: 'late', listensLate: true })).addresses().length, 1)
+})
+
+scene('a peer that never listened leaves in order', async () => {
+  const late = await joined({ dir: join(user.home, 'never'), listensLate: true })
+  await late.close()
+  assert.is(await late.listen().then(() => 'listens', (error: SwarmError) => error.code), 'CLOSED')
 })
 
 scene('a second process for one data folder is told who holds it', async () => {

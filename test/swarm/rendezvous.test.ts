@@ -35,12 +35,13 @@ async function watchFrom (swarmId: string, addresses = ['/ip4/127.0.0.1/tcp/1'],
   const found = new Map<string, Neighbour>()
   const troubles: SwarmError[] = []
   const rendezvous = await openRendezvous({
-    swarmId, peerId, addresses, clock, random: seededRandom(1),
+    swarmId, peerId, clock, random: seededRandom(1),
     onFound: neighbour => { found.set(neighbour.peerId, neighbour) },
     onGone: gone => { found.delete(gone) },
     onTrouble: error => { troubles.push(error) }
   })
   opened.push(rendezvous)
+  await rendezvous.announce(addresses)
   return { peerId, found, rendezvous, troubles }
 }
 
@@ -135,8 +136,9 @@ test('a start that fails says so with its code, and leaves no file behind', asyn
   await mkdir(folderOf(swarmId), { recursive: true, mode: 0o700 })
   const { peerId } = generateKey(systemRandom)
   await mkdir(join(folderOf(swarmId), `.${peerId}`)) // its draft cannot be written
-  const opening = openRendezvous({ swarmId, peerId, addresses: [], clock: systemClock, random: seededRandom(1), onFound () {}, onGone () {} })
-  const error = await opening.then(() => undefined, (thrown: unknown) => thrown)
+  const rendezvous = await openRendezvous({ swarmId, peerId, clock: systemClock, random: seededRandom(1), onFound () {}, onGone () {} })
+  opened.push(rendezvous)
+  const error = await rendezvous.announce([]).then(() => undefined, (thrown: unknown) => thrown)
   assert.instance(error, SwarmError)
   assert.is((error as SwarmError).code, 'FOLDER_UNUSABLE')
   assert.not.ok(existsSync(join(folderOf(swarmId), `${peerId}.json`)))
