@@ -18,7 +18,7 @@ export function foldAside (clock: Clock): Fold {
 }
 
 async function foldInThread (clock: Clock, { snapshot, updates }: Folding): Promise<Uint8Array> {
-  const { bytes, ends } = joinParts(snapshot === undefined ? updates : [snapshot, ...updates])
+  const { bytes, ends } = await joinParts(snapshot === undefined ? updates : [snapshot, ...updates])
   const worker = new Worker(isSource ? FROM_SOURCE : PROGRAM, { eval: isSource, workerData: { bytes, ends, hasSnapshot: snapshot !== undefined }, transferList: [bytes.buffer, ends.buffer] })
   const { signal, done } = deadline(clock, FOLD_MS_MAX)
   try {

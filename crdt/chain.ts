@@ -31,6 +31,9 @@ export interface Judgement {
  * @param anchor its last record
  */
 export function judge (body: readonly Item[], after: number, anchor: Head): Judgement {
+  const whole = follow(body, { sequence: after, hash: body[0]?.run?.previous ?? anchor.hash })
+  const end = whole.runs.at(-1)
+  if (whole.rest.length === 0 && end?.sequence === anchor.sequence && isSame(end.hash, anchor.hash)) return { good: whole.runs, wrong: [], damage: [] }
   const good = chain(body.flatMap(({ run }) => run ?? []), anchor)
   const kept = new Set(good)
   const wrong = new Set(body.filter(({ run }) => run === undefined || !kept.has(run)))
@@ -68,7 +71,7 @@ export function follow (tail: readonly Item[], anchor: Head): { readonly runs: r
     runs.push(run)
     last = run
   }
-  return { runs, rest: tail.slice(runs.length) }
+  return { runs, rest: runs.length === tail.length ? [] : tail.slice(runs.length) }
 }
 
 /** The sequences that none of the ranges holds. */

@@ -8,8 +8,9 @@ const { hasSnapshot, ...joined } = workerData as Parts & { readonly hasSnapshot:
 const parts = splitParts(joined)
 let answer: Answer
 try {
-  answer = { snapshot: fold({ snapshot: hasSnapshot ? parts[0] : undefined, updates: hasSnapshot ? parts.slice(1) : parts }) }
+  // A copy, whose buffer holds nothing else and so can be handed over.
+  answer = { snapshot: new Uint8Array(fold({ snapshot: hasSnapshot ? parts[0] : undefined, updates: hasSnapshot ? parts.slice(1) : parts })) }
 } catch (error) {
   answer = { failure: messageOf(error) }
 }
-parentPort?.postMessage(answer)
+parentPort?.postMessage(answer, 'snapshot' in answer ? [answer.snapshot.buffer] : [])

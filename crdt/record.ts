@@ -44,7 +44,8 @@ export function seal (sealed: Uint8Array): Uint8Array {
 export function unseal (place: Uint8Array, value: Uint8Array): Uint8Array | undefined {
   const end = value.byteLength - HASH_BYTES
   if (end < 1) return undefined
-  const covered = new Uint8Array(place.byteLength + end)
+  const bytes = place.byteLength + end
+  const covered = bytes <= scratch.byteLength ? scratch.subarray(0, bytes) : new Uint8Array(bytes)
   covered.set(place)
   covered.set(value.subarray(0, end), place.byteLength)
   const hash = sha256(covered)
@@ -53,6 +54,9 @@ export function unseal (place: Uint8Array, value: Uint8Array): Uint8Array | unde
   }
   return value.subarray(end)
 }
+
+/** Of short values, what the hash covers is put together here. */
+const scratch = new Uint8Array(4_096)
 
 /** Appends a hash that covers the key under which the value will lie, and the body. */
 export function sealValue (key: string, body: Uint8Array): Uint8Array {

@@ -13,7 +13,7 @@
 import { textOf, utf8 } from '../lib/base/bytes.ts'
 import { SwarmError, assert } from '../lib/base/error.ts'
 import { HASH_BYTES, type Head } from '../lib/base/witness.ts'
-import { RECORD_VERSION, readSequence, roomFor, seal, unseal, writeSequence, type Flaw } from './record.ts'
+import { RECORD_VERSION, roomFor, seal, unseal, writeSequence, type Flaw } from './record.ts'
 
 /** Records of one run: bounds what one damaged value costs, and how long it takes to read. */
 export const RUN_RECORDS_MAX = 4_096
@@ -108,8 +108,9 @@ export function readRun (place: Uint8Array, first: number, value: Uint8Array): R
   if (hash === undefined) return 'checksum'
   if (value[0] !== RECORD_VERSION) return 'version'
   const end = value.byteLength - HASH_BYTES
-  if (end < RECORDS_AT || readSequence(value, FIRST_AT) !== first) return 'format'
+  if (end < RECORDS_AT) return 'format'
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength)
+  if (view.getUint32(FIRST_AT) * 2 ** 32 + view.getUint32(FIRST_AT + 4) !== first) return 'format'
   const count = view.getUint32(COUNT_AT)
   const records: LogRecord[] = []
   let [at, origin] = [RECORDS_AT, '']
