@@ -28,8 +28,9 @@ export class PeerProcess {
   readonly #asked = new Map<number, { resolve: (answer: unknown) => void, reject: (error: Error) => void }>()
   #count = 0
 
-  constructor (env: NodeJS.ProcessEnv) {
-    this.#child = fork(fileURLToPath(new URL('./peer.ts', import.meta.url)), {
+  /** @param script what it runs, beside this file */
+  constructor (env: NodeJS.ProcessEnv, script = './peer.ts') {
+    this.#child = fork(fileURLToPath(new URL(script, import.meta.url)), {
       env, execArgv: ['--import', 'tsx'], stdio: ['ignore', 'inherit', 'inherit', 'ipc']
     })
     this.#child.on('message', message => {

@@ -17,17 +17,17 @@ export interface GossipingOptions {
 
 export class Gossiping {
   readonly #options: GossipingOptions
-  readonly #gossip: Promise<Gossip | undefined>
+  #gossip: Gossip | undefined
   readonly #topics = new Map<string, { documents: number, leave: (() => void) | undefined }>()
   readonly #publishing = new Set<Promise<number>>()
   #isClosed = false
 
   constructor (options: GossipingOptions) {
     this.#options = options
-    this.#gossip = options.network.gossip().catch((error: unknown) => {
-      this.#trouble(error)
-      return undefined
-    })
+    options.network.gossip().then(gossip => {
+      this.#gossip = gossip
+      for (const name of this.#topics.keys()) this.#enter(name)
+    }, (error: unknown) => { this.#trouble(error) })
   }
 
   join (key: string): void {
@@ -36,14 +36,7 @@ export class Gossiping {
     this.#topics.set(name, topic)
     topic.documents++
     if (topic.documents > 1) return
-    void this.#gossip.then(gossip => {
-      if (this.#isClosed || this.#topics.get(name) !== topic || gossip === undefined) return
-      try {
-        topic.leave = gossip.join(name, ({ from, bytes }) => this.#judge(from, bytes))
-      } catch (error) {
-        this.#trouble(error)
-      }
-    })
+    this.#enter(name)
   }
 
   leave (key: string): void {
@@ -54,7 +47,7 @@ export class Gossiping {
     topic.leave?.()
   }
 
-  /** Resolves when gossip has taken an envelope, with how many peers it went to. Never rejects. */
+  /** Resolves when gossip has taken an envelope, with how many peers it went to: 0 also before gossip is there. Never rejects. */
   async publish (key: string, envelope: Uint8Array): Promise<number> {
     const publishing = this.#publish(key, envelope)
     this.#publishing.add(publishing)
@@ -74,12 +67,21 @@ export class Gossiping {
 
   async #publish (key: string, envelope: Uint8Array): Promise<number> {
     try {
-      const gossip = await this.#gossip
-      if (gossip === undefined || this.#isClosed) return 0
-      return await gossip.publish(topicOf(this.#options.swarmId, key), envelope)
+      if (this.#gossip === undefined || this.#isClosed) return 0
+      return await this.#gossip.publish(topicOf(this.#options.swarmId, key), envelope)
     } catch (error) {
       this.#trouble(error)
       return 0
+    }
+  }
+
+  #enter (name: string): void {
+    const topic = this.#topics.get(name)
+    if (this.#isClosed || topic === undefined || this.#gossip === undefined) return
+    try {
+      topic.leave = this.#gossip.join(name, ({ from, bytes }) => this.#judge(from, bytes))
+    } catch (error) {
+      this.#trouble(error)
     }
   }
 

@@ -2,7 +2,7 @@ import { holdFolder } from '#folder'
 import { loadOrCreateKey } from '#keystore'
 import { processId } from '#platform'
 import { generateKey } from '../identity/key.ts'
-import { openStorage } from '../storage/level.ts'
+import { openReopening } from '../storage/reopen.ts'
 import { LateNetwork } from './late-network.ts'
 import { joinLocal } from './local.ts'
 import { settle, type JoinOptions, type Settings } from './options.ts'
@@ -35,7 +35,7 @@ async function open (settings: Settings, parts: Parts): Promise<Swarm> {
   }
   const key = dir === undefined ? generateKey(random) : await loadOrCreateKey(`${dir}/peer.key`, random)
   const membership = await joinLocal(key, name, { clock, random, swarmKey: seams.swarmKey })
-  const storage = await openStorage(dir === undefined ? undefined : `${dir}/store`)
+  const storage = await openReopening(dir === undefined ? undefined : `${dir}/store`)
   parts.add(async () => { await storage.close() })
   const network = new LateNetwork(key.peerId, async () => {
     const openNetwork = seams.openNetwork ?? (await import('#network')).openNetwork

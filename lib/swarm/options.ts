@@ -7,6 +7,11 @@ import type { PrivateKey } from '../identity/key.ts'
 import type { Config } from './config.ts'
 import type { Rendezvous, RendezvousOptions } from './rendezvous.ts'
 
+/** See `JoinOptions.durability`. */
+export type Durability = typeof DURABILITIES[number]
+
+const DURABILITIES = ['strict', 'interval', 'memory'] as const
+
 /** Longest name of a peer, in characters. */
 export const NAME_MAX = 64
 
@@ -31,6 +36,12 @@ export interface JoinOptions {
    * is shown, and nobody is dialled. For a gateway, which answers its client the sooner. Default false.
    */
   readonly listensLate?: boolean
+  /**
+   * What `flushed()` of a document promises. `strict`: it is there after a power cut; `interval`: after a crash of this process, and
+   * a tenth of a second later after a power cut; `memory`: while this process lives. Default `strict` with a `dir`, in a page
+   * `interval`, which is all it can promise; without a `dir` always `memory`. `MCP_SWARM_DURABILITY`.
+   */
+  readonly durability?: Durability
   /** A parsed config file: the servers it shares are offered by this peer. */
   readonly config?: Config
   /** Time, chance, network and the swarm's key as arguments: for tests and simulations. */
@@ -51,6 +62,7 @@ export interface Settings {
   readonly name: string
   readonly listen: readonly string[]
   readonly discovery: boolean
+  readonly durability: Durability | undefined
   readonly config: Config | undefined
   readonly listensLate: boolean
   readonly clock: Clock
@@ -64,13 +76,15 @@ export interface Settings {
  * @throws SwarmError INVALID_OPTION naming the setting and what it takes
  */
 export function settle (options: JoinOptions, variables = environment): Settings {
-  const { MCP_SWARM_DIR, MCP_SWARM_NAME, MCP_SWARM_LISTEN, MCP_SWARM_DISCOVERY } = variables
+  const { MCP_SWARM_DIR, MCP_SWARM_NAME, MCP_SWARM_LISTEN, MCP_SWARM_DISCOVERY, MCP_SWARM_DURABILITY } = variables
   const { seams = {} } = options
+  const dir = checkDir(options.dir ?? MCP_SWARM_DIR)
   return {
-    dir: checkDir(options.dir ?? MCP_SWARM_DIR),
+    dir,
     name: checkName(options.name ?? MCP_SWARM_NAME ?? options.config?.swarm.name ?? defaultName().slice(0, NAME_MAX)),
     listen: checkListen(options.listen ?? MCP_SWARM_LISTEN?.split(',').map(address => address.trim()) ?? ['/ip4/127.0.0.1/tcp/0']),
     discovery: checkDiscovery(options.discovery ?? MCP_SWARM_DISCOVERY ?? true),
+    durability: checkDurability(options.durability ?? MCP_SWARM_DURABILITY, dir),
     config: options.config,
     listensLate: options.listensLate === true && options.listen === undefined && variables.MCP_SWARM_LISTEN === undefined,
     clock: seams.clock ?? systemClock,
@@ -98,4 +112,11 @@ function checkDiscovery (discovery: unknown): boolean {
   if (discovery === true || discovery === 'on') return true
   if (discovery === false || discovery === 'off') return false
   throw new SwarmError('INVALID_OPTION', 'discovery takes true or false; MCP_SWARM_DISCOVERY takes on or off')
+}
+
+function checkDurability (durability: unknown, dir: string | undefined): Durability | undefined {
+  const known = DURABILITIES.find(each => each === durability)
+  if (durability !== undefined && known === undefined) throw new SwarmError('INVALID_OPTION', `durability takes ${DURABILITIES.join(', ')}`)
+  if (dir === undefined && known !== undefined && known !== 'memory') throw new SwarmError('INVALID_OPTION', `durability ${known} needs dir: without a data folder documents are in memory only`)
+  return known
 }

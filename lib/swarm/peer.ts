@@ -22,6 +22,7 @@ import type { ConfigChanges } from './changes.ts'
 import { Clients } from './clients.ts'
 import { Configured } from './configured.ts'
 import { Hosting } from './hosting.ts'
+import { LateDocuments } from './late-documents.ts'
 import type { LateNetwork } from './late-network.ts'
 import { Listing } from './listing.ts'
 import { Neighbours } from './neighbours.ts'
@@ -73,6 +74,7 @@ export class Peer {
   readonly calling: Calling
   readonly requesting: Requesting
   readonly configured: Configured
+  readonly documents: LateDocuments
   /** Fires when the peer begins to close. */
   readonly closing = new AbortController()
   readonly #settings: Settings
@@ -126,6 +128,15 @@ export class Peer {
       open: async (peerId, signal) => await this.#openPipe(peerId, signal),
       ended: stream => { this.#holds.get(stream)?.() }
     })
+    this.documents = new LateDocuments({
+      swarmId: this.swarmId, key, network, links: this.neighbours.links, storage, clock, random,
+      durability: settings.durability, folder: settings.dir === undefined ? undefined : `${settings.dir}/store`,
+      isMember: connection => this.neighbours.callerOf(connection) !== undefined,
+      onTrouble: (subject, code, message) => {
+        if (message === undefined) this.troubles.over(subject)
+        else this.troubles.set(subject, code, message)
+      }
+    })
     this.configured = new Configured(this.sharing, () => { this.listing.announce(true) })
     const self: Caller = { peerId: this.id, role: 'admin' }
     this.#clients = new Clients(self)
@@ -159,6 +170,7 @@ export class Peer {
     await Promise.all([this.#bindings.load(), this.listing.open()])
     parts.add(async () => { await this.#bindings.close() })
     parts.add(async () => { await this.listing.close() })
+    parts.add(async () => { await this.documents.close() })
     this.#network.handle(mcpProtocol(this.swarmId), (stream, connection) => { this.#serve(stream, connection) })
     parts.add(async () => { this.pipes.close() })
     parts.add(async () => { await this.hosting.close() })

@@ -1,5 +1,6 @@
 import { VERSION } from '../base/version.ts'
 import type { AgentView, PeerView } from '../directory/directory.ts'
+import type { DocumentsStatus } from '../documents/status.ts'
 import type { Links } from '../mesh/links.ts'
 import type { Hosted, HostedKind } from './hosting.ts'
 import type { Refusal } from './neighbours.ts'
@@ -21,6 +22,8 @@ export interface Status {
   readonly refusals: readonly Refusal[]
   /** What went wrong that no call could tell; newest last. */
   readonly troubles: readonly Trouble[]
+  /** The shared documents that are open here; null where none was ever asked for. */
+  readonly documents: DocumentsStatus | null
 }
 
 export interface PeerFacts {
@@ -60,8 +63,9 @@ export function describe (facts: {
   calls: Status['calls']
   refusals: readonly Refusal[]
   troubles: readonly Trouble[]
+  documents: DocumentsStatus | null
 }): Status {
-  const { calls, hosted, links, peer, peers, refusals, swarmId, troubles } = facts
+  const { calls, documents, hosted, links, peer, peers, refusals, swarmId, troubles } = facts
   return {
     version: VERSION,
     swarm: { id: swarmId, kind: 'local' },
@@ -81,6 +85,7 @@ export function describe (facts: {
     })),
     calls,
     refusals,
-    troubles
+    troubles,
+    documents
   }
 }

@@ -7,6 +7,8 @@ import { SwarmError } from '../base/error.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Network } from '../base/network.ts'
 import type { AgentView, PeerView, Provider, Query } from '../directory/directory.ts'
+import type { Document } from '../documents/document.ts'
+import type { DocumentEntry } from '../documents/status.ts'
 import { MCPAgent, type AgentOptions } from '../mcp/agent.ts'
 import type { CallToolResult, Outcome } from '../mcp/host.ts'
 import type { GatewayTool, Prefix } from '../mcp/names.ts'
@@ -231,6 +233,23 @@ export class Swarm {
     return this.#peer.showing.lists(prefix)
   }
 
+  /**
+   * Opens a shared document by its name, made where there is none; `close` gives it back. It is kept equal with all peers that have
+   * it open.
+   *
+   * @throws SwarmError NAME_INVALID, DISK_FAILED, VERSION_UNSUPPORTED, FOLDER_UNUSABLE, OVERLOADED, CLOSED
+   */
+  async document (name: string): Promise<Document> {
+    this.#assertOpen()
+    return await (await this.#peer.documents.open()).open(name)
+  }
+
+  /** The documents on this disk, and those that are open, by name. @throws SwarmError FOLDER_UNUSABLE, VERSION_UNSUPPORTED, CLOSED */
+  async documents (): Promise<DocumentEntry[]> {
+    this.#assertOpen()
+    return await (await this.#peer.documents.open()).list()
+  }
+
   /** Listens to what happens; the returned function stops it. */
   on<Name extends keyof SwarmEvents> (name: Name, listener: (event: SwarmEvents[Name]) => void): () => void {
     return this.#peer.events.on(name, listener)
@@ -246,7 +265,8 @@ export class Swarm {
       hosted: this.#peer.hosting.all(),
       calls: { ...this.#peer.calling.counts, served: this.#peer.served },
       refusals: this.#peer.neighbours.refusals,
-      troubles: this.#peer.troubles.all
+      troubles: this.#peer.troubles.all,
+      documents: this.#peer.documents.opened?.status() ?? null
     })
   }
 

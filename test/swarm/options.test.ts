@@ -21,6 +21,13 @@ test('by default a peer keeps nothing, listens on this machine alone, and looks 
   assert.equal({ dir, listen, discovery }, { dir: undefined, listen: ['/ip4/127.0.0.1/tcp/0'], discovery: true })
 })
 
+test('what a flush promises is the platform’s to say, unless it is chosen', () => {
+  assert.is(settle({ dir: '/tmp/x' }, {}).durability, undefined)
+  assert.is(settle({ dir: '/tmp/x', durability: 'interval' }, {}).durability, 'interval')
+  assert.is(settle({ dir: '/tmp/x' }, { MCP_SWARM_DURABILITY: 'memory' }).durability, 'memory')
+  assert.is(settle({ durability: 'memory' }, {}).durability, 'memory')
+})
+
 for (const [what, options, variables] of [
   ['an empty folder', { dir: '' }, {}],
   ['an empty name', { name: '' }, {}],
@@ -28,6 +35,8 @@ for (const [what, options, variables] of [
   ['a name with a control character', { name: 'a\u001b[31m' }, {}],
   ['an address that is no multiaddr', { listen: ['127.0.0.1:4001'] }, {}],
   ['too many addresses', { listen: Array.from({ length: LISTEN_MAX + 1 }, () => '/ip4/127.0.0.1/tcp/0') }, {}],
+  ['an unknown durability', { dir: '/tmp/x', durability: 'sure' as 'strict' }, {}],
+  ['a durable disk where there is none', { durability: 'strict' }, {}],
   ['a discovery variable that is neither on nor off', {}, { MCP_SWARM_DISCOVERY: 'yes' }]
 ] as [string, JoinOptions, Record<string, string>][]) {
   test(`refuses ${what}`, () => {
