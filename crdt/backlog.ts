@@ -23,6 +23,8 @@ export const QUEUE_BYTES_MAX = 64 * 2 ** 20
 export interface Entry {
   /** What it holds; grows until it is sealed. */
   bytes: number
+  /** The key of the document whose log it is of. */
+  readonly document?: string
   /** How many changes it will be. */
   readonly operations: number
   /** Called once, when its turn has come: from then on nothing is added. */
@@ -83,6 +85,11 @@ export class Backlog {
 
   get isSecuring (): boolean {
     return this.#securing.length > 0
+  }
+
+  /** Whether something of a document's log is not safe. */
+  holds (document: string): boolean {
+    return [this.#securing, this.#written, this.#writing, this.#waiting].some(items => items.some(({ entry }) => entry.document === document))
   }
 
   /**

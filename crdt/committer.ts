@@ -91,6 +91,11 @@ export class Committer {
     return this.#backlog.bytes
   }
 
+  /** Whether something of a document's log is not safe yet: what can be read of it then is not all. */
+  holds (document: string): boolean {
+    return this.#backlog.holds(document)
+  }
+
   /** @throws SwarmError CLOSED, or OVERLOADED at QUEUE_BYTES_MAX: then nothing was taken */
   add ({ changes, ...rest }: Whole): void {
     let bytes = 0

@@ -31,6 +31,7 @@ export class Gathering implements Entry {
   bytes = RUN_BYTES
   /** Its value, and once the document's name. */
   readonly operations = 2
+  readonly document: string
   readonly #options: GatheringOptions
   readonly #records: Omit<LogRecord, 'sequence'>[] = []
   #mark: Mark | undefined
@@ -38,6 +39,7 @@ export class Gathering implements Entry {
 
   constructor (options: GatheringOptions) {
     this.#options = options
+    this.document = options.place.key
   }
 
   /** Where the log has come to with it; only once it is sealed. */

@@ -85,15 +85,16 @@ export class Wal {
   #closed = false
 
   /**
-   * Brings a document back from disk. One `Wal` per document at a time; its committer must not have failed.
+   * Brings a document back from disk. One `Wal` per document at a time. A disk that cannot be written to can still be read.
    *
    * @param document its key: see `documentKey`
-   * @throws SwarmError VERSION_UNSUPPORTED if a newer release wrote it, DISK_FAILED, FOLDER_UNUSABLE, CLOSED
+   * @throws SwarmError VERSION_UNSUPPORTED if a newer release wrote it, FOLDER_UNUSABLE, CLOSED; DISK_FAILED while an earlier `Wal` of
+   *   it has something that is not on disk, or something damaged cannot be put aside
    */
   static async open (document: string, options: WalOptions): Promise<Opened> {
     assert(/^[0-9a-f]{32}$/.test(document), `${document} is no key of a document`)
     const { committer } = options
-    await committer.heal()
+    await committer.heal().catch((error: unknown) => { if (committer.holds(document)) throw error })
     const place = placeOf(document)
     const found = await recover(committer.storage, place, await committer.witness?.read(document))
     await putAside(committer, place, found)
