@@ -95,6 +95,7 @@ export class Lane {
 
   part (connection: Libp2pConnection): void {
     this.#ways.delete(connection)
+    if (this.#ways.size === 0) this.#cancelReopen?.()
     if (this.#out?.connection === connection || this.#ways.size === 0) this.fail('its connection closed')
   }
 

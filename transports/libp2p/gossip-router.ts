@@ -35,8 +35,8 @@ const TOPIC_COST_BYTES = 1_024
 const WISH_BYTES_MAX = RPC_BYTES_MAX / 2
 
 /**
- * Only what the judge rejects counts, squared: nine within some seconds and nothing more is taken from that neighbour, three
- * and it is told of nothing but what is published here. A tenth is forgiven each second.
+ * Only what the judge rejects counts, squared: nine within half a minute and nothing more is taken from that neighbour, four
+ * and it is told of nothing but what is published here. A hundredth is forgiven each second. Gossipsub looks once a second.
  */
 const TOPIC_SCORE = {
   topicWeight: 1,
@@ -55,7 +55,7 @@ const TOPIC_SCORE = {
   meshFailurePenaltyWeight: 0,
   meshFailurePenaltyDecay: 0.5,
   invalidMessageDeliveriesWeight: -1,
-  invalidMessageDeliveriesDecay: 0.9
+  invalidMessageDeliveriesDecay: 0.99
 }
 
 /** What the package has and does not declare; test/transports/libp2p/gossip-router.test.ts holds it to that. */
