@@ -16,7 +16,7 @@ export const PATH_CHARS_MAX = 4_096
 type Place = Y.Map<unknown> | Y.Array<unknown>
 type Shared = Y.Map<unknown> | Y.Array<unknown> | Y.Text | Y.XmlFragment
 
-/** What stands at a path. @throws SwarmError INVALID_ARGUMENTS */
+/** What stands at a path. @throws SwarmError INVALID_OPTION */
 export function readPlain (doc: Y.Doc, path: string): Json | undefined {
   const [root, ...keys] = keysOf(path)
   if (root === undefined) return Object.fromEntries([...doc.share.keys()].sort().flatMap(name => {
@@ -28,7 +28,7 @@ export function readPlain (doc: Y.Doc, path: string): Json | undefined {
   return plainOf(value)
 }
 
-/** Puts plain JSON at a path, in one transaction; undefined deletes. @throws SwarmError INVALID_ARGUMENTS */
+/** Puts plain JSON at a path, in one transaction; undefined deletes. @throws SwarmError INVALID_OPTION */
 export function writePlain (doc: Y.Doc, path: string, value: Json | undefined): void {
   const keys = keysOf(path)
   const [root, ...rest] = keys
@@ -157,5 +157,5 @@ function nameOf (type: Shared): string {
 }
 
 function invalid (path: string, why: string): SwarmError {
-  return new SwarmError('INVALID_ARGUMENTS', `the path ${JSON.stringify(path)} ${why}`, { details: { path } })
+  return new SwarmError('INVALID_OPTION', `the path ${JSON.stringify(path)} ${why}`, { details: { path } })
 }

@@ -11,6 +11,7 @@ export async function answer (swarm: Swarm, question: Question, options: AskOpti
     case 'status': return { ...swarm.status(), gateway } satisfies StatusAnswer
     case 'tools': return swarm.tools({ prefix: question.prefix })
     case 'call': return await callTool(swarm, question, options)
+    case 'doc-get': case 'doc-set': case 'doc-watch': return await (await import('./document.ts')).answerDocument(swarm, question, options)
   }
 }
 

@@ -60,7 +60,8 @@ async function serveClient (swarm: Swarm, socket: Socket, gateway?: string): Pro
   socket.resume() // nothing more is expected, but its end must be seen
   const result = await answer(swarm, request, {
     signal: closing.signal,
-    progress: progress => { void writeLine(socket, JSON.stringify({ progress })) }
+    progress: progress => { void writeLine(socket, JSON.stringify({ progress })) },
+    changed: async changed => { await writeLine(socket, JSON.stringify({ changed })) }
   }, gateway)
   socket.end(`${JSON.stringify({ result })}\n`)
 }

@@ -1,4 +1,4 @@
-import { joinSwarm, systemClock, type Swarm } from 'mcp-swarm'
+import { joinSwarm, SwarmError, systemClock, type Swarm } from 'mcp-swarm'
 import { answer, isKnown } from './answer.ts'
 import { serveControl } from './control.ts'
 import type { HttpOptions, HttpServing } from './http.ts'
@@ -49,6 +49,7 @@ export async function becomeHolder (place: Place, { http, ...options }: HolderOp
   try {
     if (http !== undefined) gateway = await (await import('./http.ts')).serveHttp(swarm, place.dir, http)
     const stop = await serveControl(place.dir, swarm, gateway?.url)
+    keepDocuments(swarm)
     const unfollow = place.configPath === undefined ? () => {} : followConfig(place.configPath, swarm)
     let closing: Promise<void> | undefined
     const close = async (): Promise<void> => {
@@ -68,8 +69,17 @@ export async function visit (place: Place, question: Question, options: AskOptio
   const swarm = await joinSwarm({ dir: place.dir, config: config && { ...config, servers: {}, swarm: { ...config.swarm, share: [] } } })
   try {
     await meet(swarm, options.signal, { boundMs: () => question.do === 'call' && !isKnown(swarm, question) ? SEEK_MS_MAX : MEET_MS_MAX })
-    return await answer(swarm, question, options)
+    // Whoever watches stays: other commands find it here.
+    const stop = question.do === 'doc-watch' ? await serveControl(place.dir, swarm) : undefined
+    return await answer(swarm, question, options).finally(stop)
   } finally {
     await swarm.close()
   }
+}
+
+/** Opens the documents that lie in the folder, beside everything else: others may look for them here. */
+function keepDocuments (swarm: Swarm): void {
+  void import('./document.ts').then(async ({ keepAll }) => { await keepAll(swarm) }).catch((error: unknown) => {
+    if (!(error instanceof SwarmError)) throw error // one that cannot be opened says so to whoever asks for it
+  })
 }

@@ -54,6 +54,23 @@ export function program (run: Run): Command {
     .option('--timeout <seconds>', 'how long to wait (default: 60)', readSeconds)
     .action((tool: string, json: string | undefined, options: CallOptions) => run(options.json === true, async terminal => await (await import('./call.ts')).call(tool, json, options, terminal)))
 
+  const doc = root.command('doc').description('shared documents, as JSON').helpOption('--help', 'say what a command takes').helpCommand(false)
+  const path = 'keys with slashes between them, such as todo/t1; the first names a map that is made where there is none'
+  command(doc, 'get', 'print what stands in a document')
+    .argument('<name>', 'the document')
+    .argument('[path]', path)
+    .action((name: string, at: string | undefined, options: CommonOptions) => run(options.json === true, async terminal => await (await import('./doc.ts')).docGet(name, at, options, terminal)))
+  command(doc, 'set', 'put a value into a document; ends when it is on disk')
+    .argument('<name>', 'the document')
+    .argument('<path>', path)
+    .argument('[json]', 'the value as JSON; - reads it from standard input')
+    .option('--delete', 'delete what stands there')
+    .action((name: string, at: string, json: string | undefined, options: CommonOptions & { delete?: boolean }) => run(options.json === true, async terminal => { await (await import('./doc.ts')).docSet(name, at, json, options, terminal) }))
+  command(doc, 'watch', 'print what stands in a document, and again after every change')
+    .argument('<name>', 'the document')
+    .argument('[path]', path)
+    .action((name: string, at: string | undefined, options: CommonOptions) => run(options.json === true, async terminal => { await (await import('./doc.ts')).docWatch(name, at, options, terminal) }))
+
   command(root, 'status', 'how this peer is')
     .action((options: CommonOptions) => run(options.json === true, async terminal => { await (await import('./look.ts')).showStatus(options, terminal) }))
 

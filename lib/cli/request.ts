@@ -1,9 +1,9 @@
 /**
- * What one command asks of the peer that holds a data folder: one JSON line; replies are lines `{"progress":…}`, then one
- * `{"result":…}` or `{"error":{code,message,details}}`. Closing the connection takes the question back.
+ * What one command asks of the peer that holds a data folder: one JSON line; replies are lines `{"progress":…}` of a call and
+ * `{"changed":…}` of a document that is watched, then one `{"result":…}` or `{"error":{code,message,details}}`. Closing the connection takes the question back.
  */
 import type { Socket } from 'node:net'
-import { ERROR_CODES, SwarmError, systemClock, type Prefix, type ToolsMode } from 'mcp-swarm'
+import { ERROR_CODES, SwarmError, systemClock, type Json, type Prefix, type ToolsMode } from 'mcp-swarm'
 import { LINE_BYTES_MAX, readLines, writeLine } from './lines.ts'
 
 /** How long a holder may take to answer, in milliseconds, beyond what a call itself may: it may be frozen. */
@@ -36,7 +36,13 @@ export interface Call {
   readonly timeoutMs?: number
 }
 
-export type Question = { readonly do: 'status' } | { readonly do: 'tools', readonly prefix?: Prefix } | Call
+/** A path is as `Document.get` has it; without a value `doc-set` deletes. */
+export type DocumentQuestion =
+  | { readonly do: 'doc-get', readonly name: string, readonly path: string }
+  | { readonly do: 'doc-set', readonly name: string, readonly path: string, readonly value?: Json }
+  | { readonly do: 'doc-watch', readonly name: string, readonly path: string }
+
+export type Question = DocumentQuestion | { readonly do: 'status' } | { readonly do: 'tools', readonly prefix?: Prefix } | Call
 
 /** The first line of a connection. `mcp`: everything after it is MCP with the gateway. */
 export type Request = Question | { readonly do: 'mcp' } & ShowOptions
@@ -44,6 +50,15 @@ export type Request = Question | { readonly do: 'mcp' } & ShowOptions
 export interface AskOptions {
   readonly signal: AbortSignal
   readonly progress?: (progress: CallProgress) => void
+  /** What stands in a document that is watched; a promise holds the next one back. */
+  readonly changed?: (news: DocumentNews) => void | Promise<void>
+}
+
+export interface DocumentNews {
+  readonly name: string
+  readonly path: string
+  /** Null where nothing stands. */
+  readonly value: Json
 }
 
 export interface CallProgress {
@@ -55,7 +70,7 @@ export interface CallProgress {
 /** @throws SwarmError MALFORMED */
 export function readRequest (line: string): Request {
   const request = readObject(line)
-  const { do: what, prefix, tools, tool, arguments: values, agent, peer, timeoutMs } = request
+  const { do: what, prefix, tools, tool, arguments: values, agent, peer, timeoutMs, name, path, value } = request
   if (what === 'status') return { do: what }
   if (what === 'tools' || what === 'mcp') {
     if (prefix !== undefined && !PREFIXES.includes(prefix as Prefix)) throw new SwarmError('MALFORMED', 'a request with an unknown prefix')
@@ -63,9 +78,13 @@ export function readRequest (line: string): Request {
     const shown = { prefix: prefix as Prefix | undefined }
     return what === 'tools' ? { do: what, ...shown } : { do: what, ...shown, tools: tools as ToolsMode | undefined }
   }
+  if (what === 'doc-get' || what === 'doc-set' || what === 'doc-watch') {
+    if (typeof name !== 'string' || typeof path !== 'string') throw new SwarmError('MALFORMED', 'a request about a document without its name or a path')
+    return { do: what, name, path, ...value === undefined ? {} : { value: value as Json } }
+  }
   const isText = (value: unknown): value is string | undefined => value === undefined || typeof value === 'string'
   if (what !== 'call' || typeof tool !== 'string' || !isObject(values) || !isText(agent) || !isText(peer) || !(timeoutMs === undefined || Number.isFinite(timeoutMs))) {
-    throw new SwarmError('MALFORMED', 'a request that is none of status, tools, call and mcp')
+    throw new SwarmError('MALFORMED', 'a request that is none of status, tools, call, doc-get, doc-set, doc-watch and mcp')
   }
   return { do: what, tool, arguments: values, agent, peer, timeoutMs: timeoutMs as number | undefined }
 }
@@ -75,11 +94,11 @@ export function readRequest (line: string): Request {
  *
  * @throws SwarmError as the holder answered; ABORTED; INDETERMINATE when the holder went away with a call of ours, else UNAVAILABLE
  */
-export async function ask (socket: Socket, question: Question, { signal, progress }: AskOptions): Promise<unknown> {
+export async function ask (socket: Socket, question: Question, { signal, progress, changed }: AskOptions): Promise<unknown> {
   const onAbort = (): void => { socket.destroy() }
   signal.addEventListener('abort', onAbort, { once: true })
   let cause: unknown
-  const boundMs = question.do === 'call' ? (question.timeoutMs ?? CALL_MS_DEFAULT) + ANSWER_MS_MAX : ANSWER_MS_MAX
+  const boundMs = question.do === 'call' ? (question.timeoutMs ?? CALL_MS_DEFAULT) + ANSWER_MS_MAX : question.do === 'doc-watch' ? Infinity : ANSWER_MS_MAX
   const cancel = systemClock.after(boundMs, onAbort)
   try {
     const line = JSON.stringify(question)
@@ -89,6 +108,7 @@ export async function ask (socket: Socket, question: Question, { signal, progres
     for await (const line of readLines(socket)) {
       const reply = readObject(line)
       if (isObject(reply['progress'])) progress?.(reply['progress'] as unknown as CallProgress)
+      else if (isObject(reply['changed'])) await changed?.(reply['changed'] as unknown as DocumentNews)
       else if (isObject(reply['error'])) throw readError(reply['error'])
       else if ('result' in reply) return reply['result']
     }

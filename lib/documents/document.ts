@@ -70,7 +70,7 @@ export class Document {
    * What stands at a path, as plain JSON: keys and indices with slashes between them, the first the name of a shared type.
    * '' is everything. Undefined where there is nothing.
    *
-   * @throws SwarmError INVALID_ARGUMENTS for a path that cannot be, CLOSED
+   * @throws SwarmError INVALID_OPTION for a path that cannot be, CLOSED
    */
   get (path = ''): Json | undefined {
     return readPlain(this.ydoc, path)
@@ -80,7 +80,7 @@ export class Document {
    * Puts plain JSON at a path, and makes the maps on the way where there are none; undefined deletes. A value counts as a whole:
    * of two peers that set one path at the same time one wins. Where they write inside one value, use `ydoc`.
    *
-   * @throws SwarmError INVALID_ARGUMENTS, CLOSED
+   * @throws SwarmError INVALID_OPTION, CLOSED
    */
   set (path: string, value: Json | undefined): void {
     writePlain(this.ydoc, path, value)

@@ -1,5 +1,6 @@
 /** A peer's documents, loaded and opened when one is first asked for: most peers have none, and Yjs is not theirs to load. */
 import type { Documents, DocumentsOptions } from '../documents/documents.ts'
+import type { DocumentEntry } from '../documents/status.ts'
 import { SwarmError } from '../base/error.ts'
 import type { Witness } from '../base/witness.ts'
 
@@ -36,6 +37,14 @@ export class LateDocuments {
       this.#opening = undefined // the folder may be usable the next time
       throw error
     }
+  }
+
+  /** As `Documents.list`; loads nothing where none is open. */
+  async list (): Promise<DocumentEntry[]> {
+    if (this.#opened !== undefined || this.#isClosed) return await (await this.open()).list()
+    const { listDocuments } = await import('../../crdt/place.ts')
+    const found = await listDocuments(this.#options.storage)
+    return found.map(entry => ({ ...entry, status: undefined })).sort((left, right) => (left.name ?? '') < (right.name ?? '') ? -1 : 1)
   }
 
   /** Flushes and closes all documents. @throws SwarmError DISK_FAILED if something is not on disk */

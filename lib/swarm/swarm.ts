@@ -247,7 +247,7 @@ export class Swarm {
   /** The documents on this disk, and those that are open, by name. @throws SwarmError FOLDER_UNUSABLE, VERSION_UNSUPPORTED, CLOSED */
   async documents (): Promise<DocumentEntry[]> {
     this.#assertOpen()
-    return await (await this.#peer.documents.open()).list()
+    return await this.#peer.documents.list()
   }
 
   /** Listens to what happens; the returned function stops it. */
