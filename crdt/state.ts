@@ -21,9 +21,17 @@ export function documentOf (makeDoc: () => Y.Doc, snapshot: Uint8Array | undefin
   return doc
 }
 
-/** All that a document holds, as one update; equal bytes for equal documents. */
+/** All that a document holds, as one update. What Yjs has collected may lie in more pieces at one peer than at another: see `canonicalState`. */
 export function encodeState (doc: Y.Doc): Uint8Array {
   return Y.encodeStateAsUpdate(doc)
+}
+
+/** A state as a peer has it that took it in at once: equal bytes for equal documents. */
+export function canonicalState (state: Uint8Array): Uint8Array {
+  const doc = documentOf(emptyDocument, state, [])
+  const canonical = encodeState(doc)
+  doc.destroy()
+  return canonical
 }
 
 /** An empty document. */

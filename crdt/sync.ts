@@ -35,8 +35,8 @@ export type Action =
   | { readonly kind: 'refused', readonly from: string, readonly document?: string, readonly error: SwarmError }
   | { readonly kind: 'raise', readonly document: string, readonly error: unknown }
 
-/** `again`: something else was found missing meanwhile. */
-interface Pull { readonly from: string, readonly sinceMs: number, again: boolean }
+/** `others`: neighbours that were found to have something else meanwhile. */
+interface Pull { readonly from: string, readonly sinceMs: number, readonly others: Set<string> }
 
 export class Sync {
   readonly #random: Random
@@ -104,7 +104,9 @@ export class Sync {
   /** An envelope came by gossip, about a document that is open here. */
   heard (document: string, from: string, envelope: Uint8Array, nowMs: number): { verdict: Verdict, actions: Action[] } {
     const { verdict, effects } = this.#of(document).received(from, envelope, nowMs)
-    return { verdict, actions: this.#act(document, effects, nowMs) }
+    // Who wrote it has what is missing; who passed it on may have it; of others nothing is known.
+    const near = effects.map(effect => effect.kind === 'pull' && !this.#peers.has(effect.from) ? { ...effect, from } : effect)
+    return { verdict, actions: this.#act(document, near, nowMs) }
   }
 
   /** A message came over a stream. @param bytes are kept for the call */
@@ -124,8 +126,16 @@ export class Sync {
     const isAnswer = message.kind !== 'want' && pull?.from === from
     if (isAnswer) this.#pulls.delete(message.key)
     const actions = this.#act(message.key, replica.message(from, message, nowMs), nowMs)
-    if (isAnswer && pull.again && replica.gaps.count > 0) actions.push(...this.#pull(message.key, from, nowMs))
+    if (isAnswer) actions.push(...this.#pullOn(message.key, pull, nowMs))
     return [...actions, ...this.#pullWaiting(nowMs)]
+  }
+
+  /** A pull was answered. What others have is mostly here by now: a pull where something is known to be missing, else a comparison shows. */
+  #pullOn (document: string, { from, others }: Pull, nowMs: number): Action[] {
+    const [first = from, ...rest] = others
+    const isMissing = (this.replica(document)?.gaps.count ?? 0) > 0
+    if (isMissing && others.size > 0) return [...this.#pull(document, first, nowMs), ...rest.flatMap(peer => this.#pull(document, peer, nowMs))]
+    return [...others].flatMap(peer => this.#peers.has(peer) ? this.begin(peer) : [])
   }
 
   /** Compares all documents with a neighbour, out of turn. */
@@ -142,12 +152,13 @@ export class Sync {
   /** Time has passed: to be told at `nextMs` at the latest. */
   tick (nowMs: number): Action[] {
     const actions: Action[] = []
-    for (const [document, { from, sinceMs }] of this.#pulls) {
-      if (nowMs - sinceMs < PULL_MS) continue
+    for (const [document, pull] of this.#pulls) {
+      if (nowMs - pull.sinceMs < PULL_MS) continue
       this.#pulls.delete(document)
-      const peer = this.#anyPeer(from)
-      // Nobody answers for what is missing: the round finds it.
-      if (peer !== undefined && (this.replica(document)?.gaps.count ?? 0) > 0) actions.push(...this.#pull(document, peer, nowMs))
+      // Where nobody else is there to be asked, the round finds what is missing.
+      const peer = this.#anyPeer(pull.from)
+      const others = peer === undefined || (this.replica(document)?.gaps.count ?? 0) === 0 ? pull.others : new Set([peer, ...pull.others])
+      actions.push(...this.#pullOn(document, { ...pull, others }, nowMs))
     }
     actions.push(...this.#pullWaiting(nowMs))
     if (nowMs >= this.#roundMs) {
@@ -202,13 +213,16 @@ export class Sync {
   #pull (document: string, from: string, nowMs: number): Action[] {
     const peer = this.#peers.has(from) ? from : this.#anyPeer()
     const underway = this.#pulls.get(document)
-    if (underway !== undefined) underway.again = true
-    if (peer === undefined || underway !== undefined) return []
+    if (peer === undefined) return []
+    if (underway !== undefined) {
+      underway.others.add(peer)
+      return []
+    }
     if (this.#pulls.size >= PULLS_MAX) {
       this.#waiting.set(document, peer)
       return []
     }
-    this.#pulls.set(document, { from: peer, sinceMs: nowMs, again: false })
+    this.#pulls.set(document, { from: peer, sinceMs: nowMs, others: new Set() })
     this.pulls++
     return this.#act(document, [this.#of(document).ask(peer)], nowMs)
   }

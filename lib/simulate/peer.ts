@@ -55,7 +55,7 @@ export class SimulatedPeer {
   /** What the document was when the power went, if all of it was written and nothing was lost. */
   #left: Digest | undefined
   crashes = 0
-  pulls = 0
+  #pullsBefore = 0
 
   constructor (options: PeerOptions) {
     this.options = options
@@ -70,6 +70,11 @@ export class SimulatedPeer {
   get replica (): Replica {
     if (this.#replica === undefined) throw new Error('bug: the peer is down')
     return this.#replica
+  }
+
+  /** Sent, over all its lives. */
+  get pulls (): number {
+    return this.#pullsBefore + (this.#sync?.pulls ?? 0)
   }
 
   get state (): Uint8Array {
@@ -108,7 +113,7 @@ export class SimulatedPeer {
     if (!this.isUp) return
     this.crashes++
     this.options.trace.add(this.options.schedule.nowMs, `${this.#name} crashes`)
-    this.pulls += this.#sync?.pulls ?? 0
+    this.#pullsBefore = this.pulls
     this.#cancelTick?.()
     this.#fuse = Infinity
     const replica = this.#replica
@@ -154,6 +159,8 @@ export class SimulatedPeer {
     if (!this.isUp) return
     const { schedule, document, trace, bug } = this.options
     if (bug.ignores?.(kind, bytes, this.#seen) === true) return
+    this.#meet(from)
+    if (!this.isUp) return
     trace.add(schedule.nowMs, `${this.#name} hears ${kind} from ${from.slice(-4)}`, bytes)
     const actions = kind === 'gossip' ? this.#sync?.heard(document, from, bytes, schedule.nowMs).actions : this.#sync?.received(from, bytes, schedule.nowMs)
     this.#perform(actions ?? [])
@@ -234,17 +241,20 @@ export class SimulatedPeer {
     else this.#waiting.push({ after, act })
   }
 
+  /** Another one is there, as is noticed by what it sends or by looking. */
+  #meet (peer: string): void {
+    const { network, bug } = this.options
+    if (bug.hasNoRounds === true || peer === this.id || this.#neighbours.has(peer)) return
+    if (!network.isPresent(peer) || !network.reaches(this.id, peer)) return
+    this.#neighbours.add(peer)
+    this.#perform(this.#sync?.connected(peer) ?? [])
+  }
+
   #look (): void {
     const { network, schedule, bug } = this.options
     this.#cancelTick = schedule.after(TICK_MS, () => { this.#look() })
     if (bug.hasNoRounds === true) return
-    for (const peer of network.peers) {
-      const isNear = peer !== this.id && network.reaches(this.id, peer)
-      if (isNear && !this.#neighbours.has(peer)) {
-        this.#neighbours.add(peer)
-        this.#perform(this.#sync?.connected(peer) ?? [])
-      }
-    }
+    for (const peer of network.peers) this.#meet(peer)
     for (const peer of this.#neighbours) {
       if (network.isPresent(peer) && network.reaches(this.id, peer)) continue
       this.#neighbours.delete(peer)

@@ -8,12 +8,13 @@ import { peerIdOf } from '../identity/key.ts'
 import { sha256 } from '#hash'
 import { equalDigests } from '../../crdt/digest.ts'
 import type { Signer, Verify } from '../../crdt/envelope.ts'
-import type { Alarm } from '../../crdt/replica.ts'
-import type { Bug } from './bug.ts'
+import { canonicalState } from '../../crdt/state.ts'
+import type { Alarm } from '../../crdt/alarm.ts'
 import { Chance } from './chance.ts'
 import { SimulatedDisk } from './disk.ts'
 import { FORGED, Forger, Liar, type Outlaw } from './liar.ts'
 import { FAIR, SimulatedNetwork, type Parcel, type Weather } from './network.ts'
+import type { Kind, Outcome, SimulateOptions } from './outcome.ts'
 import { SimulatedPeer } from './peer.ts'
 import { Schedule } from './schedule.ts'
 import { Trace } from './trace.ts'
@@ -24,52 +25,23 @@ export const ROUNDS_MAX = 3
 const ROUND_MS_MAX = 30_000
 const CHECK_MS = 2_000
 
-/**
- * - ordinary: everything that happens to honest peers
- * - gossip: nothing gets lost, only late and twice, and nobody exchanges anything: gossip alone must do
- * - mute: all gossip gets lost
- * - liar: one more member says two things at one clock
- * - forger: one more member forges
- */
-export type Kind = 'ordinary' | 'gossip' | 'mute' | 'liar' | 'forger'
-
-export interface SimulateOptions {
-  readonly seed: number
-  /** Default 5. */
-  readonly replicas?: number
-  /** Probability that a message gets lost, while things go wrong. Default 0.3. */
-  readonly loss?: number
-  readonly bug?: Bug
-  /** Drawn from the seed by default. */
-  readonly kind?: Kind
-  readonly keepsTrace?: boolean
-}
-
-export interface Outcome {
-  readonly seed: number
-  readonly kind: Kind
-  /** What went wrong; undefined if nothing did. */
-  readonly failure: string | undefined
-  /** Equal on replay. */
-  readonly trace: string
-  readonly lines: readonly string[]
-  readonly virtualMs: number
-  /** From mending to equal documents. */
-  readonly healMs: number
-  readonly events: number
-  readonly edits: number
-  readonly acknowledged: number
-  readonly crashes: number
-  readonly sent: number
-  readonly lost: number
-  readonly alarms: readonly Alarm[]
-}
+/** How long the network of the kind `parted` is in two, and how much is edited on each side meanwhile. */
+export const PARTED_MS = 10_000
+export const PARTED_EDITS = 1_000
+const PARTED_CHECK_MS = 50
 
 const DOCUMENT = '00112233445566778899aabbccddeeff'
 const SWARM_ID = 'simulation'
 
+/** Runs one world to its end. Whatever breaks in it is its failure: a caller need not be afraid of it. */
 export function simulate (options: SimulateOptions): Outcome {
-  return new World(options).run()
+  const world = new World(options)
+  try {
+    world.run()
+  } catch (error) {
+    world.fail(`threw ${error instanceof Error ? error.stack ?? error.message : String(error)}`)
+  }
+  return world.outcome
 }
 
 class World {
@@ -85,6 +57,8 @@ class World {
   readonly #secrets = new Map<string, Uint8Array>()
   #failure: string | undefined
   #isMended = false
+  #healMs = 0
+  #pullsBefore: readonly number[] = []
   #edits = 0
 
   constructor (options: SimulateOptions) {
@@ -102,29 +76,56 @@ class World {
     this.#outlaw = this.#kind === 'liar' ? new Liar(identity) : this.#kind === 'forger' ? new Forger(identity) : undefined
   }
 
-  run (): Outcome {
+  run (): void {
+    for (const peer of this.#peers) peer.start()
+    if (this.#kind === 'parted') this.#part()
+    else this.#live()
+    this.#healMs = this.#mend()
+  }
+
+  get outcome (): Outcome {
+    const sum = (count: (peer: SimulatedPeer) => number): number => this.#peers.reduce((sum, peer) => sum + count(peer), 0)
+    return {
+      seed: this.#options.seed, kind: this.#kind, failure: this.#failure, trace: this.#trace.hash, lines: this.#trace.lines,
+      virtualMs: this.#schedule.nowMs, healMs: this.#healMs, events: this.#schedule.happened, edits: this.#edits,
+      acknowledged: sum(({ acknowledged }) => acknowledged.size), crashes: sum(({ crashes }) => crashes),
+      sent: this.#network.sent, lost: this.#network.lost, alarms: this.#alarms,
+      pulls: Math.max(...this.#peers.map((peer, index) => peer.pulls - (this.#pullsBefore[index] ?? 0)))
+    }
+  }
+
+  fail (what: string): void {
+    this.#trace.add(this.#schedule.nowMs, `fails: ${what}`)
+    this.#failure ??= what
+  }
+
+  /** Edits, while all goes wrong that goes wrong in this kind of world. */
+  #live (): void {
     const draw = this.#draw
     const faultsMs = draw.from(5_000, 40_000)
-    for (const peer of this.#peers) peer.start()
     for (let left = draw.from(20, 80); left > 0; left--) this.#schedule.after(draw.random.next() * faultsMs, () => { this.#edit() })
     // What is said last nobody adds to: a loss of it has to be noticed for its own sake.
     this.#schedule.after(faultsMs - draw.from(0, 1_000), () => { this.#edit(draw.of(this.#peers), true) })
     if (this.#kind !== 'gossip') this.#plan(faultsMs)
     this.#schedule.runUntil(faultsMs)
-    const healMs = this.#mend()
-    return {
-      seed: this.#options.seed, kind: this.#kind, failure: this.#failure, trace: this.#trace.hash, lines: this.#trace.lines,
-      virtualMs: this.#schedule.nowMs, healMs, events: this.#schedule.happened, edits: this.#edits,
-      acknowledged: this.#peers.reduce((sum, { acknowledged }) => sum + acknowledged.size, 0),
-      crashes: this.#peers.reduce((sum, { crashes }) => sum + crashes, 0),
-      sent: this.#network.sent, lost: this.#network.lost, alarms: this.#alarms
+  }
+
+  #part (): void {
+    this.#schedule.runUntil(this.#draw.from(1_000, 20_000))
+    const half = Math.ceil(this.#peers.length / 2)
+    const sides = [this.#peers.slice(0, half), this.#peers.slice(half)]
+    this.#network.cut(sides.map(side => side.map(({ id }) => id)))
+    for (const side of sides) {
+      for (let left = PARTED_EDITS; left > 0; left--) this.#schedule.after(this.#draw.random.next() * PARTED_MS, () => { this.#edit(this.#draw.of(side)) })
     }
+    this.#schedule.runUntil(this.#schedule.nowMs + PARTED_MS)
   }
 
   #weather (): Weather {
     const draw = this.#draw
     const duplication = draw.of([0, 0.1, 0.3])
     const delayMs: readonly [number, number] = [1, draw.of([5, 100, 1_000])]
+    if (this.#kind === 'parted') return FAIR
     return { loss: this.#kind === 'gossip' ? 0 : this.#options.loss ?? 0.3, duplication, delayMs }
   }
 
@@ -140,8 +141,8 @@ class World {
       // Gossip alone has to do without a pull; otherwise a small buffer overflows often.
       earlyMax: this.#kind === 'gossip' ? 256 : draw.of([1, 4, 64]),
       hasExchange: this.#kind !== 'gossip',
-      onAlarm: alarm => { this.#alarms.push(alarm); if (this.#kind !== 'liar') this.#fail(`an alarm about the honest client ${alarm.client}`) },
-      onFailure: what => { this.#fail(what) }
+      onAlarm: alarm => { this.#alarms.push(alarm); if (this.#kind !== 'liar') this.fail(`an alarm about the honest client ${alarm.client}`) },
+      onFailure: what => { this.fail(what) }
     })
   }
 
@@ -216,6 +217,7 @@ class World {
   #mend (): number {
     const startMs = this.#schedule.nowMs
     this.#isMended = true
+    this.#pullsBefore = this.#peers.map(({ pulls }) => pulls)
     this.#trace.add(startMs, 'all is mended')
     this.#network.weather = FAIR
     this.#network.heal()
@@ -225,22 +227,23 @@ class World {
     }
     let difference = this.#difference()
     while (this.#failure === undefined) {
-      this.#schedule.runUntil(this.#schedule.nowMs + CHECK_MS)
+      this.#schedule.runUntil(this.#schedule.nowMs + (this.#kind === 'parted' ? PARTED_CHECK_MS : CHECK_MS))
       difference = this.#difference()
       if (difference === undefined || this.#schedule.nowMs - startMs >= ROUNDS_MAX * ROUND_MS_MAX) break
     }
-    if (difference !== undefined) this.#fail(`${ROUNDS_MAX} rounds after all was mended, ${difference}`)
+    if (difference !== undefined) this.fail(`${ROUNDS_MAX} rounds after all was mended, ${difference}`)
     if (this.#failure === undefined) this.#judge()
-    for (const { replica } of this.#peers) this.#trace.add(this.#schedule.nowMs, 'ends', replica.digest.content)
+    for (const peer of this.#peers) if (peer.isUp) this.#trace.add(this.#schedule.nowMs, 'ends', peer.replica.digest.content)
     return this.#schedule.nowMs - startMs
   }
 
   #difference (): string | undefined {
-    const [first, ...others] = this.#peers.map(peer => ({ state: peer.state, digest: peer.replica.digest }))
+    const [first, ...others] = this.#peers
     if (first === undefined) return undefined
-    if (others.some(({ digest }) => !equalDigests(digest, first.digest))) return 'digests differ'
-    if (others.some(({ state }) => !equalBytes(state, first.state))) return 'documents differ and their digests do not'
-    return undefined
+    if (others.some(({ replica }) => !equalDigests(replica.digest, first.replica.digest))) return 'digests differ'
+    const state = canonicalState(first.state)
+    const isEqual = (other: Uint8Array): boolean => equalBytes(other, first.state) || equalBytes(canonicalState(other), state)
+    return others.every(other => isEqual(other.state)) ? undefined : 'documents differ and their digests do not'
   }
 
   #judge (): void {
@@ -251,15 +254,10 @@ class World {
     // What was written beside a lie may have gone with it: that is what a lie can do.
     if (this.#kind !== 'liar') {
       for (const peer of this.#peers) {
-        for (const mark of peer.acknowledged) if (!log.has(mark)) this.#fail(`the acknowledged edit ${mark} is lost`)
+        for (const mark of peer.acknowledged) if (!log.has(mark)) this.fail(`the acknowledged edit ${mark} is lost`)
       }
     }
-    if (doc.getArray('list').toArray().includes(FORGED)) this.#fail('a forgery was taken in')
-  }
-
-  #fail (what: string): void {
-    this.#trace.add(this.#schedule.nowMs, `fails: ${what}`)
-    this.#failure ??= what
+    if (doc.getArray('list').toArray().includes(FORGED)) this.fail('a forgery was taken in')
   }
 
   /** Signatures that cost nothing: who signed is known to the world alone. */

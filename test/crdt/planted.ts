@@ -5,7 +5,7 @@ import { readMessage, writeMessage, type DocumentMessage } from '../../crdt/mess
 import { REBUILT_ORIGIN, Replica, type Effect, type ReplicaOptions, type Verdict } from '../../crdt/replica.ts'
 import type { Digest } from '../../crdt/digest.ts'
 import type { Bug } from '../../lib/simulate/bug.ts'
-import type { Kind } from '../../lib/simulate/world.ts'
+import type { Kind } from '../../lib/simulate/outcome.ts'
 import { sha256 } from '#hash'
 
 export interface Planted { readonly name: string, readonly bug: Bug, readonly kind?: Kind }

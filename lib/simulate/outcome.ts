@@ -1,0 +1,48 @@
+/** What a simulation is asked, and what it answers. */
+import type { Alarm } from '../../crdt/alarm.ts'
+import type { Bug } from './bug.ts'
+
+/**
+ * - ordinary: everything that happens to honest peers
+ * - gossip: nothing gets lost, only late and twice, and nobody exchanges anything: gossip alone must do
+ * - mute: all gossip gets lost
+ * - liar: one more member says two things at one clock
+ * - forger: one more member forges
+ * - parted: nothing gets lost, but for PARTED_MS the network is in two parts, each with PARTED_EDITS edits; never drawn
+ */
+export const KINDS = ['ordinary', 'gossip', 'mute', 'liar', 'forger', 'parted'] as const
+export type Kind = typeof KINDS[number]
+
+export interface SimulateOptions {
+  readonly seed: number
+  /** Default 5. */
+  readonly replicas?: number
+  /** Probability that a message gets lost, while things go wrong. Default 0.3. */
+  readonly loss?: number
+  readonly bug?: Bug
+  /** Drawn from the seed by default. */
+  readonly kind?: Kind
+  readonly keepsTrace?: boolean
+}
+
+export interface Outcome {
+  readonly seed: number
+  readonly kind: Kind
+  /** What went wrong; undefined if nothing did. */
+  readonly failure: string | undefined
+  /** Equal on replay. */
+  readonly trace: string
+  readonly lines: readonly string[]
+  readonly virtualMs: number
+  /** From mending to equal documents. */
+  readonly healMs: number
+  readonly events: number
+  readonly edits: number
+  readonly acknowledged: number
+  readonly crashes: number
+  readonly sent: number
+  readonly lost: number
+  /** The most that one peer sent after everything was mended. */
+  readonly pulls: number
+  readonly alarms: readonly Alarm[]
+}
