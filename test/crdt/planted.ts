@@ -8,7 +8,14 @@ import type { Bug } from '../../lib/simulate/bug.ts'
 import type { Kind } from '../../lib/simulate/outcome.ts'
 import { sha256 } from '#hash'
 
-export interface Planted { readonly name: string, readonly bug: Bug, readonly kind?: Kind }
+export interface Planted {
+  readonly name: string
+  readonly bug: Bug
+  /** The kind of world it shows in; ordinary by default. */
+  readonly kind?: Kind
+  /** The seed to begin with, for a bug that shows seldom. */
+  readonly from?: number
+}
 
 interface Heard { verdict: Verdict, effects: Effect[] }
 
@@ -115,7 +122,7 @@ function withoutDeletes (update: Uint8Array): Uint8Array {
 export const PLANTED: readonly Planted[] = [
   { name: 'publish before durable', bug: { showsEarly: true } },
   { name: 'acknowledge before durable', bug: { acknowledgesEarly: true } },
-  { name: 'confirm to others before durable', bug: { actions: actions => actions.map(action => action.kind === 'send' ? { ...action, after: 0 } : action) } },
+  { name: 'confirm to others before durable', bug: { actions: actions => actions.map(action => action.kind === 'send' ? { ...action, after: 0 } : action) }, from: 45 },
   { name: 'reuse a clientID after a lost tail', bug: { reusesClient: true } },
   { name: 'skip the gap check', bug: { replica: options => new WithoutGapCheck(options) } },
   { name: 'compare vectors only', bug: { replica: options => new OfVectorsOnly(options) } },
@@ -134,7 +141,8 @@ export const PLANTED: readonly Planted[] = [
         return false
       }
     },
-    kind: 'mute'
+    kind: 'mute',
+    from: 30
   },
   { name: 'hold no rounds', bug: { hasNoRounds: true } },
   { name: 'send no deletes', bug: { actions: sent(message => message.kind === 'have' ? { ...message, update: withoutDeletes(message.update) } : message) } },
