@@ -10,9 +10,10 @@
  * A file passes only if uvu printed its totals, nothing failed, at least one test ran or was skipped by name, the process
  * ended by itself, and nothing that it started still runs. A file may ask for more time in its first line: `// bound: 120 s`.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { buildCli, bundleTests } from './bundle.ts'
 import { runBounded } from './child.ts'
 import { readTotals, judge } from './verdict.ts'
 
@@ -36,6 +37,13 @@ const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8
   // The slowest first, so that none of them is left running alone at the end.
   .sort((left, right) => right.boundSeconds - left.boundSeconds || (left.path < right.path ? -1 : 1))
 
+// What V8 counts in a bundle is led back to the sources by its map, when all tests have run.
+const isCounted = process.env['NODE_V8_COVERAGE'] !== undefined
+const bundles = join(isCounted ? 'coverage' : '.tmp', `tests-${process.pid}`)
+if (!isCounted) process.on('exit', () => { rmSync(join(root, bundles), { recursive: true, force: true }) })
+const bundled = await bundleTests(files.map(({ path }) => path), bundles)
+const env = { ...process.env }
+if (files.some(({ path }) => /^test.(cli|interop)/.test(path))) await buildCli(env['MCP_SWARM_TEST_CLI'] = join(root, bundles, 'command'))
 const totals = { passed: 0, failed: 0, skipped: 0 }
 const queue = [...files]
 const startedMs = performance.now()
@@ -52,8 +60,8 @@ console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped}
 process.exitCode = totals.failed === 0 ? 0 : 1
 
 async function runFile ({ path, boundSeconds }: typeof files[number]): Promise<void> {
-  const args = ['--import', 'tsx', '--conditions=mcp-swarm-source', path]
-  const end = await runBounded(process.execPath, args, { cwd: root, boundMs: boundSeconds * 1000, doneWhen: output => readTotals(output) !== undefined })
+  const args = ['--enable-source-maps', bundled.get(path) ?? path]
+  const end = await runBounded(process.execPath, args, { cwd: root, boundMs: boundSeconds * 1000, env, doneWhen: output => readTotals(output) !== undefined })
   const verdict = judge(end, boundSeconds)
   totals.passed += verdict.passed
   totals.failed += verdict.failed

@@ -2,9 +2,11 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { register } from 'tsx/esm/api'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 
+register() // for the sources that are imported by their name
 const root = fileURLToPath(new URL('..', import.meta.url))
 const documents = ['README.md', 'CHANGELOG.md', ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.md')).map(name => join('docs', name))]
 const textOf = (path: string): string => readFileSync(join(root, path), 'utf8')

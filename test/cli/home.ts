@@ -5,18 +5,21 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
-import { nodeBuild } from '../../scripts/build.ts'
+import { buildCli } from '../../scripts/bundle.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const built = join(root, '.tmp', `cli-${process.pid}`)
+/** Where `npm test` has built the command line, for every file at once. */
+const { MCP_SWARM_TEST_CLI: ready } = process.env
+const built = ready ?? join(root, '.tmp', `cli-${process.pid}`)
 
 /**
  * The command line as it is published, a bundle made of the present source: a test starts it dozens of times, and from
  * source each start takes seconds. Below the project, where the packages that stay outside are found.
  */
-await build({ ...nodeBuild, outdir: built, entryPoints: { cli: nodeBuild.entryPoints['cli'] ?? '' }, metafile: false })
-process.on('exit', () => { rmSync(built, { recursive: true, force: true }) })
+if (ready === undefined) {
+  await buildCli(built)
+  process.on('exit', () => { rmSync(built, { recursive: true, force: true }) })
+}
 
 /** Arguments with which Node runs it. */
 export const CLI: readonly string[] = ['--enable-source-maps', join(built, 'cli.js')]
