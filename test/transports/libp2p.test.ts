@@ -1,3 +1,4 @@
+// bound: 180 s
 import { systemClock } from '../../lib/base/clock.ts'
 import { systemRandom } from '../../lib/base/random.ts'
 import { generateKey } from '../../lib/identity/key.ts'

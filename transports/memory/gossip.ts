@@ -23,6 +23,7 @@ type Message = Extract<Packet, { kind: 'message' }>
 
 export class MemoryGossip implements Gossip {
   readonly #name: string
+  readonly #again: (show: () => void) => void
   readonly #judges = new Map<string, Judge>()
   /** What the other end of each admitted connection takes part in. */
   readonly #theirs = new Map<MemoryConnection, ReadonlySet<string>>()
@@ -30,9 +31,13 @@ export class MemoryGossip implements Gossip {
   #published = 0
   #isOpen = true
 
-  /** @param name no other gossip's, ever: a peer that comes back must not repeat the ids of its earlier life */
-  constructor (name: string) {
+  /**
+   * @param name no other gossip's, ever: a peer that comes back must not repeat the ids of its earlier life
+   * @param again may show a message once more, later
+   */
+  constructor (name: string, again: (show: () => void) => void) {
     this.#name = name
+    this.#again = again
   }
 
   join (topic: string, judge: Judge): () => void {
@@ -91,6 +96,7 @@ export class MemoryGossip implements Gossip {
     if (judge === undefined || this.#seen.has(message.id)) return
     this.#remember(message.id)
     if (judge({ from, bytes: message.bytes.slice() }) === 'accept') this.#spread(message, from)
+    this.#again(() => { this.#judges.get(message.topic)?.({ from, bytes: message.bytes.slice() }) })
   }
 
   /** @returns how many neighbours it went to */

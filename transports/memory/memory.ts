@@ -58,6 +58,10 @@ export class MemoryHub {
     this.#cuts.delete(pair(first, second))
   }
 
+  isCut (first: string, second: string): boolean {
+    return this.#cuts.has(pair(first, second))
+  }
+
   /** Holds back everything to and from a peer, which nobody can tell from a peer that is slow, until `thaw`. */
   freeze (peerId: string): void {
     this.#frozen.add(peerId)
@@ -78,10 +82,13 @@ export class MemoryHub {
     }, isGossip)
   }
 
+  /** For networks of this hub: this network shows no message of gossip twice. */
+  repeat (_show: () => void): void {}
+
   /** For networks of this hub: who answers at an address, unless a cut keeps `from` away. */
   find (from: string, address: string): MemoryNetwork | undefined {
     const network = this.#networks.get(address)
-    return network === undefined || this.#cuts.has(pair(from, network.peerId)) ? undefined : network
+    return network === undefined || this.isCut(from, network.peerId) ? undefined : network
   }
 
   /** For networks of this hub: nobody answers there any more. */

@@ -15,6 +15,8 @@ import type { Packet } from './gossip.ts'
 export interface Hub {
   readonly clock: Clock
   carry (from: string, to: string, deliver: () => void, isGossip?: boolean): void
+  /** May do it again, later: shows a message of gossip twice. */
+  repeat (show: () => void): void
   find (from: string, address: string): MemoryNetwork | undefined
   forget (address: string): void
 }
@@ -90,7 +92,7 @@ export class MemoryNetwork implements Network, Home {
   async gossip (): Promise<Gossip> {
     if (!this.#isOpen) throw new SwarmError('CLOSED', 'gossip: this peer has closed')
     if (this.#gossip === undefined) {
-      this.#gossip = new MemoryGossip(this.address)
+      this.#gossip = new MemoryGossip(this.address, show => { this.#hub.repeat(show) })
       for (const connection of this.#connections) if (connection.admitted) this.#gossip.meet(connection)
     }
     return this.#gossip
