@@ -14,14 +14,17 @@ export const KINDS = ['ordinary', 'gossip', 'mute', 'liar', 'forger', 'parted'] 
 export type Kind = typeof KINDS[number]
 
 export interface SimulateOptions {
+  /** Any whole number from 0 to 2^32 - 1. */
   readonly seed: number
   /** Default 5. */
   readonly replicas?: number
   /** Probability that a message gets lost, while things go wrong. Default 0.3. */
   readonly loss?: number
+  /** A mistake to put into every peer. */
   readonly bug?: Bug
   /** Drawn from the seed by default. */
   readonly kind?: Kind
+  /** Keep what happened, line by line; the last 400. */
   readonly keepsTrace?: boolean
 }
 
@@ -32,6 +35,7 @@ export interface Outcome {
   readonly failure: string | undefined
   /** Equal on replay. */
   readonly trace: string
+  /** With `keepsTrace`. */
   readonly lines: readonly string[]
   readonly virtualMs: number
   /** From mending to equal documents. */
