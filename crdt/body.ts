@@ -50,6 +50,8 @@ export class Body {
   #doc: Y.Doc
   #digester: Digester
   #incarnation: number
+  /** Worked out once for each incarnation: every edit asks for it. */
+  #client: { readonly incarnation: number, readonly id: number } | undefined
   #sequence: number
   #rebuiltMs = -Infinity
   #renewedMs = -Infinity
@@ -85,7 +87,8 @@ export class Body {
   }
 
   get client (): number {
-    return clientOf(this.#options.key, this.#options.publicKey, this.#incarnation)
+    if (this.#client?.incarnation !== this.#incarnation) this.#client = { incarnation: this.#incarnation, id: clientOf(this.#options.key, this.#options.publicKey, this.#incarnation) }
+    return this.#client.id
   }
 
   /** Updates that wait for what they need, and their bytes. */

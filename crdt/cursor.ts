@@ -69,6 +69,9 @@ export class Reader {
   }
 }
 
+/** Texts written by hand: their count then fits one byte. */
+const SHORT_CHARS = 64
+
 /** Grows as it is written to. */
 export class Writer {
   #bytes = new Uint8Array(64)
@@ -104,8 +107,21 @@ export class Writer {
     return this.count(bytes.byteLength).put(bytes)
   }
 
+  /** A short text of ASCII, as keys are, is written by hand: an encoder's call costs several times as much. */
   text (text: string): this {
-    return this.block(utf8(text))
+    if (text.length > SHORT_CHARS) return this.block(utf8(text))
+    this.#room(text.length + 1)
+    const start = this.#length
+    this.#bytes[this.#length++] = text.length
+    for (let index = 0; index < text.length; index++) {
+      const code = text.charCodeAt(index)
+      if (code > 127) {
+        this.#length = start
+        return this.block(utf8(text))
+      }
+      this.#bytes[this.#length++] = code
+    }
+    return this
   }
 
   get length (): number {
