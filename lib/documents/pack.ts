@@ -6,7 +6,7 @@ import type { Large } from './frame.ts'
 export const PACK_BYTES_MIN = 16 * 1024
 
 /** Bytes given to the unpacker at once: bounds what it can have made before it is seen to be too much. */
-const FEED_BYTES = 16 * 1024
+const FEED_BYTES = 64 * 1024
 
 /** A large message as it is to go out: packed, if that makes it smaller. */
 export async function pack (message: Uint8Array): Promise<Large> {
