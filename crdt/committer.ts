@@ -22,6 +22,7 @@ import { SwarmError, assert, messageOf } from '../lib/base/error.ts'
 import type { Change, Storage } from '../lib/base/storage.ts'
 import type { Head, Witness } from '../lib/base/witness.ts'
 import { Backlog, type Entry } from './backlog.ts'
+import { Retry } from './retry.ts'
 
 /** What an acknowledgement means: see above. */
 export type Durability = 'strict' | 'interval' | 'memory'
@@ -34,10 +35,6 @@ export const SYNC_MS = 100
 
 /** With `interval`, bytes acknowledged without a flush; at more, the flush comes at once. */
 export const UNSYNCED_BYTES_MAX = 8 * 2 ** 20
-
-/** First and longest distance between tries to write anew after a failure, in milliseconds. */
-export const HEAL_MS = 1_000
-export const HEAL_MS_MAX = 30_000
 
 /** Put with a flush that has nothing else to write: an empty write would not reach the disk. */
 const SYNC_KEY = 'crdt/sync'
@@ -66,8 +63,7 @@ export class Committer {
   readonly #backlog = new Backlog()
   #failure: SwarmError | undefined
   #healing: Promise<void> | undefined
-  #healMs = HEAL_MS
-  #cancelHeal: (() => void) | undefined
+  readonly #retry: Retry
   #cancelSync: (() => void) | undefined
   #turnSinceMs: number | undefined
   #syncs = 0
@@ -79,6 +75,9 @@ export class Committer {
     this.witness = durability === 'memory' ? undefined : witness
     this.#clock = clock
     this.durability = durability
+    this.#retry = new Retry(clock, () => {
+      this.heal().catch((error: unknown) => { assert(error instanceof SwarmError, messageOf(error)) }) // `#fail` tells all concerned
+    })
   }
 
   /** Why nothing is acknowledged, until a later write of the same has succeeded. */
@@ -159,12 +158,11 @@ export class Committer {
   /** Takes no more, and ends with all that was added safe. Storage and witness stay open. @throws SwarmError DISK_FAILED if something is not safe */
   async close (): Promise<void> {
     this.#closed = true
-    this.#cancelHeal?.()
+    this.#retry.end()
     try {
       await this.drain()
     } finally {
       await this.#quiet()
-      this.#cancelHeal?.()
       this.#cancelSync?.()
     }
   }
@@ -214,7 +212,7 @@ export class Committer {
     this.#flushAndWitness(this.#backlog.secure()).then(() => {
       this.#backlog.secured()
       if (this.#failure === undefined) {
-        this.#healMs = HEAL_MS
+        this.#retry.reset()
         this.#secureInTime()
       }
       this.#tellChange()
@@ -237,8 +235,7 @@ export class Committer {
   }
 
   async #writeAnew (): Promise<void> {
-    this.#cancelHeal?.()
-    this.#cancelHeal = undefined
+    this.#retry.disarm()
     await this.#quiet()
     try {
       await this.#flush() // shows that the disk works, even where nothing is kept
@@ -255,13 +252,7 @@ export class Committer {
     const failure = this.#failure = new SwarmError('DISK_FAILED', `documents cannot be written: ${messageOf(cause)}. Nothing is acknowledged until they can`, { cause })
     this.#cancelSync?.()
     this.#cancelSync = undefined
-    if (!this.#closed && this.#cancelHeal === undefined) {
-      this.#cancelHeal = this.#clock.after(this.#healMs, () => {
-        this.#cancelHeal = undefined
-        this.heal().catch((error: unknown) => { assert(error instanceof SwarmError, messageOf(error)) }) // `#fail` tells all concerned
-      })
-      this.#healMs = Math.min(2 * this.#healMs, HEAL_MS_MAX)
-    }
+    this.#retry.arm()
     this.#backlog.fail(failure)
     this.#tellChange()
     return failure

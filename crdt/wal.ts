@@ -17,9 +17,11 @@ import { recover, type Found, type Recovery } from './recover.ts'
 import { checkUpdate, recordBytes, type LogRecord } from './run.ts'
 import type { Base } from './snapshot.ts'
 
-/** A log is worth folding over this many records, or over this many bytes and the snapshot's own. */
-export const LOG_RECORDS_HIGH = 2_000
+/** A log is worth folding over this many bytes, and the snapshot's own; or over this many records, and one for so many of its bytes. */
 export const LOG_BYTES_HIGH = 2 ** 20
+export const LOG_RECORDS_HIGH = 10_000
+/** To fold so many bytes of a snapshot takes as long as to read a record: so neither takes more than the other, over time. */
+const SNAPSHOT_BYTES_A_RECORD = 64
 
 export interface WalOptions {
   /** Writes for all documents of a peer. */
@@ -206,7 +208,7 @@ export class Wal {
       snapshotBytes,
       sequence: this.#sequence,
       durable: this.durable,
-      isLong: records > LOG_RECORDS_HIGH || bytes > Math.max(LOG_BYTES_HIGH, snapshotBytes) || this.#leftover > 0,
+      isLong: records > Math.max(LOG_RECORDS_HIGH, snapshotBytes / SNAPSHOT_BYTES_A_RECORD) || bytes > Math.max(LOG_BYTES_HIGH, snapshotBytes) || this.#leftover > 0,
       failed: this.#committer.failure
     }
   }

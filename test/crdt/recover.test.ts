@@ -278,7 +278,7 @@ test('compaction folds the log beside appends, and gives the same document', asy
   assert.is(wal.status().isLong, true)
   const gate = held()
   const compacting = wal.compact(async folding => { await gate.promise; return fold(folding) })
-  for (const update of edits(5, 5_000)) wal.append(update, '')
+  for (const update of edits(5, 50_000)) wal.append(update, '')
   await wal.flushed()
   gate.release()
   await within(10_000, 'compacted', compacting)
