@@ -9,13 +9,14 @@ import type { Committer } from './committer.ts'
 import { compact } from './compact.ts'
 import type { Damage } from './damage.ts'
 import type { Fold } from './fold.ts'
-import { Gathering, RUN_BYTES, type Mark } from './gathering.ts'
+import { RUN_BYTES, type Mark } from './gathering.ts'
 import { countOf, missingOf, type Missing } from './missing.ts'
-import { nameChange, placeOf, type Place } from './place.ts'
+import { placeOf, type Place } from './place.ts'
 import { clearAside, putAside } from './quarantine.ts'
 import { recover, type Found, type Recovery } from './recover.ts'
-import { checkUpdate, recordBytes, type LogRecord } from './run.ts'
+import { recordBytes, type LogRecord } from './run.ts'
 import type { Base } from './snapshot.ts'
+import { Tail } from './tail.ts'
 
 /** A log is worth folding over this many bytes, and the snapshot's own; or over this many records, and one for so many of its bytes. */
 export const LOG_BYTES_HIGH = 2 ** 20
@@ -61,28 +62,14 @@ export class Wal {
   readonly #place: Place
   readonly #committer: Committer
   readonly #clock: Clock
-  readonly #name: string | undefined
-  /** Of the last append, sealed or not. */
-  #sequence: number
-  /** Of the last run that is sealed, of the last one acknowledged, and of the last one folded. */
-  #sealed: Mark
-  #durable: Mark
+  readonly #tail: Tail
   #folded: Pick<Mark, 'bytes' | 'records'> = { bytes: 0, records: 0 }
-  /** Of all that was ever appended, and that the log held when it was opened. */
-  #total: Pick<Mark, 'bytes' | 'records'>
-  /** The run that is not sealed yet, and the last one, while anything of it is not acknowledged. */
-  #open: Gathering | undefined
-  #last: Gathering | undefined
   #base: Base | undefined
   /** The sequence after which the log began when it was opened, and what was missing in it then. */
   readonly #after: number
   readonly #missing: readonly Missing[]
   #damage: readonly Damage[]
   #leftover: number
-  #isNamed: boolean
-  #listeners = new Set<(sequence: number) => void>()
-  /** Runs acknowledged in this turn, of which nobody was told yet. */
-  #reached: Gathering[] = []
   #compacting: Promise<void> | undefined
   #closed = false
 
@@ -114,22 +101,19 @@ export class Wal {
     this.#place = place
     this.#committer = committer
     this.#clock = clock ?? systemClock
-    this.#name = name
     const bytes = found.records.reduce((sum, { update, origin }) => sum + recordBytes(update, origin), found.runs * RUN_BYTES)
-    this.#sequence = found.head.sequence
-    this.#total = { bytes, records: found.records.length }
-    this.#sealed = this.#durable = { sequence: found.head.sequence, hash: found.head.hash.slice(), ...this.#total }
+    const mark = { sequence: found.head.sequence, hash: found.head.hash.slice(), bytes, records: found.records.length }
+    this.#tail = new Tail({ committer, place, mark, name: found.isNamed ? undefined : name })
     this.#base = found.base
     this.#after = found.after
     this.#missing = missingOf(found)
     this.#damage = found.damage
     this.#leftover = found.leftover
-    this.#isNamed = found.isNamed
   }
 
   /** The highest sequence that is acknowledged by the chosen durability. */
   get durable (): number {
-    return this.#durable.sequence
+    return this.#tail.durable.sequence
   }
 
   /**
@@ -143,24 +127,12 @@ export class Wal {
    */
   append (update: Uint8Array, origin: string): number {
     this.#checkOpen()
-    checkUpdate(update)
-    this.#committer.hurry() // may seal the open run: so first
-    const bytes = recordBytes(update, origin)
-    const open = this.#open?.hasRoom(bytes) === true ? this.#open : undefined
-    const gathering = open ?? this.#gathering()
-    if (open === undefined) this.#committer.begin(gathering, bytes)
-    else this.#committer.grow(open, bytes)
-    gathering.push(update, origin)
-    this.#open = this.#last = gathering
-    this.#total = { bytes: this.#total.bytes + bytes + (open === undefined ? RUN_BYTES : 0), records: this.#total.records + 1 }
-    return ++this.#sequence
+    return this.#tail.append(update, origin)
   }
 
   /** Told of `durable` when it has grown, once for many records; the returned function stops that. */
   onDurable (listener: (sequence: number) => void): () => void {
-    const own = (sequence: number): void => { listener(sequence) }
-    this.#listeners.add(own)
-    return () => { this.#listeners.delete(own) }
+    return this.#tail.onDurable(listener)
   }
 
   /**
@@ -170,9 +142,7 @@ export class Wal {
    * @throws SwarmError DISK_FAILED once a write has failed, until a later one of the same records has not
    */
   async flushed (): Promise<void> {
-    const { failure } = this.#committer
-    if (failure !== undefined && (this.#last !== undefined || this.#committer.durability !== 'strict')) throw failure
-    await this.#last?.flushed
+    await this.#tail.flushed()
   }
 
   /**
@@ -201,12 +171,12 @@ export class Wal {
 
   status (): WalStatus {
     const snapshotBytes = this.#base?.bytes ?? 0
-    const [bytes, records] = [this.#total.bytes - this.#folded.bytes, this.#total.records - this.#folded.records]
+    const [bytes, records] = [this.#tail.total.bytes - this.#folded.bytes, this.#tail.total.records - this.#folded.records]
     return {
       bytes,
       records,
       snapshotBytes,
-      sequence: this.#sequence,
+      sequence: this.#tail.sequence,
       durable: this.durable,
       isLong: records > Math.max(LOG_RECORDS_HIGH, snapshotBytes / SNAPSHOT_BYTES_A_RECORD) || bytes > Math.max(LOG_BYTES_HIGH, snapshotBytes) || this.#leftover > 0,
       failed: this.#committer.failure
@@ -221,7 +191,7 @@ export class Wal {
   }
 
   async #compact (fold: Fold): Promise<void> {
-    const head = this.#durable
+    const head = this.#tail.durable
     if (head.sequence === 0 || (head.sequence === this.#base?.sequence && this.#leftover === 0)) return
     await compact({
       committer: this.#committer,
@@ -238,34 +208,6 @@ export class Wal {
       }
     })
     this.#leftover = 0
-  }
-
-  /** The next run, which goes out as soon as the disk is ready for it; with the first one goes the name. */
-  #gathering (): Gathering {
-    const gathering = new Gathering({
-      place: this.#place,
-      first: this.#sequence + 1,
-      follows: () => ({ mark: this.#sealed, changes: this.#isNamed || this.#name === undefined ? [] : [nameChange(this.#place, this.#name)] }),
-      sealed: mark => {
-        this.#sealed = mark
-        this.#isNamed = true
-        if (this.#open === gathering) this.#open = undefined
-      },
-      settled: (settled, failure) => { if (failure === undefined) this.#reach(settled); else settled.reject(failure) }
-    })
-    return gathering
-  }
-
-  /** Tells whoever wants to know, once for all runs of a turn. */
-  #reach (gathering: Gathering): void {
-    this.#durable = gathering.mark
-    if (this.#last === gathering) this.#last = undefined
-    if (this.#reached.push(gathering) > 1) return
-    queueMicrotask(() => {
-      const { sequence } = this.#durable
-      for (const listener of [...this.#listeners]) listener(sequence)
-      for (const reached of this.#reached.splice(0)) reached.resolve()
-    })
   }
 
   #checkOpen (): void {
