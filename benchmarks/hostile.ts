@@ -1,0 +1,106 @@
+/** What a member gone bad can do to a peer's event loop: forged gaps, one message in which everything waits for everything, mutated updates. */
+import * as Y from 'yjs'
+import { clientOf } from '../crdt/author.ts'
+import { fromHex } from '../crdt/cursor.ts'
+import { equalDigests } from '../crdt/digest.ts'
+import { signEnvelope } from '../crdt/envelope.ts'
+import { Replica } from '../crdt/replica.ts'
+import { canonicalState, emptyDocument, encodeState } from '../crdt/state.ts'
+import { CLIENTS_MAX } from '../crdt/update.ts'
+import { equalBytes } from '../lib/base/bytes.ts'
+import { seededRandom } from '../lib/base/random.ts'
+import { generateKey } from '../lib/identity/key.ts'
+import { forgeCircle, forgeGap, mutate } from '../lib/simulate/hostile.ts'
+import { isSmoke, ms, quantile, report } from './rig.ts'
+
+const GAPS = isSmoke ? 200 : 2_000
+const MUTANTS = isSmoke ? 1_000 : 20_000
+const CLIENTS = isSmoke ? 2_000 : CLIENTS_MAX
+const YJS_GAPS = isSmoke ? 50 : 500
+
+const document = '00112233445566778899aabbccddeeff'
+const random = seededRandom(1)
+const [honest, mallory] = [generateKey(random), generateKey(random)]
+const client = clientOf(fromHex(document), mallory.publicKey, 0)
+let sequence = 0
+
+function victim (): Replica {
+  const replica = new Replica({ document, swarmId: 'bench', signer: honest, random, doc: new Y.Doc(), makeDoc: emptyDocument, sequence: 0 })
+  replica.doc.getText('text').insert(0, 'honest work')
+  replica.doc.getMap('map').set('key', [1, { a: 'b' }])
+  return replica
+}
+
+function signed (updates: Uint8Array[]): Uint8Array {
+  return signEnvelope(mallory, 'bench', { document, incarnation: 0, sequence: ++sequence, previous: sequence - 1, keyId: 0, updates })
+}
+
+/** Runs each step in turn; how long the longest took, and all. */
+function timed (steps: readonly (() => void)[]): string {
+  const took = steps.map(step => {
+    const startMs = performance.now()
+    step()
+    return performance.now() - startMs
+  })
+  return `${ms(quantile(took, 1))} of ${ms(took.reduce((sum, one) => sum + one, 0))}`
+}
+
+function isUntouched (replica: Replica, before: Uint8Array): string {
+  return equalBytes(encodeState(replica.doc), before) ? 'document unchanged' : 'DOCUMENT CHANGED'
+}
+
+const gaps = Array.from({ length: GAPS }, (_, index) => forgeGap(client, 10_000 + 2_000 * index, 1_000))
+let replica = victim()
+let before = encodeState(replica.doc)
+report(`${GAPS} forged gaps of 1 KB, an envelope each: longest of all`, timed(gaps.map(gap => {
+  const envelope = signed([gap])
+  return () => { replica.received(mallory.peerId, envelope, 0) }
+})), `bar 100 ms; ${isUntouched(replica, before)}`)
+const merged = Y.mergeUpdates(gaps)
+report('  the same in one message of a peer that was asked', timed([() => {
+  replica.message(mallory.peerId, have(merged), 0)
+}]), `bar 100 ms; ${isUntouched(replica, before)}`)
+
+const circle = forgeCircle(CLIENTS)
+report(`${CLIENTS} clients that wait in a circle, ${(circle.byteLength / 2 ** 20).toFixed(1)} MiB: one message`, timed(Array.from({ length: 5 }, () => () => {
+  replica.message(mallory.peerId, have(circle), 0)
+})), `bar 100 ms; ${isUntouched(replica, before)}`)
+
+const yjs = new Y.Doc()
+const forClients = Array.from({ length: YJS_GAPS }, (_, index) => forgeGap(1_000 + index, 10_000, 1_000))
+report(`  for comparison: Yjs alone, ${YJS_GAPS} gaps of as many clients`, timed([() => { for (const gap of forClients) Y.applyUpdate(yjs, gap) }]), '')
+
+replica = victim()
+before = encodeState(replica.doc)
+const source = new Y.Doc()
+source.clientID = client
+const updates: Uint8Array[] = []
+source.on('update', update => { updates.push(update) })
+source.getText('text').insert(0, 'Grüße 😀')
+source.getText('text').format(0, 3, { bold: true })
+source.getMap('map').set('values', [1, -7, 2.5, true, null, 'ß', { deep: [[]] }])
+source.getMap('map').set('inner', new Y.Map())
+source.getMap('map').delete('values')
+source.getArray('list').push([1, new Y.XmlElement('p'), Uint8Array.of(1, 2)])
+let taken = 0
+const figure = timed(Array.from({ length: MUTANTS }, () => {
+  const mutant = mutate(updates[Math.floor(random.next() * updates.length)] as Uint8Array, random)
+  const envelope = signed([mutant])
+  return () => {
+    const digest = replica.digest
+    const { verdict } = replica.received(mallory.peerId, envelope, 0)
+    // What is well-formed is her own text, as good as any other; it is taken whole, and a fresh victim takes its place.
+    if (equalDigests(replica.digest, digest)) return
+    if (verdict !== 'accept') report('  refused, and yet', 'DOCUMENT CHANGED', '')
+    taken++
+    replica = victim()
+    before = encodeState(replica.doc)
+  }
+}))
+report(`${MUTANTS} signed mutants: longest of all, signatures included`, figure, `bar 100 ms; ${taken} well-formed, of the rest none changed anything; ${isUntouched(replica, before)}`)
+if (!equalBytes(canonicalState(before), before)) report('  the last document', 'is not what it says', '')
+
+function have (update: Uint8Array): Parameters<Replica['message']>[1] {
+  return { kind: 'have', vector: Uint8Array.of(0), digest: replica.digest, mark: 0, hop: 0, update }
+}
+process.exit(0)
