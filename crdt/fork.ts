@@ -11,6 +11,7 @@
  * A document cannot take back what Yjs has integrated: the merged state is put into a new one.
  */
 import * as Y from 'yjs'
+import { equalBytes } from '../lib/base/bytes.ts'
 import { assert } from '../lib/base/error.ts'
 import { Writer } from './cursor.ts'
 import { isWhole, writePlace, writeUnit, type Struct } from './unit.ts'
@@ -62,24 +63,45 @@ export function mergeForks (ours: Uint8Array, theirs: Uint8Array): { state: Uint
 /**
  * Puts a state without gaps into an empty document. Structs of forked branches may need each other in a circle: those are
  * given up, the same ones everywhere, and their clocks stay taken.
+ *
+ * The document is one that its own state gives again: where a lie has put something beside what Yjs then collects, only a second
+ * reading finds that it has no place, and a log would otherwise not replay to what the peer had.
  */
 export function rebuild (state: Uint8Array, makeDoc: () => Y.Doc): Y.Doc {
+  let doc = read(state, makeDoc)
+  if (doc.store.pendingStructs !== null) {
+    const whole = giveUp(doc.store.pendingStructs.update, doc, state)
+    doc.destroy()
+    doc = read(whole, makeDoc)
+  }
+  assert(doc.store.pendingStructs === null && doc.store.pendingDs === null, 'a rebuilt document has gaps')
+  for (let before = Y.encodeStateAsUpdate(doc); ;) {
+    const again = read(before, makeDoc)
+    const after = Y.encodeStateAsUpdate(again)
+    doc.destroy()
+    doc = again
+    // Every reading that changes something collects something: there is an end.
+    if (equalBytes(after, before)) return doc
+    before = after
+  }
+}
+
+function read (state: Uint8Array, makeDoc: () => Y.Doc): Y.Doc {
   const doc = makeDoc()
   Y.applyUpdate(doc, state)
-  const stuck = doc.store.pendingStructs
-  if (stuck === null) return doc
+  return doc
+}
+
+/** A state in which what is stuck behind `doc`, because it waits for itself, is as if it had been collected. */
+function giveUp (stuck: Uint8Array, doc: Y.Doc, state: Uint8Array): Uint8Array {
   const structs = structsOf(state)
-  for (const [client, left] of structsOf(stuck.update)) {
+  for (const [client, left] of structsOf(stuck)) {
     const from = Y.getState(doc.store, client)
     const all = structs.get(client) ?? []
     const end = endOf(left)
     structs.set(client, [...all.filter(({ id, length }) => id.clock + length <= from), new Y.GC(Y.createID(client, from), end - from)])
   }
-  doc.destroy()
-  const whole = makeDoc()
-  Y.applyUpdate(whole, writeState(structs, readUpdate(state).deletes))
-  assert(whole.store.pendingStructs === null && whole.store.pendingDs === null, 'a rebuilt document has gaps')
-  return whole
+  return writeState(structs, readUpdate(state).deletes)
 }
 
 function structsOf (update: Uint8Array): Map<number, Struct[]> {

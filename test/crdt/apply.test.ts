@@ -1,0 +1,67 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import * as Y from 'yjs'
+import { applyUpdates, reachOf, sortUpdates, type Checked } from '../../crdt/apply.ts'
+import { readUpdate } from '../../crdt/update.ts'
+
+const checked = (update: Uint8Array): Checked => ({ update, content: readUpdate(update) })
+
+/** Updates of one client, one each of these texts. */
+function written (...texts: string[]): Checked[] {
+  const doc = new Y.Doc()
+  doc.clientID = 1
+  const updates: Checked[] = []
+  doc.on('update', (update: Uint8Array) => { updates.push(checked(update)) })
+  for (const text of texts) doc.getText('t').insert(doc.getText('t').length, text)
+  return updates
+}
+
+test('updates go in together, and what was new comes back as one', () => {
+  const updates = written('a', 'b', 'c')
+  const doc = new Y.Doc()
+  let transactions = 0
+  doc.on('afterTransaction', () => { transactions++ })
+  const { news, isBroken } = applyUpdates(doc, updates, 'test')
+  assert.is(doc.getText('t').toJSON(), 'abc')
+  assert.equal([transactions, isBroken], [1, false])
+  const other = new Y.Doc()
+  Y.applyUpdate(other, news ?? new Uint8Array())
+  assert.is(other.getText('t').toJSON(), 'abc')
+  assert.equal(applyUpdates(doc, updates, 'test').news, undefined, 'all of it was known')
+})
+
+test('of an update whose beginning is known, the rest goes in', () => {
+  const [first, second] = written('abc', 'def') as [Checked, Checked]
+  const doc = new Y.Doc()
+  applyUpdates(doc, [first], 'test')
+  applyUpdates(doc, [checked(Y.mergeUpdates([first.update, second.update]))], 'test')
+  assert.is(doc.getText('t').toJSON(), 'abcdef')
+  assert.is(doc.store.pendingStructs, null)
+})
+
+test('an observer that throws undoes nothing, and its error comes back', () => {
+  const doc = new Y.Doc()
+  const error = new Error('the application')
+  doc.getText('t').observe(() => { throw error })
+  const { thrown, isBroken, news } = applyUpdates(doc, written('a'), 'test')
+  assert.equal([thrown?.error, isBroken], [error, false])
+  assert.is(doc.getText('t').toJSON(), 'a')
+  assert.ok(news !== undefined, 'it still goes to the log')
+})
+
+test('Yjs that stops halfway is noticed', () => {
+  const doc = new Y.Doc()
+  doc.on('beforeTransaction', () => { throw new Error('halfway') })
+  const { isBroken, news } = applyUpdates(doc, written('a'), 'test')
+  assert.equal([isBroken, news], [true, undefined])
+})
+
+test('updates are sorted into those that fit, one on the other, and those that are early', () => {
+  const [a, b, c, d] = written('a', 'b', 'c', 'd') as [Checked, Checked, Checked, Checked]
+  const { fit, early } = sortUpdates([a, b, d], reachOf(new Y.Doc()))
+  assert.equal(fit, [a, b])
+  assert.equal(early, [{ update: d, gap: { client: 1, clock: 3 } }])
+  assert.equal(sortUpdates([c, d], client => client === 1 ? 2 : 0).fit, [c, d])
+})
+
+test.run()
