@@ -4,7 +4,7 @@
  * Invariants: every change of the application goes into the log before anything else is done with it; a Y.Doc that is not
  * shared any more refuses changes, loudly; after `close` nothing of it moves.
  */
-import { deadline, type Clock } from '../base/clock.ts'
+import type { Clock } from '../base/clock.ts'
 import { Emitter } from '../base/emitter.ts'
 import { SwarmError } from '../base/error.ts'
 import type { Random } from '../base/random.ts'
@@ -19,6 +19,7 @@ import type { SyncedOptions } from './document.ts'
 import { keepIncarnation, recallIncarnation } from './incarnation.ts'
 import { DocumentLog } from './log.ts'
 import type { DocumentStatus, Failure, Repair } from './status.ts'
+import { Waiters } from './waiters.ts'
 
 /** A Yjs document, of the application's own copy of Yjs. */
 export type YDoc = Replica['doc']
@@ -52,8 +53,6 @@ export interface CopyOptions {
   readonly holders: () => readonly string[]
 }
 
-interface Waiter { readonly sequence: number, readonly peers: number, readonly resolve: () => void }
-
 /** What is opened together, and anew after Yjs stopped halfway. */
 interface Core { readonly replica: Replica, readonly log: DocumentLog, readonly damage: readonly Damage[] }
 
@@ -73,7 +72,7 @@ export class Copy {
   /** The Y.Doc that the application has. */
   #shown: YDoc
   #unwatch: () => void = () => undefined
-  readonly #waiters = new Set<Waiter>()
+  readonly #waiters: Waiters
 
   /** @throws SwarmError DISK_FAILED, VERSION_UNSUPPORTED, FOLDER_UNUSABLE, CLOSED */
   static async open (options: CopyOptions): Promise<Copy> {
@@ -85,6 +84,11 @@ export class Copy {
     this.#options = options
     this.name = options.name
     this.key = options.key
+    this.#waiters = new Waiters({
+      name: options.name, clock: options.clock,
+      count: sequence => options.holders().filter(peerId => this.replica.agreed(peerId) >= sequence).length,
+      ask: () => { options.confirm(this) }
+    })
     this.#pending = pending
     this.#damage = found.damage
     this.#keptIncarnation = kept
@@ -134,45 +138,21 @@ export class Copy {
     await this.#core.log.flushed()
   }
 
-  async synced ({ peers = 1, signal, timeoutMs }: SyncedOptions): Promise<void> {
-    if (!Number.isInteger(peers) || peers < 0) throw new SwarmError('INVALID_OPTION', 'peers takes a whole number')
-    const sequence = this.replica.sequence
-    const { clock, confirm } = this.#options
-    const bound = timeoutMs === undefined ? undefined : deadline(clock, timeoutMs)
-    const signals = [this.#closing.signal, signal, bound?.signal].filter(each => each !== undefined)
-    const stops: (() => void)[] = []
-    try {
-      await this.flushed()
-      await new Promise<void>((resolve, reject) => {
-        for (const each of signals) {
-          const give = (): void => { reject(this.#givenUp(each, peers)) }
-          if (each.aborted) return give()
-          each.addEventListener('abort', give, { once: true })
-          stops.push(() => { each.removeEventListener('abort', give) })
-        }
-        const waiter: Waiter = { sequence, peers, resolve }
-        stops.push(() => { this.#waiters.delete(waiter) })
-        this.#waiters.add(waiter)
-        this.#checkWaiters()
-        if (this.#waiters.has(waiter)) confirm(this)
-      })
-    } finally {
-      bound?.done()
-      for (const stop of stops) stop()
-    }
+  async synced (options: SyncedOptions): Promise<void> {
+    const { sequence } = this.replica
+    await this.#waiters.wait(sequence, options, this.#closing.signal, async () => { await this.flushed() })
   }
 
   /** Whether a peer has to be asked to confirm what somebody waits for. */
   needs (peerId: string): boolean {
-    const agreed = this.replica.agreed(peerId)
-    return [...this.#waiters].some(({ sequence }) => sequence > agreed)
+    return this.isAwaited && (this.#waiters.last > this.replica.agreed(peerId) || !this.#options.holders().includes(peerId))
   }
 
   /** Something came from a peer: what was waited for may be there. */
   heard (from: string): void {
     if (this.isClosed) return
     if (this.#pending.length > 0) this.#pending = applyPending(this.ydoc, this.#pending, 'log')
-    if (this.#waiters.size > 0) this.#checkWaiters()
+    this.#waiters.check()
     if (this.#damage.length > 0 && !this.#isRepairing && this.#pending.length === 0 && this.replica.gaps.count === 0) void this.#repair(from)
   }
 
@@ -267,16 +247,6 @@ export class Copy {
     this.#unwatch = () => { doc.off('update', onUpdate) }
   }
 
-  #checkWaiters (): void {
-    const holders = this.#options.holders()
-    for (const waiter of this.#waiters) {
-      const count = holders.filter(peerId => this.replica.agreed(peerId) >= waiter.sequence).length
-      if (count < waiter.peers) continue
-      this.#waiters.delete(waiter)
-      waiter.resolve()
-    }
-  }
-
   async #repair (from: string): Promise<void> {
     this.#isRepairing = true
     const damage = this.#damage
@@ -298,14 +268,6 @@ export class Copy {
     this.#failure = failure
     if (isNew) this.events.emit('trouble', failure)
     this.#options.onFailure(failure)
-  }
-
-  #givenUp (signal: AbortSignal, peers: number): SwarmError {
-    const what = `waiting until document ${JSON.stringify(this.name)} is on disk at ${peers} other ${peers === 1 ? 'peer' : 'peers'}`
-    const { reason } = signal as { reason: unknown }
-    return reason instanceof SwarmError
-      ? new SwarmError(reason.code, `${what}: ${reason.message}`, { cause: reason })
-      : new SwarmError('ABORTED', `${what} was given up`, { cause: reason })
   }
 }
 

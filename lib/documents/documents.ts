@@ -3,7 +3,7 @@
  *
  * Effects are performed in order. What shows a change to others (an envelope, a message) waits until the log has that change on
  * disk. Three ways bring changes to others, each for when the last has failed: gossip, at once; an echo, ECHO_MS after an own
- * change, in which some peers are asked whether they have it; and the rounds of anti-entropy.
+ * change (asking.ts); and the rounds of anti-entropy.
  */
 import type { Clock } from '../base/clock.ts'
 import { afterTurn } from '../base/clock.ts'
@@ -20,6 +20,7 @@ import { documentKey } from '../../crdt/name.ts'
 import { listDocuments } from '../../crdt/place.ts'
 import type { Effect } from '../../crdt/replica.ts'
 import { Sync, type Action } from '../../crdt/sync.ts'
+import { Asking, CONFIRM_MS, NEIGHBOURS_MAX } from './asking.ts'
 import { Channels } from './channels.ts'
 import { Copy, failureOf } from './copy.ts'
 import { Document } from './document.ts'
@@ -29,19 +30,6 @@ import type { DocumentEntry, DocumentsStatus } from './status.ts'
 
 /** Documents open at once. */
 export const OPEN_MAX = 20_000
-
-/** How long after an own change some peers that have the document are asked whether they have the change too, in milliseconds. */
-export const ECHO_MS = 1_000
-
-/** Peers asked in one echo; and documents asked for one by one: of more, all are compared. */
-export const ECHO_PEERS = 3
-export const ECHO_DOCUMENTS_MAX = 32
-
-/** How long a peer that was asked to confirm may take until it is asked again, in milliseconds. */
-export const CONFIRM_MS = 2_000
-
-/** Peers compared with at once after a document was opened. */
-export const NEIGHBOURS_MAX = 16
 
 /** How long what is published at the end may take to leave, in milliseconds. */
 export const LEAVE_MS = 1_000
@@ -57,6 +45,8 @@ export interface DocumentsOptions {
   readonly clock: Clock
   readonly random: Random
   readonly isMember: (connection: Connection) => boolean
+  /** Default OPEN_MAX. */
+  readonly openMax?: number
   /** Something is wrong with a subject; a message of undefined: no more. */
   readonly onTrouble: (subject: string, code: ErrorCode, message: string | undefined) => void
 }
@@ -69,14 +59,10 @@ export class Documents {
   readonly #sync: Sync
   readonly #channels: Channels
   readonly #gossiping: Gossiping
+  readonly #asking: Asking
   /** By key; `#copies` has those that are open, also while the last of their changes goes to disk. */
   readonly #opened = new Map<string, Opened>()
   readonly #copies = new Map<string, Copy>()
-  /** Linked peers known to have a document, by its key. */
-  readonly #holders = new Map<string, Set<string>>()
-  /** When an echo of a document is due; and when a peer was asked to confirm one, by `key peer`. */
-  readonly #echoes = new Map<string, number>()
-  readonly #asked = new Map<string, number>()
   #compareAll = false
   #cancelTick: () => void = () => undefined
   #tickMs = Infinity
@@ -88,6 +74,12 @@ export class Documents {
     this.#options = options
     this.#committer = new Committer({ storage, witness, clock, durability })
     this.#sync = new Sync(key.peerId, random)
+    this.#asking = new Asking({
+      clock, random,
+      peers: () => this.#channels.peers,
+      show: (copy, effect) => { this.#show(copy, effect) },
+      compare: peerId => { this.#perform(this.#sync.begin(peerId)) }
+    })
     this.#gossiping = new Gossiping({
       network, swarmId,
       onEnvelope: (document, from, bytes) => {
@@ -124,7 +116,8 @@ export class Documents {
       await closing.catch(() => undefined) // told to whoever closed it
     }
     const known = this.#opened.get(key)
-    if (known === undefined && this.#opened.size >= OPEN_MAX) throw new SwarmError('OVERLOADED', `${this.#opened.size} documents are open; limit ${OPEN_MAX}: close some`)
+    const { openMax = OPEN_MAX } = this.#options
+    if (known === undefined && this.#opened.size >= openMax) throw new SwarmError('OVERLOADED', `${this.#opened.size} documents are open; limit ${openMax}: close some`)
     const opened = known ?? { copy: this.#open(name, key), handles: 0, closing: undefined }
     this.#opened.set(key, opened)
     opened.handles++
@@ -187,8 +180,11 @@ export class Documents {
       onEdit: (from, update) => { this.#edited(from, update) },
       onDurable: (from, sequence) => { if (this.#copies.get(key) === from) this.#perform(this.#sync.durable(key, sequence)) },
       onFailure: failure => { this.#options.onTrouble('documents', failure?.code ?? 'DISK_FAILED', failure?.message) },
-      confirm: from => { this.#confirm(from) },
-      holders: () => [...this.#holders.get(key) ?? []]
+      confirm: from => {
+        this.#asking.confirm(from)
+        this.#arm()
+      },
+      holders: () => this.#asking.holders(key)
     })
     if (this.#isClosed) {
       await copy.close()
@@ -221,9 +217,7 @@ export class Documents {
       this.#gossiping.leave(key)
       this.#sync.remove(key)
       this.#copies.delete(key)
-      this.#holders.delete(key)
-      this.#echoes.delete(key)
-      for (const asked of this.#asked.keys()) if (asked.startsWith(key)) this.#asked.delete(asked)
+      this.#asking.closed(key)
     }
   }
 
@@ -231,22 +225,19 @@ export class Documents {
     const { key } = copy
     if (this.#copies.get(key) !== copy) return
     this.#perform(this.#sync.edited(key, update))
-    if (this.#echoes.has(key)) return
-    this.#echoes.set(key, this.#options.clock.nowMs() + ECHO_MS)
+    this.#asking.edited(key)
     this.#arm()
   }
 
   #linked (peerId: string): void {
-    const began = this.#sync.connected(peerId)
-    this.#perform(began)
-    for (const copy of this.#copies.values()) if (copy.isDamaged || copy.isAwaited) this.#ask(copy, peerId)
+    this.#perform(this.#sync.connected(peerId))
+    for (const copy of this.#copies.values()) if (copy.isDamaged || copy.isAwaited) this.#asking.ask(copy, peerId)
     this.#arm()
   }
 
   #gone (peerId: string): void {
     this.#sync.disconnected(peerId)
-    for (const holders of this.#holders.values()) holders.delete(peerId)
-    for (const asked of this.#asked.keys()) if (asked.endsWith(peerId)) this.#asked.delete(asked)
+    this.#asking.gone(peerId)
   }
 
   /** A message came over a stream. */
@@ -257,12 +248,12 @@ export class Documents {
     const key = kind === 'compare' ? undefined : keyOf(bytes)
     const copy = key === undefined ? undefined : this.#copies.get(key)
     if (key !== undefined && copy === undefined) return
-    if (copy !== undefined && this.#channels.peers.has(peerId)) this.#holdersOf(copy.key).add(peerId)
+    if (copy !== undefined) this.#asking.heard(copy.key, peerId)
     this.#perform(this.#sync.received(peerId, bytes, this.#options.clock.nowMs()))
     if (copy !== undefined && (kind === 'have' || kind === 'got' || kind === 'state')) {
-      this.#asked.delete(`${copy.key} ${peerId}`)
+      this.#asking.answered(copy.key, peerId)
       copy.heard(peerId)
-      if (copy.isAwaited && copy.needs(peerId)) this.#ask(copy, peerId)
+      if (copy.needs(peerId)) this.#asking.ask(copy, peerId)
     }
     this.#arm()
   }
@@ -282,7 +273,7 @@ export class Documents {
         this.#options.onTrouble(`fork/${document}`, 'RECORD_INVALID', `document ${JSON.stringify(copy?.name ?? document)}: two different changes have the number ${client}/${clock}, as peer ${from} shows`)
         return copy?.alarmed(action.alarm)
       }
-      case 'replaced': return this.#replaced(action.document)
+      case 'replaced': return this.#copies.get(action.document)?.replaced()
       case 'reload': return void this.#reload(action.document, action.error)
       case 'refused': return this.#options.onTrouble(`refused/${action.from}`, action.error.code, `what peer ${action.from} said about a document was refused: ${action.error.message}`)
       case 'raise': {
@@ -298,8 +289,7 @@ export class Documents {
     copy?.when(after, () => {
       void this.#gossiping.publish(key, envelope).then(count => {
         if (this.#copies.get(key) !== copy) return
-        // Gossip reached nobody: ask at once.
-        if (count === 0 && this.#channels.peers.size > 0) this.#echoes.set(key, this.#options.clock.nowMs())
+        if (count === 0 && this.#channels.peers.size > 0) this.#asking.edited(key, true)
         this.#perform(this.#sync.published(key))
         this.#arm()
       })
@@ -310,11 +300,6 @@ export class Documents {
     const go = (): void => { this.#channels.send(to, bytes) }
     if (document === undefined) go()
     else this.#copies.get(document)?.when(after, go)
-  }
-
-  #replaced (key: string): void {
-    const copy = this.#copies.get(key)
-    copy?.replaced()
   }
 
   async #reload (key: string, cause: unknown): Promise<void> {
@@ -335,22 +320,6 @@ export class Documents {
     }
   }
 
-  /** Asks those who may have a document to confirm what is here. */
-  #confirm (copy: Copy): void {
-    for (const peerId of this.#some(this.#channels.peers, NEIGHBOURS_MAX)) if (copy.needs(peerId)) this.#ask(copy, peerId)
-    this.#arm()
-  }
-
-  /** Once at a time: a confirmation that comes asks for the next. */
-  #ask (copy: Copy, peerId: string): void {
-    const name = `${copy.key} ${peerId}`
-    const nowMs = this.#options.clock.nowMs()
-    if (nowMs - (this.#asked.get(name) ?? -Infinity) < CONFIRM_MS) return
-    this.#asked.set(name, nowMs)
-    const { replica } = copy
-    this.#show(copy, this.#holders.get(copy.key)?.has(peerId) === true && copy.isAwaited ? replica.offer(peerId) : replica.ask(peerId))
-  }
-
   #show (copy: Copy, effect: Effect): void {
     if (effect.kind !== 'send') return
     this.#send({ kind: 'send', to: effect.to, bytes: writeMessage({ key: copy.key, ...effect.message }), document: copy.key, after: effect.after })
@@ -363,44 +332,16 @@ export class Documents {
     afterTurn(() => {
       this.#compareAll = false
       if (this.#isClosed) return
-      for (const peerId of this.#some(this.#channels.peers, NEIGHBOURS_MAX)) this.#perform(this.#sync.begin(peerId))
+      for (const peerId of this.#asking.some(this.#channels.peers, NEIGHBOURS_MAX)) this.#perform(this.#sync.begin(peerId))
     })
-  }
-
-  #echo (nowMs: number): void {
-    const due = [...this.#echoes].filter(([, dueMs]) => dueMs <= nowMs).map(([key]) => key)
-    for (const key of due) this.#echoes.delete(key)
-    if (due.length > ECHO_DOCUMENTS_MAX) {
-      for (const peerId of this.#some(this.#channels.peers, ECHO_PEERS)) this.#perform(this.#sync.begin(peerId))
-      return
-    }
-    for (const key of due) {
-      const copy = this.#copies.get(key)
-      if (copy === undefined) continue
-      const holders = this.#holders.get(key)
-      const peers = holders === undefined || holders.size === 0 ? this.#channels.peers : holders
-      for (const peerId of this.#some(peers, ECHO_PEERS)) this.#show(copy, copy.replica.ask(peerId))
-    }
-  }
-
-  #some (peers: ReadonlySet<string>, count: number): string[] {
-    const left = [...peers]
-    while (left.length > count) left.splice(Math.floor(this.#options.random.next() * left.length), 1)
-    return left
-  }
-
-  #holdersOf (key: string): Set<string> {
-    const holders = this.#holders.get(key) ?? new Set()
-    this.#holders.set(key, holders)
-    return holders
   }
 
   #tick (): void {
     const nowMs = this.#options.clock.nowMs()
     this.#tickMs = Infinity
     this.#perform(this.#sync.tick(nowMs))
-    this.#echo(nowMs)
-    for (const copy of this.#copies.values()) if (copy.isAwaited) this.#confirm(copy)
+    this.#asking.tick(key => this.#copies.get(key))
+    for (const copy of this.#copies.values()) if (copy.isAwaited) this.#asking.confirm(copy)
     this.#arm()
   }
 
@@ -408,8 +349,7 @@ export class Documents {
   #arm (): void {
     if (this.#isClosed) return
     const nowMs = this.#options.clock.nowMs()
-    let dueMs = this.#sync.nextMs
-    for (const echoMs of this.#echoes.values()) dueMs = Math.min(dueMs, echoMs)
+    let dueMs = Math.min(this.#sync.nextMs, this.#asking.nextMs)
     if ([...this.#copies.values()].some(copy => copy.isAwaited)) dueMs = Math.min(dueMs, nowMs + CONFIRM_MS)
     if (dueMs >= this.#tickMs) return
     this.#cancelTick()

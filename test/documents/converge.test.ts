@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ROUND_MS_MAX } from '../../crdt/sync.ts'
-import { ECHO_MS } from '../../lib/documents/documents.ts'
+import { ECHO_MS } from '../../lib/documents/asking.ts'
 import type { Document } from '../../lib/documents/document.ts'
 import type { Gossip, Network } from '../../lib/base/network.ts'
 import { MemoryHub } from '../../transports/memory/memory.ts'

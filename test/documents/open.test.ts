@@ -63,6 +63,16 @@ test('a document opened while it is being closed is opened anew behind that', as
   await peer.close()
 })
 
+test('a document over the limit is refused until another one is closed', async () => {
+  const peer = run(new MemoryHub(), machine(), { openMax: 2 })
+  const [first] = await Promise.all([peer.documents.open('a'), peer.documents.open('b')])
+  assert.is(await codeOf(peer.documents.open('c')), 'OVERLOADED')
+  assert.is(await codeOf(peer.documents.open('a')), undefined)
+  await first.close()
+  assert.is(await codeOf(peer.documents.open('c')), 'OVERLOADED')
+  await peer.close()
+})
+
 test('documents are listed by name, open or on disk', async () => {
   const hub = new MemoryHub()
   const peer = run(hub)

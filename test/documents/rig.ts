@@ -38,12 +38,13 @@ export interface Changes {
   readonly durability?: Durability
   readonly clock?: Clock
   readonly seed?: number
+  readonly openMax?: number
   /** Takes a network's place, as a way to break it. */
   readonly wrap?: (network: Network) => Network
 }
 
 /** A peer that runs on a machine. */
-export function run (hub: MemoryHub, on: Machine = machine(), { durability = 'strict', clock = systemClock, seed = 1, wrap = network => network }: Changes = {}): Peer {
+export function run (hub: MemoryHub, on: Machine = machine(), { durability = 'strict', clock = systemClock, seed = 1, openMax, wrap = network => network }: Changes = {}): Peer {
   const network = wrap(hub.network(on.key))
   const random = seededRandom(seed)
   const links = new Links({ peerId: on.key.peerId, clock, random })
@@ -54,7 +55,7 @@ export function run (hub: MemoryHub, on: Machine = machine(), { durability = 'st
   const troubles: string[] = []
   const documents = new Documents({
     swarmId: SWARM, key: on.key, network, links, storage: on.storage, witness: on.witness, durability, clock, random,
-    isMember: () => true,
+    isMember: () => true, ...openMax === undefined ? {} : { openMax },
     onTrouble: (subject, code, message) => { if (message !== undefined) troubles.push(`${subject} ${code} ${message}`) }
   })
   return {
