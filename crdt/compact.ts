@@ -22,6 +22,9 @@ export const DELETED_AT_ONCE = 512
 /** Records read before others have their turn. */
 const READ_AT_ONCE = RUN_RECORDS_MAX
 
+/** To read a run takes as long as so many of its records. */
+const RUN_RECORDS = 8
+
 export interface Compaction {
   readonly committer: Committer
   readonly place: Place
@@ -55,7 +58,7 @@ export async function compact ({ committer, place, head, count, isDamaged, fold,
     const run = readRun(place.bytes, first, value)
     if (typeof run === 'string') throw damaged(place, `the run from ${first} cannot be read`)
     for (const { update } of run.records) updates.push(update)
-    sinceTurn += run.records.length
+    sinceTurn += RUN_RECORDS + run.records.length
     if (sinceTurn < READ_AT_ONCE) continue
     sinceTurn = 0
     await turn()
