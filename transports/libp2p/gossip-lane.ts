@@ -7,6 +7,7 @@
  * that the other end sees the same, and both begin anew with what they are subscribed to.
  */
 import type { Stream } from '@libp2p/interface'
+import { concatBytes } from '../../lib/base/bytes.ts'
 import { afterTurn } from '../../lib/base/clock.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError } from '../../lib/base/error.ts'
@@ -21,12 +22,18 @@ export const GOSSIP_PROTOCOL = '/mcp-swarm/gossip/1.0.0'
 /** Bytes a neighbour may leave unread before its streams are given up. */
 export const OUTBOUND_BYTES_MAX = 4 * 2 ** 20
 
+/** Bytes gathered in one turn that leave without waiting for its end: one frame of the muxer. */
+const FLUSH_BYTES = 60_000
+
 /** Before a lane that failed is opened again: nothing after the first failure, then this, doubled each time. */
 const REOPEN_MS = 100
 const REOPEN_MS_MAX = 10_000
 
 /** How long a lane must hold before its failures are forgotten. */
 const SOUND_MS = 20_000
+
+/** How long a neighbour may take nothing before that is a stream that is broken. */
+const STUCK_MS_MAX = 5_000
 
 /** Silences in a row, over new streams each time, after which the connection itself is given up. */
 const SILENCES_MAX = 3
@@ -58,7 +65,18 @@ export interface Outlet {
 }
 
 interface Inbound { readonly stream: Stream, readonly inlet: Inlet }
-interface Outbound { readonly stream: Stream, readonly connection: Libp2pConnection, hasBegun: boolean }
+interface Outbound {
+  readonly stream: Stream
+  readonly connection: Libp2pConnection
+  hasBegun: boolean
+  /** Of this turn of the event loop: what leaves together is encrypted once. */
+  unsent: Uint8Array[]
+  unsentBytes: number
+  /** When it was first seen that the neighbour takes nothing more. */
+  stuckMs: number | undefined
+  /** Who waits for all of it to leave. */
+  waiting: (() => void)[]
+}
 
 export class Lane {
   readonly watch: Watch
@@ -147,21 +165,35 @@ export class Lane {
     if (this.#out === undefined) return
     const due = this.watch.check(nowMs)
     if (due === 'ask') this.#say(QUESTION)
-    if (due !== 'silent') return
+    if (due === 'doubt') void this.#doubt(this.#out)
+  }
+
+  /**
+   * No answer came in time. A neighbour that is busy, or a bad line, answers nothing else either, and new streams would only
+   * lose what is under way: so first something else is asked over the same connection, after the question. If the answer to that
+   * comes and the other still does not, it is the streams.
+   */
+  async #doubt (outbound: Outbound): Promise<void> {
+    const { clock } = this.#host
+    const lives = await outbound.connection.probe(this.#closing.signal).then(() => true, () => false)
+    if (this.#out !== outbound) return
+    const nowMs = clock.nowMs()
+    if (outbound.stream.writeBufferLength > 0) outbound.stuckMs ??= nowMs
+    const isSlow = outbound.stuckMs !== undefined && nowMs - outbound.stuckMs < STUCK_MS_MAX
+    if (!this.watch.settle(lives && !isSlow, nowMs)) return this.#host.due()
     const ways = [...this.#ways]
     const isHopeless = this.watch.unanswered > SILENCES_MAX
     this.fail('no answer came')
     if (isHopeless) this.#host.despair(ways)
   }
 
-  /** Resolves when what was sent has left our queues, or cannot. */
-  async drained (signal: AbortSignal): Promise<void> {
-    const stream = this.#out?.stream
-    if (stream?.writableNeedsDrain !== true) return
-    await new Promise<void>(resolve => {
-      for (const event of ['drain', 'close'] as const) stream.addEventListener(event, () => { resolve() }, { once: true, signal })
-      signal.addEventListener('abort', () => { resolve() }, { once: true })
-    })
+  /** Sends what waits, and resolves when it has left our queues, or cannot any more; undefined if it has. */
+  drained (): Promise<void> | undefined {
+    const outbound = this.#out
+    if (outbound === undefined) return undefined
+    flush(outbound)
+    if (!outbound.stream.writableNeedsDrain) return undefined
+    return new Promise(resolve => { outbound.waiting.push(resolve) })
   }
 
   close (): void {
@@ -188,10 +220,17 @@ export class Lane {
   }
 
   #opened (connection: Libp2pConnection, stream: Stream): void {
-    const outbound: Outbound = { stream, connection, hasBegun: false }
+    const outbound: Outbound = { stream, connection, hasBegun: false, unsent: [], unsentBytes: 0, stuckMs: undefined, waiting: [] }
     this.#out = outbound
     stream.maxWriteBufferLength = OUTBOUND_BYTES_MAX
-    stream.addEventListener('close', () => { if (this.#out === outbound) this.fail('the other end reset our stream') }, { once: true })
+    stream.addEventListener('drain', () => {
+      outbound.stuckMs = undefined
+      relieve(outbound)
+    })
+    stream.addEventListener('close', () => {
+      relieve(outbound)
+      if (this.#out === outbound) this.fail('the other end reset our stream')
+    }, { once: true })
     this.watch.opened(this.#host.clock.nowMs())
     this.#say(QUESTION)
     if (this.#owesAnswer) this.#answer()
@@ -214,9 +253,16 @@ export class Lane {
     if (this.#out !== outbound) throw new SwarmError('CLOSED', 'this stream of gossip has ended')
     // The other end would have to break with us over it; gossip is only ever likely to arrive.
     if (frame.byteLength > RPC_BYTES_MAX) return
-    outbound.stream.send(frame)
+    this.#put(outbound, frame instanceof Uint8Array ? frame : frame.subarray())
     this.watch.sent()
     this.#host.due()
+  }
+
+  #put (outbound: Outbound, frame: Uint8Array): void {
+    outbound.unsent.push(frame)
+    outbound.unsentBytes += frame.byteLength
+    if (outbound.unsentBytes >= FLUSH_BYTES) flush(outbound)
+    else if (outbound.unsent.length === 1) afterTurn(() => { flush(outbound) })
   }
 
   #heard (frame: Uint8Array, inlet: Inlet): void {
@@ -233,7 +279,7 @@ export class Lane {
   }
 
   #say (frame: Uint8Array): void {
-    if (this.#out?.stream.status === 'open') this.#out.stream.send(frame.slice())
+    if (this.#out !== undefined) this.#put(this.#out, frame)
   }
 
   #reopen (): void {
@@ -249,6 +295,20 @@ export class Lane {
     inlet.end()
     stream.abort(new SwarmError('CLOSED', `gossip: ${why}`))
   }
+}
+
+function flush (outbound: Outbound): void {
+  const { stream, unsent } = outbound
+  if (unsent.length === 0) return
+  outbound.unsent = []
+  outbound.unsentBytes = 0
+  if (stream.status === 'open' && stream.writeStatus === 'writable') stream.send(concatBytes(...unsent))
+  relieve(outbound)
+}
+
+function relieve (outbound: Outbound): void {
+  if (outbound.stream.status === 'open' && (outbound.unsent.length > 0 || outbound.stream.writableNeedsDrain)) return
+  for (const resolve of outbound.waiting.splice(0)) resolve()
 }
 
 function isRefusal (error: unknown): boolean {

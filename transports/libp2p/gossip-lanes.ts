@@ -10,6 +10,9 @@ import type { Guard } from './guard.ts'
 /** A look at the lanes that comes this much too late was kept from coming: this process was busy, or asleep. */
 const LATE_MS = 400
 
+/** Longest wait for slow neighbours to take what was published. */
+const DRAIN_MS_MAX = 1_000
+
 /** A neighbour's connections are given up for its gossip at most this often: its calls suffer for it. */
 const DESPAIR_MS = 600_000
 
@@ -46,9 +49,17 @@ export class Lanes {
     if (connection.isOpen) lane.meet(connection)
   }
 
-  /** Resolves when the neighbours' lanes have sent what they hold, or at the signal. */
-  async drained (peerIds: readonly string[], signal: AbortSignal): Promise<void> {
-    await Promise.all(peerIds.map(async peerId => { await this.#lanes.get(peerId)?.drained(signal) }))
+  /** Resolves when the neighbours' lanes have sent what they hold, or after DRAIN_MS_MAX. */
+  async drained (peerIds: readonly string[]): Promise<void> {
+    const waits = peerIds.map(peerId => this.#lanes.get(peerId)?.drained()).filter(wait => wait !== undefined)
+    if (waits.length === 0) return
+    await new Promise<void>(resolve => {
+      const cancel = this.#clock.after(DRAIN_MS_MAX, resolve)
+      void Promise.all(waits).then(() => {
+        cancel()
+        resolve()
+      })
+    })
   }
 
   close (): void {

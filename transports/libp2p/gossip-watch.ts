@@ -14,7 +14,7 @@ export const ASK_MS = 400
 export const IDLE_ASK_MS = 15_000
 
 /** Longest wait for an answer, doubled for a neighbour that went silent lately: it may only be slow. */
-export const ANSWER_MS = 900
+export const ANSWER_MS = 700
 const ANSWER_DOUBLINGS_MAX = 4
 
 /** How long a neighbour must answer before its silences are forgotten. */
@@ -23,6 +23,7 @@ const FORGIVE_MS = 60_000
 export class Watch {
   #askedMs: number
   #isWaiting = true
+  #isDoubting = false
   #wasUsed = false
   #silences = 0
   #unanswered = 0
@@ -42,6 +43,7 @@ export class Watch {
   opened (nowMs: number): void {
     this.#askedMs = nowMs
     this.#isWaiting = true
+    this.#isDoubting = false
     this.#wasUsed = false
   }
 
@@ -51,6 +53,7 @@ export class Watch {
 
   answered (nowMs: number): void {
     this.#isWaiting = false
+    this.#isDoubting = false
     this.#unanswered = 0
     if (nowMs - this.#silentMs > FORGIVE_MS) this.#silences = 0
   }
@@ -62,22 +65,38 @@ export class Watch {
 
   /** When to look again, in milliseconds of the clock. */
   dueMs (): number {
+    if (this.#isDoubting) return Infinity
     if (this.#isWaiting) return this.#askedMs + ANSWER_MS * 2 ** Math.min(this.#silences, ANSWER_DOUBLINGS_MAX)
     return this.#askedMs + (this.#wasUsed ? ASK_MS : IDLE_ASK_MS)
   }
 
-  /** What to do now: send a question, or give the streams up. */
-  check (nowMs: number): 'ask' | 'silent' | undefined {
+  /** What to do now: send a question, or find out why no answer came, and tell by `settle`. */
+  check (nowMs: number): 'ask' | 'doubt' | undefined {
     if (nowMs < this.dueMs()) return undefined
     if (this.#isWaiting) {
-      this.#silences += 1
-      this.#unanswered += 1
-      this.#silentMs = nowMs
-      return 'silent'
+      this.#isDoubting = true
+      return 'doubt'
     }
     this.#askedMs = nowMs
     this.#isWaiting = true
     this.#wasUsed = false
     return 'ask'
+  }
+
+  /**
+   * Ends a doubt.
+   *
+   * @param isFit whether the neighbour could have answered
+   * @returns whether the streams are to be given up; otherwise the wait begins anew, or the answer has come
+   */
+  settle (isFit: boolean, nowMs: number): boolean {
+    if (!this.#isDoubting) return false
+    this.#isDoubting = false
+    this.#askedMs = nowMs
+    if (!isFit) return false
+    this.#silences += 1
+    this.#unanswered += 1
+    this.#silentMs = nowMs
+    return true
   }
 }

@@ -9,7 +9,6 @@
 import type { Connection as LibConnection } from '@libp2p/interface'
 import { sha256 } from '#hash'
 import { concatBytes, utf8 } from '../../lib/base/bytes.ts'
-import { deadline } from '../../lib/base/clock.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError, assert } from '../../lib/base/error.ts'
 import type { Gossip, Judge } from '../../lib/base/network.ts'
@@ -30,9 +29,6 @@ const ID_BYTES = 20
 /** A topic of at most so many neighbours gets what is published here without a hop between. */
 const FLOOD_PEERS_MAX = 12
 
-/** Longest wait for slow neighbours to take what was published. */
-const DRAIN_MS_MAX = 1_000
-
 export interface GossipParts {
   readonly components: Components
   readonly guard: Guard
@@ -45,22 +41,20 @@ export async function openGossip ({ components, guard, clock, random, find }: Go
   const router = await openRouter(components, idOf)
   const lanes = new Lanes(clock, router)
   await lanes.listen(guard, find)
-  return new Libp2pGossip(router, lanes, clock, random)
+  return new Libp2pGossip(router, lanes, random)
 }
 
 export class Libp2pGossip implements Gossip {
   readonly #router: Router
   readonly #lanes: Lanes
-  readonly #clock: Clock
   readonly #saltStart: Uint8Array
   readonly #topics = new Map<string, Judge>()
   #published = 0
   #isOpen = true
 
-  constructor (router: Router, lanes: Lanes, clock: Clock, random: Random) {
+  constructor (router: Router, lanes: Lanes, random: Random) {
     this.#router = router
     this.#lanes = lanes
-    this.#clock = clock
     this.#saltStart = random.bytes(SALT_RANDOM_BYTES)
   }
 
@@ -86,9 +80,7 @@ export class Libp2pGossip implements Gossip {
     const data = concatBytes(this.#saltStart, this.#count(), bytes)
     const floodPublish = pubsub.getSubscribers(topic).length <= FLOOD_PEERS_MAX
     const { recipients } = await pubsub.publish(topic, data, { floodPublish })
-    const bound = deadline(this.#clock, DRAIN_MS_MAX)
-    await this.#lanes.drained(recipients.map(String), bound.signal)
-    bound.done()
+    await this.#lanes.drained(recipients.map(String))
     return recipients.length
   }
 

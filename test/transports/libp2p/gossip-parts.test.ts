@@ -59,7 +59,9 @@ test('who does not answer is given up, with more patience each time, until it ha
     watch.opened(nowMs)
     assert.is(watch.dueMs(), nowMs + ANSWER_MS * 2 ** doublings)
     nowMs = watch.dueMs()
-    assert.is(watch.check(nowMs), 'silent')
+    assert.is(watch.check(nowMs), 'doubt')
+    assert.is(watch.dueMs(), Infinity)
+    assert.ok(watch.settle(true, nowMs))
   }
   assert.is(watch.unanswered, 6)
   watch.opened(nowMs)
@@ -76,7 +78,20 @@ test('a process that was asleep blames nobody for what it did not hear', () => {
   const watch = new Watch(0)
   watch.excuse(50_000)
   assert.is(watch.check(50_000), undefined)
-  assert.is(watch.check(50_000 + ANSWER_MS), 'silent')
+  assert.is(watch.check(50_000 + ANSWER_MS), 'doubt')
+})
+
+test('a doubt ends with the answer, and a neighbour that could not answer gets its time anew', () => {
+  const watch = new Watch(0)
+  assert.is(watch.check(ANSWER_MS), 'doubt')
+  watch.answered(ANSWER_MS + 1)
+  assert.not(watch.settle(true, ANSWER_MS + 2))
+  watch.sent()
+  assert.is(watch.check(2_000), 'ask')
+  assert.is(watch.check(2_000 + ANSWER_MS), 'doubt')
+  assert.not(watch.settle(false, 9_000))
+  assert.is(watch.dueMs(), 9_000 + ANSWER_MS)
+  assert.is(watch.unanswered, 0)
 })
 
 test('an inlet holds its neighbour back while gossipsub is behind, and gives everything in order', async () => {
