@@ -1,10 +1,14 @@
 /** Shared documents between two processes over TCP, with LevelDB and every change flushed to disk before it is shown. */
 import { join } from 'node:path'
+import { Lab } from 'mcp-swarm/testing'
 import { PeerProcess, isSmoke, ms, quantile, report, temporaryUser } from './rig.ts'
 
 const edits = isSmoke ? 50 : 1_000
 const burst = isSmoke ? 2_000 : 100_000
 const entries = isSmoke ? 2_000 : 100_000
+/** Edits on each side of a partition, and how long it lasts in milliseconds. */
+const apart = isSmoke ? 100 : 1_000
+const apartMs = isSmoke ? 1_000 : 10_000
 const rounds = isSmoke ? 1 : 5
 
 /** Two peers that have met, with one document open at both. */
@@ -58,6 +62,29 @@ async function fresh (): Promise<number> {
   return tookMs
 }
 
+/** Both sides edit while they are apart, in one process; answers how long after both are connected again they are equal. */
+async function healing (): Promise<number> {
+  setInterval(() => {}, 1_000) // peers in memory keep no process alive
+  await using lab = new Lab()
+  const [here, there] = await Promise.all([lab.join('here'), lab.join('there')])
+  const [left, right] = await Promise.all([here.document('bench'), there.document('bench')])
+  left.set('entries/first', 0)
+  await left.synced()
+  lab.hub.cut(here.peerId, there.peerId)
+  for (let number = 0; number < apart; number++) {
+    left.set(`entries/here ${number}`, number)
+    right.set(`entries/there ${number}`, number)
+  }
+  await new Promise(resolve => { setTimeout(resolve, apartMs) })
+  lab.hub.heal(here.peerId, there.peerId)
+  const isMet = (): boolean => here.status().peers.some(({ connected }) => connected)
+  while (!isMet()) await new Promise(resolve => { setImmediate(resolve) })
+  const healedMs = performance.now()
+  const sizeOf = (document: typeof left): number => document.ydoc.getMap('entries').size
+  while (sizeOf(left) < 2 * apart + 1 || sizeOf(right) < 2 * apart + 1) await new Promise(resolve => { setImmediate(resolve) })
+  return performance.now() - healedMs
+}
+
 const latencies = await latency()
 report(`local edit to visible at another process, ${latencies.length} edits, p50`, ms(quantile(latencies, 0.5)), 'bar 2 ms')
 report('the same, p99', ms(quantile(latencies, 0.99)), 'bar 10 ms')
@@ -67,4 +94,5 @@ report(`two processes, ${burst.toLocaleString('en')} updates in a burst, median 
 const fills: number[] = []
 for (let round = 0; round < rounds; round++) fills.push(await fresh())
 report(`a new peer takes a document of ${entries.toLocaleString('en')} entries`, ms(quantile(fills, 0.5)), 'bar 500 ms')
+report(`${apartMs / 1_000} s apart, ${apart} edits on each side: equal after they meet again`, ms(await healing()), 'bar 1,000 ms')
 process.exit(0)
