@@ -19,6 +19,9 @@ import { clientsOf, readUpdate } from './update.ts'
 /** How often a document is built anew for the sake of forks, at most; in milliseconds. */
 export const REBUILD_MS_MIN = 1_000
 
+/** And so many milliseconds more for each MiB of it: that a liar may not keep a peer of a large document busy. */
+export const REBUILD_MS_PER_MIB = 10_000
+
 /** How often a peer's word that we once wrote more makes us take a fresh clientID, at most; in milliseconds. */
 export const RENEW_MS_MIN = 10_000
 
@@ -53,7 +56,8 @@ export class Body {
   /** Worked out once for each incarnation: every edit asks for it. */
   #client: { readonly incarnation: number, readonly id: number } | undefined
   #sequence: number
-  #rebuiltMs = -Infinity
+  /** When the document may be built anew again. */
+  #rebuildMs = -Infinity
   #renewedMs = -Infinity
   #isApplying = false
   /** Updates that Yjs made itself while it applied others: it cleans up formats. */
@@ -136,7 +140,7 @@ export class Body {
 
   /** Merges a whole state of a peer, without gaps, that contradicts ours; undefined if that has to wait. */
   merge (from: string, state: Uint8Array, nowMs: number): { effects: Effect[], forks: Fork[] } | undefined {
-    if (nowMs - this.#rebuiltMs < REBUILD_MS_MIN) return undefined
+    if (nowMs < this.#rebuildMs) return undefined
     const merged = mergeForks(Y.encodeStateAsUpdate(this.#doc), state)
     const effects = merged.forks.flatMap(fork => this.#options.alarms.raise(from, fork))
     return { effects: [...effects, ...this.#rebuild(merged.state, merged.forks, nowMs)], forks: merged.forks }
@@ -166,7 +170,7 @@ export class Body {
       if (forks.length === 0) continue
       effects.push(...forks.flatMap(fork => this.#options.alarms.raise(source.from, fork, source.envelope)))
       // A liar must not keep us busy: the rest comes with the next exchange.
-      if (nowMs - this.#rebuiltMs < REBUILD_MS_MIN) return { effects, isWhole: false }
+      if (nowMs < this.#rebuildMs) return { effects, isWhole: false }
       effects.push(...this.#rebuild(mergeForks(Y.encodeStateAsUpdate(this.#doc), update).state, forks, nowMs))
     }
     const applied = this.#apply(source, updates)
@@ -198,7 +202,7 @@ export class Body {
       doc.destroy()
       return []
     }
-    this.#rebuiltMs = nowMs
+    this.#rebuildMs = nowMs + REBUILD_MS_MIN + state.byteLength / 2 ** 20 * REBUILD_MS_PER_MIB
     this.#digester.close()
     const old = this.#doc
     const client = this.client

@@ -7,7 +7,7 @@ import { seededRandom } from '../../lib/base/random.ts'
 import { generateKey, type PrivateKey } from '../../lib/identity/key.ts'
 import { mutate } from '../../lib/simulate/hostile.ts'
 import { clientOf } from '../../crdt/author.ts'
-import { REBUILD_MS_MIN, RENEW_MS_MIN } from '../../crdt/body.ts'
+import { REBUILD_MS_MIN, REBUILD_MS_PER_MIB, RENEW_MS_MIN } from '../../crdt/body.ts'
 import { fromHex } from '../../crdt/cursor.ts'
 import { equalDigests } from '../../crdt/digest.ts'
 import { signEnvelope } from '../../crdt/envelope.ts'
@@ -213,8 +213,8 @@ test('two things said at one clock raise an alarm with both, and peers come toge
   left.replica.doc.getArray('a').push(['alice'])
   right.replica.doc.getArray('a').push(['bob'])
   talk(left, right, left.replica.ask('bob'))
-  talk(right, left, right.replica.ask('alice'), REBUILD_MS_MIN)
-  talk(left, right, left.replica.ask('bob'), 2 * REBUILD_MS_MIN)
+  talk(right, left, right.replica.ask('alice'), 2 * REBUILD_MS_MIN)
+  talk(left, right, left.replica.ask('bob'), 4 * REBUILD_MS_MIN)
   assert.ok(equalDigests(left.replica.digest, right.replica.digest))
   assert.equal(new Set(left.replica.doc.getArray('a').toArray()), new Set(['alice', 'bob']))
   const proven = [left, right].flatMap(({ effects }) => effects).some(effect => effect.kind === 'alarm' && effect.alarm.evidence.every(envelope => envelope !== undefined))
@@ -231,6 +231,15 @@ test('a liar does not make a peer build anew at any rate', () => {
     rebuilt += effects.filter(effect => effect.kind === 'append' && effect.origin === REBUILT_ORIGIN).length
   }
   assert.ok(rebuilt >= 1 && rebuilt <= 2, `${rebuilt} times in two intervals`)
+})
+
+test('the larger a document, the longer it is left alone after it was built anew', () => {
+  const peer = open(alice)
+  peer.replica.doc.getText('t').insert(0, 'x'.repeat(2 ** 20))
+  const base = encodeState(peer.replica.doc)
+  const rebuilds = (letter: string, nowMs: number): boolean => kinds(hear(peer, signed(eve, [updateBy(clientFor(eve), doc => { doc.getText('u').insert(0, letter) }, base)], 1, 0), eve.peerId, nowMs).effects).includes('replaced')
+  assert.equal(['z', 'y', 'x'].map(letter => rebuilds(letter, 0)), [false, true, false])
+  assert.equal([rebuilds('w', REBUILD_MS_PER_MIB), rebuilds('v', REBUILD_MS_PER_MIB + 2 * REBUILD_MS_MIN)], [false, true])
 })
 
 test('a proof of a fork that nobody found raises no alarm', () => {
