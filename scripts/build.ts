@@ -92,7 +92,7 @@ export const nodeBuild = {
   ...shared, platform: 'node', target: 'node20', outdir: 'dist/node', entryPoints: NODE_ENTRIES,
   conditions: ['mcp-swarm-source', 'node'], external: NODE_EXTERNAL, mainFields: ['module', 'main'], plugins: [namesToFiles, leanSdk],
   // CommonJS packages inside an ES module still ask for Node's own modules with require.
-  banner: { js: "import { createRequire as createRequireOfNode } from 'node:module'; const require = createRequireOfNode(import.meta.url);" }
+  banner: { js: "import { createRequire as createRequireOfNode } from 'node:module'; const require = createRequireOfNode(import.meta['url']);" }
 } satisfies BuildOptions
 
 /**
