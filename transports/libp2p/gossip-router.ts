@@ -36,7 +36,7 @@ const MESH_PEERS_MAX = 64
 
 /**
  * Neighbours outside the mesh of a topic that are told each second what was said: what one of them missed it asks for. With
- * gossipsub's own six, a peer in the middle of a star of 25 left one leaf in eight without a message for good.
+ * gossipsub's own six, and messages told of three times, a leaf outside a mesh has a chance of one in eight to be told never.
  */
 const TOLD_PEERS_MIN = 48
 
