@@ -59,7 +59,13 @@ export class Digester {
     for (const [client, deletes] of transaction.deleteSet.clients) {
       for (const { clock, len } of deletes) this.#touch(client, clock, clock + len)
     }
-    // What was deleted before, within a type that now is: its place does not count any more.
+    // What was deleted before, within a type that now is: its place does not count any more. Yjs names only the last entry of a key.
+    Y.iterateDeletedStructs(transaction, transaction.deleteSet, struct => {
+      if (!(struct instanceof Y.Item) || !(struct.content instanceof Y.ContentType)) return
+      for (const last of struct.content.type._map.values()) {
+        for (let item: Y.Item | null = last; item !== null; item = item.left) this.#touch(item.id.client, item.id.clock, item.id.clock + item.length)
+      }
+    })
     for (const { id, length } of transaction._mergeStructs) this.#touch(id.client, id.clock, id.clock + length)
   }
 

@@ -87,6 +87,17 @@ test('kept up to date it is what it would be made anew, over random edits, split
   }
 })
 
+test('an entry that was overwritten within a type that is then deleted counts no more', () => {
+  const doc = docOf(1)
+  const digester = new Digester(doc)
+  const inner = new Y.Map<unknown>()
+  doc.getMap('m').set('k', inner)
+  for (const value of [1, 2, 3]) inner.set('a', value)
+  assert.ok(digester.digest)
+  doc.getMap('m').delete('k')
+  assert.ok(equalDigests(digester.digest, new Digester(doc).digest))
+})
+
 test('one edit in a document of 100,000 entries costs little', () => {
   const doc = docOf(1)
   const digester = new Digester(doc)
