@@ -1,15 +1,10 @@
-/** A process of processes.test.ts: writes one key after the other, and says of each when it is flushed. */
+/** A process of processes.test.ts: writes one key after the other, and says of each when it is flushed; until nobody listens any more. */
 import { joinSwarm } from '../../lib/swarm/join.ts'
 
 const [dir = '', round = ''] = process.argv.slice(2)
-const swarm = await joinSwarm({ name: 'writer', dir })
+await using swarm = await joinSwarm({ name: 'writer', dir })
 const document = await swarm.document('notes')
-let isEnding = false
-process.once('disconnect', () => {
-  isEnding = true
-  void swarm.close()
-})
-for (let number = 0; !isEnding; number++) {
+for (let number = 0; process.connected; number++) {
   const key = `${round}-${number}`
   document.ydoc.getMap('keys').set(key, key)
   // Now and then many at once, so that a kill meets a write under way.

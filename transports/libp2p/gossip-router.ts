@@ -75,7 +75,7 @@ const TOPIC_SCORE = {
 
 interface Control { ihave: { topicID: string, messageIDs: Uint8Array[] }[], iwant: [], graft: [], prune: [], idontwant: [] }
 
-/** What the package has and does not declare; test/transports/libp2p/gossip-router.test.ts holds it to that. */
+/** What the package has and does not declare; test/transports/libp2p/gossip-parts.test.ts and gossip-hostile.test.ts hold it to that. */
 interface Internals extends Omit<GossipSub, 'publish'> {
   publish (topic: string, data: Uint8Array, options: { floodPublish: boolean }): ReturnType<GossipSub['publish']>
   start (): Promise<void>
