@@ -27,7 +27,7 @@ export interface Content {
   readonly bytes: number
   /** The highest client first, its clocks in order; one per run without a hole. Yjs's own updates have one per client. */
   readonly ranges: readonly Range[]
-  /** Each struct that needs something of another client, or of a later clock of its own; a client's together, in the order of its clocks. */
+  /** Each struct that needs something of another client; a client's together, in the order of its clocks. */
   readonly needs: readonly Need[]
   /** As written, so they may touch or overlap. */
   readonly deletes: readonly Range[]
@@ -115,7 +115,9 @@ function readItem (reader: Reader, content: Mutable, client: number, clock: numb
 function readNeed (reader: Reader, content: Mutable, client: number, clock: number): void {
   const needClient = reader.count()
   const needClock = reader.count()
-  if (needClient !== client || needClock >= clock) content.needs.push({ client, clock, needClient, needClock })
+  if (needClient !== client) content.needs.push({ client, clock, needClient, needClock })
+  // Yjs does not look for those, and throws; where the later clock is known already, a merge of two branches would come to that.
+  else if (needClock >= clock) throw reader.malformed('needs a later clock of its own client')
 }
 
 /** Reads a struct's content. Returns its length in clocks. */

@@ -80,6 +80,7 @@ for (const [name, bytes] of [
   ['a number over 2^53', [255, 255, 255, 255, 255, 255, 255, 255, 255, 1]],
   ['a client twice', [2, 1, 1, 0, 0, 1, 1, 1, 1, 0, 1, 0]],
   ['clients in an order that Yjs does not write', [2, 1, 1, 0, 0, 1, 1, 2, 0, 0, 1, 0]],
+  ['a struct behind a later clock of its own client', [1, 1, 1, 5, 0x84, 1, 9, 1, 97, 0]],
   ['an empty struct', struct(0, 0)],
   ['an empty text', struct(4, ...ROOT, 0)],
   ['content of no known kind', struct(11, ...ROOT, 1)],
