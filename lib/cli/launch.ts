@@ -43,7 +43,7 @@ function connect (): void {
 /** This user's own, or undefined: then nothing is kept. */
 function cacheFolder (): string | undefined {
   const { LOCALAPPDATA, NODE_DISABLE_COMPILE_CACHE, NODE_V8_COVERAGE, XDG_CACHE_HOME } = process.env
-  if (NODE_DISABLE_COMPILE_CACHE !== undefined || NODE_V8_COVERAGE !== undefined) return undefined
+  if ([NODE_DISABLE_COMPILE_CACHE, NODE_V8_COVERAGE].some(wish => wish !== undefined && wish !== '')) return undefined
   const named = process.platform === 'win32' ? LOCALAPPDATA : process.platform === 'darwin' ? join(homedir(), 'Library', 'Caches') : XDG_CACHE_HOME
   const folder = join(named !== undefined && isAbsolute(named) ? named : join(homedir(), '.cache'), 'mcp-swarm')
   try {

@@ -28,9 +28,7 @@ function scene (): { home: Home, folder: string, kept: () => string[] } {
 
 /** Starts `connect`, lists the tools, ends it. Returns their names. */
 async function list (home: Home, env: Record<string, string> = {}): Promise<string[]> {
-  const { NODE_V8_COVERAGE: _, ...rest } = home.env // nothing is kept while lines are counted
-  Object.assign(home, { env: rest })
-  const connect = home.startNode([COMMAND, 'connect', '--dir', home.path('desk')], { env: { XDG_CACHE_HOME: home.path('cache'), ...env } })
+  const connect = home.startNode([COMMAND, 'connect', '--dir', home.path('desk')], { env: { XDG_CACHE_HOME: home.path('cache'), NODE_V8_COVERAGE: '', ...env } }) // nothing is kept while lines are counted
   const send = (message: object): void => { connect.child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`) }
   send({ id: 1, method: 'initialize', params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } } })
   await connect.event(({ id }) => id === 1, 'an answer to initialize')
