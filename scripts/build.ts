@@ -101,6 +101,7 @@ export const nodeBuild = {
  */
 const connectBuild = {
   ...nodeBuild, entryPoints: { connect: 'lib/cli/main.ts' }, splitting: false, format: 'cjs', outExtension: { '.js': '.cjs' }, sourcemap: false,
+  minifyWhitespace: true, lineLimit: 160, // names stay, and lines, for whoever reads a stack
   external: NODE_EXTERNAL.filter(name => !name.endsWith('level')), supported: { 'dynamic-import': false },
   plugins: [namesToFiles, leanSdk, {
     name: 'native part of LevelDB',
@@ -114,7 +115,7 @@ const connectBuild = {
 /** Builds the command and what it needs for `connect`, beside the entries in `outdir`. Returns what was bundled. */
 export async function buildCommand (outdir: string): Promise<Metafile> {
   const { metafile } = await build({ ...connectBuild, outdir })
-  await build({ ...launchBuild(makeAscii(join(root, outdir, 'connect.cjs'))), outdir })
+  await build({ ...launchBuild(hashOfAscii(join(root, outdir, 'connect.cjs'))), outdir })
   chmodSync(join(root, outdir, 'cli.cjs'), 0o755)
   return metafile
 }
@@ -152,16 +153,11 @@ async function main (quick: boolean): Promise<void> {
   console.log(`built in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`)
 }
 
-/** Makes a script ASCII, which is the quickest to read: esbuild has escaped all but comments. Returns its hash. */
-function makeAscii (path: string): string {
-  const lines = readFileSync(path, 'utf8').split('\n').map(line => {
-    const comment = /^(?: *(?=\*)|[^'"`]*?(?=\/[/*]))/.exec(line)?.[0].length ?? -1
-    return comment < 0 ? line : line.slice(0, comment) + line.slice(comment).replaceAll(/[^\n -~\t]/g, '?')
-  })
-  const text = lines.join('\n')
-  const stray = lines.find(line => /[^\0-\x7f]/.test(line))
-  if (stray !== undefined) throw new Error(`${path} is not ASCII: ${stray}`)
-  writeFileSync(path, text)
+/** The hash of a script, which must be ASCII: that is the quickest to read. */
+function hashOfAscii (path: string): string {
+  const text = readFileSync(path, 'utf8')
+  const stray = /[^\0-\x7f].*/.exec(text)
+  if (stray !== null) throw new Error(`${path} is not ASCII: ${stray[0]}`)
   return createHash('sha256').update(text).digest('hex').slice(0, 16)
 }
 

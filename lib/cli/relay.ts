@@ -78,7 +78,7 @@ export class Relay {
   }
 
   fromHolder (line: string): Effect[] {
-    const message = parse(line)
+    const message = parseFromHolder(line)
     if (message === undefined) return [{ to: 'client', line }]
     if (isRequest(message)) return [{ to: 'client', line: this.#rename(line, message) }]
     if (message.method !== undefined || message.id === undefined) return [{ to: 'client', line }]
@@ -172,6 +172,16 @@ export class Relay {
 }
 
 const REPLAY_ID = 'mcp-swarm/takeover'
+
+/** The end of a long answer, as the SDK writes it: there is no need to read all that it says. */
+const ANSWER_END = /\},"jsonrpc":"2\.0","id":(\d{1,15}|"[\w-]{1,64}")\}$/
+const LONG_CHARS_MIN = 64 * 1024
+
+/** Of a long answer its id alone. */
+function parseFromHolder (line: string): Message | undefined {
+  const end = line.length >= LONG_CHARS_MIN && line.startsWith('{"result":{') ? ANSWER_END.exec(line.slice(-100)) : null
+  return end?.[1] === undefined ? parse(line) : { id: JSON.parse(end[1]) as unknown }
+}
 
 function parse (line: string): Message | undefined {
   try {

@@ -4,8 +4,8 @@
  *
  * A name is bound when it is first shown. Names of different spaces are strangers: those of tools and of prompts, by each
  * prefix mode, those of resources and of templates. On disk a binding is an entry of its own: its key ends in the hash of
- * space, name and provider, so that what is damaged is seen, dropped and counted; its value is the wall clock of its last
- * use, in milliseconds, a space, and [name, provider] as JSON. A failing disk costs the memory of names and nothing else.
+ * space, name and provider; its value is the wall clock of its last use, in milliseconds, a checksum of the rest of the entry (CRC-32C
+ * of key and pair), by which what is damaged is seen, dropped and counted, and [name, provider] as JSON. A failing disk costs the memory of names and nothing else.
  *
  * Invariants: a name bound is bound to one provider until it is dropped; dropped are only names whose provider shows nothing
  * by that name now, the longest unused first, and only for others that need the room.
@@ -15,6 +15,7 @@ import type { Clock } from '../base/clock.ts'
 import { assert } from '../base/error.ts'
 import { sha256 } from '#hash'
 import type { Change, Storage } from '../base/storage.ts'
+import { crc32c } from '../storage/crc32c.ts'
 
 /** Names remembered at once: bounds the work at start, and with resources of 2,048 characters the memory. */
 export const BINDINGS_MAX = 20_000
@@ -195,7 +196,8 @@ export class Bindings {
   }
 
   #save ({ key, name, provider, usedMs }: Binding): void {
-    this.#put(key, `${usedMs} ${JSON.stringify([name, provider])}`)
+    const pair = JSON.stringify([name, provider])
+    this.#put(key, `${usedMs} ${checksum(key, pair)} ${pair}`)
   }
 
   #put (key: string, text: string | undefined): void {
@@ -218,18 +220,24 @@ function keyOf (space: Space, name: string, provider: string): string {
   return `${BINDINGS_PREFIX}${space}/${toBase64Url(sha256(utf8(JSON.stringify([space, name, provider]))))}`
 }
 
+/** A hash of each of a thousand entries would take a tenth of a gateway's start. */
+function checksum (key: string, pair: string): number {
+  return crc32c(utf8(`${key} ${pair}`))
+}
+
 function read (key: string, bytes: Uint8Array): Binding | undefined {
   const space = key.slice(BINDINGS_PREFIX.length, key.lastIndexOf('/')) as Space
   let usedMs: string
   let name: unknown
   let provider: unknown
   try {
-    const [, used = '', pair = ''] = /^(\d{1,16}) (.*)$/s.exec(textOf(bytes)) ?? []
+    const [, used = '', sum, pair = ''] = /^(\d{1,16}) (\d+) (.*)$/s.exec(textOf(bytes)) ?? []
+    if (sum !== String(checksum(key, pair))) return undefined
     usedMs = used;
     [name, provider] = JSON.parse(pair) as unknown[]
   } catch {
     return undefined // damaged, in one of many ways
   }
-  if (typeof name !== 'string' || typeof provider !== 'string' || keyOf(space, name, provider) !== key) return undefined
+  if (typeof name !== 'string' || typeof provider !== 'string') return undefined
   return { space, name, provider, key, usedMs: Number(usedMs) }
 }

@@ -33,6 +33,28 @@ function session (): Relay {
   return relay
 }
 
+test('a long answer is passed on, and its request no longer waits', () => {
+  for (const id of [7, 'seven', '"', 'a/b']) {
+    const relay = session()
+    relay.fromClient(JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/list' }))
+    const line = JSON.stringify({ result: { tools: [{ description: 'x'.repeat(100_000) }] }, jsonrpc: '2.0', id })
+    assert.equal([relay.waiting, relay.hasListed], [1, false])
+    assert.equal(relay.fromHolder(line), [{ to: 'client', line }])
+    assert.equal([relay.waiting, relay.hasListed], [0, true])
+  }
+})
+
+test('a long answer of the client reaches the holder that asked, whole', () => {
+  const relay = session()
+  relay.lost()
+  relay.attached()
+  relay.fromHolder(JSON.stringify({ jsonrpc: '2.0', id: 'mcp-swarm/takeover', result: {} }))
+  const { client: [asked] } = read(relay.fromHolder(JSON.stringify({ jsonrpc: '2.0', id: 3, method: 'elicitation/create' })))
+  const content = 'x'.repeat(100_000)
+  const { holder: [told] } = read(relay.fromClient(JSON.stringify({ result: { content }, jsonrpc: '2.0', id: asked?.['id'] })))
+  assert.equal(told, { result: { content }, jsonrpc: '2.0', id: 3 })
+})
+
 test('passes lines unchanged, whatever they are', () => {
   const relay = session()
   for (const line of ['{"jsonrpc":"2.0",  "id": 1, "method": "tools/list"}', 'rubbish', '[]', '{"jsonrpc":"2.0","method":"notifications/progress"}']) {

@@ -145,7 +145,7 @@ test('an entry says in plain text whose a name is', async () => {
     await bindings.close()
     const [key] = await keysOf(storage) as [string]
     assert.match(key, /^gateway\/name\/tool\/auto\/[A-Za-z0-9_-]{43}$/)
-    assert.match(textOf(await storage.get(key) as Uint8Array), /^\d+ \["a","peer\\n1\\na"\]$/)
+    assert.match(textOf(await storage.get(key) as Uint8Array), /^\d+ \d+ \["a","peer\\n1\\na"\]$/)
   })
 })
 
