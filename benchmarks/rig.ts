@@ -19,7 +19,9 @@ export function temporaryUser (): { readonly home: string, readonly env: NodeJS.
   const home = mkdtempSync(join(tmpdir(), 'mcp-swarm-bench-'))
   mkdirSync(join(home, 'run'), { mode: 0o700 }) // one that is not there does not count
   atExit.push(() => { rmSync(home, { recursive: true, force: true, maxRetries: 5 }) })
-  return { home, env: { ...process.env, HOME: home, XDG_DATA_HOME: join(home, 'data'), XDG_RUNTIME_DIR: join(home, 'run') } }
+  // Where a machine has certificates of its own, Node reads them at each start: 45 ms that no peer needs.
+  const { NODE_EXTRA_CA_CERTS: _, ...env } = process.env
+  return { home, env: { ...env, HOME: home, XDG_CACHE_HOME: join(home, 'cache'), XDG_DATA_HOME: join(home, 'data'), XDG_RUNTIME_DIR: join(home, 'run') } }
 }
 
 /** A peer in a process of its own, spoken to by messages: see peer.ts. */

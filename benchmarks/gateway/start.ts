@@ -60,7 +60,7 @@ export async function measureStart (): Promise<void> {
 
 async function start (args: readonly string[], env: NodeJS.ProcessEnv, revision: Revision): Promise<Round> {
   const emptyMs = performance.now()
-  spawnSync(process.execPath, ['-e', '0'])
+  spawnSync(process.execPath, ['-e', '0'], { env })
   const empty = performance.now() - emptyMs
   const client = new StdioClient(args, env, revision)
   await client.open()

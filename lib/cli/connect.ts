@@ -147,7 +147,7 @@ class Session {
 
   /** What the client waits for came first. Now the peer loads what it takes to meet others. */
   #goOn (): void {
-    keepCode()
+    if (this.#own !== undefined) keepCode(this.#own.swarm.addresses().length === 0)
     this.#listen()
   }
 

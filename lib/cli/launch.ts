@@ -17,7 +17,7 @@ import { KEEP_CODE } from './code.ts'
 /** Of the script, made when it was built. */
 declare const SCRIPT_HASH: string
 
-/** Kept code of so many scripts and versions of Node; the eldest goes. */
+/** Files of kept code, at most two for each script and version of Node; the eldest goes. */
 const FILES_MAX = 4
 
 const CHECKSUM_BYTES = 32
@@ -29,11 +29,16 @@ else void import('./main.ts')
 
 function connect (): void {
   const folder = cacheFolder()
-  const path = folder === undefined ? undefined : join(folder, `${SCRIPT_HASH}-${process.version}-${process.arch}.code`)
+  const name = `${SCRIPT_HASH}-${process.version}-${process.arch}`
+  const kept = folder === undefined ? undefined : { lean: join(folder, `${name}.code`), full: join(folder, `${name}-full.code`) }
+  const lean = kept === undefined ? undefined : read(kept.lean)
   const text = readFileSync(FILE, 'latin1') // it is ASCII: see build.ts
-  const script = new Script(`(function (exports, require, module, __filename, __dirname) { ${text}\n})`, { filename: FILE, cachedData: path === undefined ? undefined : read(path) })
-  if (path !== undefined && script.cachedDataRejected !== false) {
-    Object.assign(globalThis, { [KEEP_CODE]: () => { keep(path, script.createCachedData()) } })
+  const script = new Script(`(function (exports, require, module, __filename, __dirname) { ${text}\n})`, { filename: FILE, cachedData: lean ?? (kept === undefined ? undefined : read(kept.full)) })
+  const isKept = script.cachedDataRejected === false
+  if (kept !== undefined && !(isKept && lean !== undefined)) {
+    Object.assign(globalThis, {
+      [KEEP_CODE]: (isLean: boolean) => { if (isLean || !isKept) keep(isLean ? kept.lean : kept.full, script.createCachedData()) }
+    })
   }
   const run = script.runInThisContext() as (...names: unknown[]) => void
   const module = { exports: {} }

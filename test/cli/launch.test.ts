@@ -47,7 +47,7 @@ test('the first connect keeps its code, for this user alone; the next uses it', 
   const { home, folder, kept } = scene()
   const tools = await list(home)
   assert.ok(tools.includes('swarm_find'))
-  const [file = '', ...others] = kept()
+  const [file = '', ...others] = kept() // nobody was met
   assert.equal(others, [])
   assert.is(statSync(folder).mode & 0o777, 0o700)
   assert.is(statSync(file).mode & 0o777, 0o600)
