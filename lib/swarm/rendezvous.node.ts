@@ -29,6 +29,9 @@ export const ADDRESSES_MAX = 16
 /** The folder is read again this often even when no change was told: watching is a hint too. */
 export const SCAN_MS = 5000
 
+/** Files looked at at once: each is several trips to the disk, and a start waits for all of them. */
+const LOOKS_AT_ONCE = 16
+
 const ENDING = '.json'
 
 export async function openRendezvous (options: RendezvousOptions): Promise<Rendezvous> {
@@ -160,7 +163,9 @@ class FolderRendezvous implements Rendezvous {
       for (const peerId of this.#seen.keys()) {
         if (!present.has(peerId)) this.#forget(peerId)
       }
-      for (const peerId of present) await this.#look(peerId)
+      const waiting = [...present]
+      const looker = async (): Promise<void> => { for (let peerId = waiting.pop(); peerId !== undefined; peerId = waiting.pop()) await this.#look(peerId) }
+      await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, looker))
     }
   }
 
