@@ -20,6 +20,9 @@ declare const SCRIPT_HASH: string
 /** Files of kept code, at most two for each script and version of Node; the eldest goes. */
 const FILES_MAX = 4
 
+/** Largest file of kept code that is read, in bytes: several times what there is. */
+const FILE_BYTES_MAX = 16 * 2 ** 20
+
 const CHECKSUM_BYTES = 32
 const OTHERS = 0o077
 const FILE = join(__dirname, 'connect.cjs')
@@ -53,9 +56,9 @@ function cacheFolder (): string | undefined {
   const folder = join(named !== undefined && isAbsolute(named) ? named : join(homedir(), '.cache'), 'mcp-swarm')
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
-    const { mode, uid } = lstatSync(folder)
-    const isOurs = process.geteuid === undefined || (uid === process.geteuid() && (mode & OTHERS) === 0)
-    return isOurs && statSync(folder).isDirectory() ? folder : undefined
+    const found = lstatSync(folder)
+    const isOurs = process.geteuid === undefined || (found.uid === process.geteuid() && (found.mode & OTHERS) === 0)
+    return isOurs && found.isDirectory() ? folder : undefined
   } catch {
     return undefined // a home that cannot be written to
   }
@@ -63,6 +66,7 @@ function cacheFolder (): string | undefined {
 
 function read (path: string): Buffer | undefined {
   try {
+    if (statSync(path).size > FILE_BYTES_MAX) return undefined
     const bytes = readFileSync(path)
     const code = bytes.subarray(CHECKSUM_BYTES)
     return checksum(code).equals(bytes.subarray(0, CHECKSUM_BYTES)) ? code : undefined
@@ -71,7 +75,7 @@ function read (path: string): Buffer | undefined {
   }
 }
 
-/** Whole or not at all, whoever else does the same. A disk that is full costs speed alone. */
+/** Whole or not at all, whoever else does the same. What fails costs speed alone: a draft left behind goes as the eldest. */
 function keep (path: string, code: Buffer): void {
   const draft = `${path}.${process.pid}`
   try {
@@ -79,7 +83,7 @@ function keep (path: string, code: Buffer): void {
     renameSync(draft, path)
     for (const old of eldest(dirname(path))) rmSync(old, { force: true })
   } catch {
-    rmSync(draft, { force: true })
+    return // a full disk, or a folder taken away meanwhile
   }
 }
 

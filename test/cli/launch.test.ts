@@ -63,7 +63,7 @@ test('kept code that was damaged is not used, and replaced', async () => {
   const whole = readFileSync(file)
   const flipped = Buffer.from(whole)
   flipped.writeUInt8(flipped.readUInt8(flipped.byteLength - 1_000) ^ 1, flipped.byteLength - 1_000)
-  for (const damaged of [flipped, whole.subarray(0, 1_000), Buffer.alloc(0), Buffer.from('rubbish')]) {
+  for (const damaged of [flipped, whole.subarray(0, 1_000), Buffer.alloc(0), Buffer.from('rubbish'), Buffer.alloc(17 * 2 ** 20)]) {
     writeFileSync(file, damaged)
     utimesSync(file, old, old)
     assert.equal(await list(home), tools)
