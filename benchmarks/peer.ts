@@ -1,12 +1,13 @@
 /** A peer in a process of its own, for the benchmarks: does what its parent asks, and answers with what it measured. */
 import { joinSwarm, sleep, SwarmError, systemClock, type Swarm } from 'mcp-swarm'
 import 'mcp-swarm/testing' // joinSwarm loads the rest at its first call, and this loads it now: `join` measures joining, not loading
+import { serveVerbs, type Verbs } from './verbs.ts'
 
 const loadMs = performance.now()
 
 let swarm: Swarm | undefined
 
-const VERBS: Record<string, (what: Record<string, string>) => Promise<unknown>> = {
+const VERBS: Verbs = {
   /** Answers how long it took from the start of the process until the library was loaded. */
   async loaded () {
     return loadMs
@@ -103,12 +104,4 @@ function joined (): Swarm {
   return swarm
 }
 
-process.on('message', message => {
-  const { id, verb, ...what } = message as { id: number, verb: string } & Record<string, string>
-  const work = VERBS[verb]?.(what) ?? Promise.reject(new Error(`no verb ${verb}`))
-  work.then(
-    answer => process.send?.({ id, answer }),
-    (error: unknown) => process.send?.({ id, error: String(error) })
-  )
-})
-process.on('disconnect', () => { process.exit() })
+serveVerbs(VERBS)

@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { runScripts } from './sequence.ts'
 
 /** What the benchmarks are made of, beside the benchmarks. */
-const PARTS = ['rig.ts', 'peer.ts']
+const PARTS = ['rig.ts', 'peer.ts', 'verbs.ts']
 
 // What users run is measured: the built package.
 execFileSync(process.execPath, ['--import', 'tsx', 'scripts/build.ts', '--quick'], { stdio: 'inherit' })

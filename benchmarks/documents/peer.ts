@@ -1,6 +1,7 @@
 /** A peer with a shared document, in a process of its own: does what its parent asks, and answers with what it measured. */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { joinSwarm, type Document, type Swarm } from 'mcp-swarm'
+import { serveVerbs, type Verbs } from '../verbs.ts'
 
 let swarm: Swarm | undefined
 let document: Document | undefined
@@ -8,7 +9,7 @@ let document: Document | undefined
 /** Milliseconds on the clock that all processes of this machine share. */
 const wallMs = (): number => performance.timeOrigin + performance.now()
 
-const VERBS: Record<string, (what: Record<string, string>) => Promise<unknown>> = {
+const VERBS: Verbs = {
   async join ({ dir, name }) {
     swarm = await joinSwarm({ dir, name })
     return swarm.peerId
@@ -134,12 +135,4 @@ function opened (): Document {
   return document
 }
 
-process.on('message', message => {
-  const { id, verb, ...what } = message as { id: number, verb: string } & Record<string, string>
-  const work = VERBS[verb]?.(what) ?? Promise.reject(new Error(`no verb ${verb}`))
-  work.then(
-    answer => process.send?.({ id, answer }),
-    (error: unknown) => process.send?.({ id, error: String(error) })
-  )
-})
-process.on('disconnect', () => { process.exit() })
+serveVerbs(VERBS)
