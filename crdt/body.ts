@@ -8,6 +8,7 @@ import type { Random } from '../lib/base/random.ts'
 import type { Alarms } from './alarm.ts'
 import { applyUpdates, reachOf, sortUpdates, type Checked } from './apply.ts'
 import { clientOf, freshIncarnation } from './author.ts'
+import { encodeUpdate } from './codec.ts'
 import { Digester, equalDigests, type Digest } from './digest.ts'
 import type { Effect } from './effect.ts'
 import { findForks, mergeForks, rebuild, type Fork } from './fork.ts'
@@ -141,7 +142,7 @@ export class Body {
   /** Merges a whole state of a peer, without gaps, that contradicts ours; undefined if that has to wait. */
   merge (from: string, state: Uint8Array, nowMs: number): { effects: Effect[], forks: Fork[] } | undefined {
     if (nowMs < this.#rebuildMs) return undefined
-    const merged = mergeForks(Y.encodeStateAsUpdate(this.#doc), state)
+    const merged = mergeForks(encodeUpdate(this.#doc), state)
     const effects = merged.forks.flatMap(fork => this.#options.alarms.raise(from, fork))
     return { effects: [...effects, ...this.#rebuild(merged.state, merged.forks, nowMs)], forks: merged.forks }
   }
@@ -171,7 +172,7 @@ export class Body {
       effects.push(...forks.flatMap(fork => this.#options.alarms.raise(source.from, fork, source.envelope)))
       // A liar must not keep us busy: the rest comes with the next exchange.
       if (nowMs < this.#rebuildMs) return { effects, isWhole: false }
-      effects.push(...this.#rebuild(mergeForks(Y.encodeStateAsUpdate(this.#doc), update).state, forks, nowMs))
+      effects.push(...this.#rebuild(mergeForks(encodeUpdate(this.#doc), update).state, forks, nowMs))
     }
     const applied = this.#apply(source, updates)
     return { effects: [...effects, ...applied], isWhole: !applied.some(({ kind }) => kind === 'reload') }
@@ -214,7 +215,7 @@ export class Body {
     } else doc.clientID = client
     old.destroy()
     // Every log record before holds for nothing that this one does not say.
-    return [{ kind: 'append', seq: ++this.#sequence, update: Y.encodeStateAsUpdate(doc), origin: REBUILT_ORIGIN }, { kind: 'replaced', doc }]
+    return [{ kind: 'append', seq: ++this.#sequence, update: encodeUpdate(doc), origin: REBUILT_ORIGIN }, { kind: 'replaced', doc }]
   }
 
   #covers ({ content }: Checked): boolean {

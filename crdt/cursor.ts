@@ -1,6 +1,9 @@
 /** Reading and writing of what goes over the wire: unsigned varints as Yjs has them (7 bits a byte, lowest first), and bytes behind their count. */
-import { textOf, utf8 } from '../lib/base/bytes.ts'
+import { isAscii, textOf, utf8 } from '../lib/base/bytes.ts'
 import { SwarmError, assert } from '../lib/base/error.ts'
+
+/** Texts looked at by hand: of longer ones a decoder is quicker. */
+const PASSED_BYTES = 512
 
 /** Reads bytes from outside; every method throws SwarmError MALFORMED where they are cut short or over a bound. */
 export class Reader {
@@ -53,6 +56,15 @@ export class Reader {
 
   text (bytesMax = Number.MAX_SAFE_INTEGER): string {
     return textOf(this.block(bytesMax))
+  }
+
+  /** Passes over a text that stands behind its count. @returns its length, in characters of 16 bits as JavaScript counts them */
+  passText (): number {
+    const count = this.count()
+    if (count > this.left) throw this.malformed('is cut short')
+    const start = this.at
+    this.at += count
+    return count <= PASSED_BYTES && isAscii(this.bytes, start, this.at) ? count : textOf(this.bytes.subarray(start, this.at)).length
   }
 
   /** Nothing may follow. */

@@ -108,10 +108,13 @@ function half (writer: Writer): Uint8Array {
   return sha256(writer.view()).subarray(0, HALF_BYTES)
 }
 
+/** For one block at a time, in the same memory for all. */
+const writers = [new Writer(), new Writer(), new Writer()] as const
+
 /** Hashes the clocks `from` to `to` of one client, without `to`. */
 function hashBlock (structs: readonly (Y.Item | Y.GC)[], from: number, to: number): Digest {
-  const [shape, content] = [new Writer(), new Writer()]
-  const units = new Y.UpdateEncoderV1()
+  const [shape, content, units] = writers
+  for (const writer of writers) writer.clear()
   // Runs of deleted and of living clocks, however many structs they are in.
   let [run, isLiving] = [0, false]
   for (let index = structs.length === 0 ? 0 : Y.findIndexSS(structs as Y.Item[], from); index < structs.length; index++) {
@@ -127,7 +130,7 @@ function hashBlock (structs: readonly (Y.Item | Y.GC)[], from: number, to: numbe
     if (struct instanceof Y.Item && (!struct.deleted || hasPlace(struct))) writeItem(content, units, struct, start, end)
   }
   shape.count(run)
-  content.put(units.toUint8Array())
+  content.put(units.view())
   return { shape: half(shape), content: half(content) }
 }
 
@@ -140,7 +143,7 @@ function hasPlace ({ parent }: Y.Item): boolean {
  * Writes clocks of an item the same way, whether Yjs holds them as one item or as several: each clock of its own, the place it was
  * put only at the first of those that follow each other. What was put goes to `units`.
  */
-function writeItem (writer: Writer, units: Y.UpdateEncoderV1, item: Y.Item, start: number, end: number): void {
+function writeItem (writer: Writer, units: Writer, item: Y.Item, start: number, end: number): void {
   for (let offset = start; offset < end; offset++) {
     const isFollower = offset > 0 || (item.origin !== null && item.origin.client === item.id.client && item.origin.clock === item.id.clock - 1)
     writer.count(item.id.clock + offset).byte(isFollower ? 1 : 0)

@@ -4,6 +4,7 @@
  */
 import * as Y from 'yjs'
 import { SwarmError } from '../lib/base/error.ts'
+import { applyUpdate, encodeUpdate } from './codec.ts'
 
 /** What is folded: views on bytes that stay as they are meanwhile. */
 export interface Folding {
@@ -49,7 +50,7 @@ export async function foldInSlices ({ snapshot, updates }: Folding, turn: () => 
 
 function apply (document: Y.Doc, update: Uint8Array): void {
   try {
-    Y.applyUpdate(document, update)
+    applyUpdate(document, update)
   } catch (cause) {
     throw new SwarmError('DOCUMENT_DAMAGED', `an update of ${update.byteLength} bytes cannot be applied`, { cause })
   }
@@ -57,9 +58,9 @@ function apply (document: Y.Doc, update: Uint8Array): void {
 
 /** The document as one update, which gives the same document back: the same items, and the same deleted ones. */
 function checked (document: Y.Doc): Uint8Array {
-  const update = Y.encodeStateAsUpdate(document)
+  const update = encodeUpdate(document)
   const copy = new Y.Doc()
-  Y.applyUpdate(copy, update)
+  applyUpdate(copy, update)
   const isEqual = Y.equalSnapshots(Y.snapshot(document), Y.snapshot(copy)) && isWaiting(document) === isWaiting(copy)
   document.destroy()
   copy.destroy()

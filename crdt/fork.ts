@@ -13,6 +13,7 @@
 import * as Y from 'yjs'
 import { equalBytes } from '../lib/base/bytes.ts'
 import { assert } from '../lib/base/error.ts'
+import { applyUpdate, decodeStructs, encodeUpdate } from './codec.ts'
 import { Writer } from './cursor.ts'
 import { isWhole, writePlace, writeUnit, type Struct } from './unit.ts'
 import { readUpdate, type Content, type Range } from './update.ts'
@@ -78,10 +79,10 @@ export function rebuild (state: Uint8Array, makeDoc: () => Y.Doc): Y.Doc {
     doc = read(whole, makeDoc)
   }
   assert(doc.store.pendingStructs === null && doc.store.pendingDs === null, 'a rebuilt document has gaps')
-  let before = Y.encodeStateAsUpdate(doc)
+  let before = encodeUpdate(doc)
   for (let readings = 1; readings <= READINGS_MAX; readings++) {
     const again = read(before, makeDoc)
-    const after = Y.encodeStateAsUpdate(again)
+    const after = encodeUpdate(again)
     doc.destroy()
     doc = again
     if (equalBytes(after, before)) return doc
@@ -92,7 +93,7 @@ export function rebuild (state: Uint8Array, makeDoc: () => Y.Doc): Y.Doc {
 
 function read (state: Uint8Array, makeDoc: () => Y.Doc): Y.Doc {
   const doc = makeDoc()
-  Y.applyUpdate(doc, state)
+  applyUpdate(doc, state)
   return doc
 }
 
@@ -110,7 +111,7 @@ function giveUp (stuck: Uint8Array, doc: Y.Doc, state: Uint8Array): Uint8Array {
 
 function structsOf (update: Uint8Array): Map<number, Struct[]> {
   const clients = new Map<number, Struct[]>()
-  for (const struct of Y.decodeUpdate(update).structs) {
+  for (const struct of decodeStructs(update)) {
     if (struct instanceof Y.Skip) continue
     const structs = clients.get(struct.id.client)
     if (structs === undefined) clients.set(struct.id.client, [struct])
@@ -178,9 +179,9 @@ function placeAt (writer: Writer, item: Y.Item, clock: number): Uint8Array {
 }
 
 function unitAt (item: Y.Item, clock: number): Uint8Array {
-  const encoder = new Y.UpdateEncoderV1()
-  writeUnit(encoder, item.content, clock - item.id.clock)
-  return encoder.toUint8Array()
+  const writer = new Writer()
+  writeUnit(writer, item.content, clock - item.id.clock)
+  return writer.view()
 }
 
 function compareBytes (left: Uint8Array, right: Uint8Array): number {

@@ -4,6 +4,7 @@
  */
 import * as Y from 'yjs'
 import { applyUpdates, reachOf } from './apply.ts'
+import { encodeUpdate } from './codec.ts'
 import { findGap } from './gap.ts'
 import { readUpdate } from './update.ts'
 
@@ -31,7 +32,7 @@ export function applyPending (doc: Y.Doc, pending: readonly Uint8Array[], origin
 
 /** All that a document holds, and what waits, as one update. */
 export function encodeWithPending (doc: Y.Doc, pending: readonly Uint8Array[]): Uint8Array {
-  const state = Y.encodeStateAsUpdate(doc)
+  const state = encodeUpdate(doc)
   return pending.length === 0 ? state : Y.mergeUpdates([state, ...pending])
 }
 

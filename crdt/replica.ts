@@ -19,6 +19,7 @@ import { admit, type Admitted } from './admit.ts'
 import { Alarms } from './alarm.ts'
 import { sortUpdates } from './apply.ts'
 import { Body } from './body.ts'
+import { encodeUpdate } from './codec.ts'
 import { fromHex } from './cursor.ts'
 import { equalDigests, isForked, type Digest } from './digest.ts'
 import type { Effect, Verdict } from './effect.ts'
@@ -241,12 +242,12 @@ export class Replica {
   }
 
   #have (to: string, vector: ReadonlyMap<number, number>, hop: number): Effect {
-    const update = Y.encodeStateAsUpdate(this.doc, Y.encodeStateVector(new Map(vector)))
+    const update = encodeUpdate(this.doc, Y.encodeStateVector(new Map(vector)))
     return this.#send(to, { kind: 'have', vector: Y.encodeStateVector(this.doc), digest: this.digest, mark: this.sequence, hop, update })
   }
 
   #state (to: string, hop = 0): Effect {
-    return this.#send(to, { kind: 'state', digest: this.digest, hop, update: Y.encodeStateAsUpdate(this.doc) })
+    return this.#send(to, { kind: 'state', digest: this.digest, hop, update: encodeUpdate(this.doc) })
   }
 
   #send (to: string, message: DocumentMessage): Effect {

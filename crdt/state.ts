@@ -1,5 +1,6 @@
 /** A document as a whole: from its log, into bytes, and with what was chosen when it was built anew. */
 import * as Y from 'yjs'
+import { applyUpdate, encodeUpdate } from './codec.ts'
 
 /** The origin in the log of a record that holds a whole state and takes the place of all before it: see fork.ts. */
 export const REBUILT_ORIGIN = 'rebuilt'
@@ -17,13 +18,13 @@ export function livingRecords<T extends Logged> (records: readonly T[]): readonl
 export function documentOf (makeDoc: () => Y.Doc, snapshot: Uint8Array | undefined, records: readonly Logged[]): Y.Doc {
   const doc = makeDoc()
   const living = livingRecords([...snapshot === undefined ? [] : [{ update: snapshot, origin: '' }], ...records])
-  doc.transact(() => { for (const { update } of living) Y.applyUpdate(doc, update) }, 'log')
+  doc.transact(() => { for (const { update } of living) applyUpdate(doc, update) }, 'log')
   return doc
 }
 
 /** All that a document holds, as one update. What Yjs has collected may lie in more pieces at one peer than at another: see `canonicalState`. */
 export function encodeState (doc: Y.Doc): Uint8Array {
-  return Y.encodeStateAsUpdate(doc)
+  return encodeUpdate(doc)
 }
 
 /** A state as a peer has it that took it in at once: equal bytes for equal documents. */

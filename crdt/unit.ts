@@ -15,10 +15,21 @@ export function writePlace (writer: Writer, item: Y.Item, offset = 0): void {
   const parent = item.parent as Y.AbstractType<unknown> | Y.ID | string
   if (typeof parent === 'string') writer.byte(2).text(parent)
   else if (!('_item' in parent)) writeId(writer, parent)
-  else if (parent._item === null) writer.byte(2).text(Y.findRootTypeKey(parent))
+  else if (parent._item === null) writer.byte(2).text(rootName(parent))
   else writeId(writer, parent._item.id)
   if (item.parentSub === null) writer.byte(0)
   else writer.byte(1).text(item.parentSub)
+}
+
+const rootNames = new WeakMap<object, string>()
+
+/** Yjs looks through all root types for it. */
+function rootName (type: Y.AbstractType<unknown>): string {
+  const known = rootNames.get(type)
+  if (known !== undefined) return known
+  const name = Y.findRootTypeKey(type)
+  rootNames.set(type, name)
+  return name
 }
 
 export function writeId (writer: Writer, id: Y.ID | null): void {
@@ -34,14 +45,30 @@ function isHalf (code: number): boolean {
 }
 
 /** One clock's worth of content, as Yjs itself writes it; of half a character, only that it is one. */
-export function writeUnit (encoder: Y.UpdateEncoderV1, content: Y.Item['content'], offset: number): void {
-  encoder.writeInfo(content.getRef())
+export function writeUnit (writer: Writer, content: Y.Item['content'], offset: number): void {
+  writer.byte(content.getRef())
   if (content instanceof Y.ContentString) {
     const code = content.str.charCodeAt(offset)
-    encoder.writeLen(isHalf(code) ? PARTED : code)
-  } else if (content instanceof Y.ContentAny) encoder.writeAny(content.arr[offset])
-  else if (content instanceof Y.ContentJSON) encoder.writeString(JSON.stringify(content.arr[offset]) ?? 'undefined')
-  else content.write(encoder, 0)
+    writer.count(isHalf(code) ? PARTED : code)
+    return
+  }
+  if (content instanceof Y.ContentAny) {
+    const value: unknown = content.arr[offset]
+    if (typeof value === 'string') writer.byte(TEXT).text(value)
+    else writer.put(yjsBytes(encoder => { encoder.writeAny(value) }))
+  } else if (content instanceof Y.ContentJSON) writer.text(JSON.stringify(content.arr[offset]) ?? 'undefined')
+  else writer.put(yjsBytes(encoder => { content.write(encoder, 0) }))
+}
+
+/** lib0's mark of a text among values. */
+const TEXT = 119
+
+/** What Yjs writes; a view, good until the next call. */
+function yjsBytes (write: (encoder: Y.UpdateEncoderV1) => void): Uint8Array {
+  const encoder = new Y.UpdateEncoderV1()
+  write(encoder)
+  const { bufs, cbuf, cpos } = encoder.restEncoder
+  return bufs.length === 0 ? cbuf.subarray(0, cpos) : encoder.toUint8Array()
 }
 
 /** Whether an item's content is still there. */

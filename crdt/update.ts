@@ -105,9 +105,9 @@ function readItem (reader: Reader, content: Mutable, client: number, clock: numb
   if ((info & HAS_RIGHT_ORIGIN) !== 0) readNeed(reader, content, client, clock)
   if ((info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN)) === 0) {
     // The parent: a root type by its name, or the type that a struct holds.
-    if (reader.count() === 1) reader.text()
+    if (reader.count() === 1) reader.passText()
     else readNeed(reader, content, client, clock)
-    if ((info & HAS_PARENT_SUB) !== 0) reader.text()
+    if ((info & HAS_PARENT_SUB) !== 0) reader.passText()
   }
   return readContent(reader, info & KIND)
 }
@@ -126,17 +126,17 @@ function readContent (reader: Reader, kind: number): number {
     case DELETED: return reader.count()
     case JSON_LIST: return times(reader, () => { readJson(reader, 'undefined') })
     case BINARY: reader.block(); return 1
-    case STRING: return reader.text().length
+    case STRING: return reader.passText()
     case EMBED: readJson(reader); return 1
-    case FORMAT: reader.text(); readJson(reader); return 1
+    case FORMAT: reader.passText(); readJson(reader); return 1
     case TYPE: {
       const type = reader.count()
       if (type >= TYPES) throw reader.malformed(`holds a shared type ${type}`)
-      if (NAMED_TYPES.includes(type)) reader.text()
+      if (NAMED_TYPES.includes(type)) reader.passText()
       return 1
     }
     case ANY: return times(reader, () => { skipValue(reader, 0) })
-    case DOC: reader.text(); readOptions(reader); return 1
+    case DOC: reader.passText(); readOptions(reader); return 1
     default: throw reader.malformed(`holds content of kind ${kind}`)
   }
 }
@@ -181,8 +181,8 @@ function skipValue (reader: Reader, depth: number): void {
     case 125: skipInteger(reader); return
     case 124: reader.take(4); return
     case 123: case 122: reader.take(8); return
-    case 119: reader.text(); return
-    case 118: times(reader, () => { reader.text(); skipValue(reader, depth + 1) }); return
+    case 119: reader.passText(); return
+    case 118: times(reader, () => { reader.passText(); skipValue(reader, depth + 1) }); return
     case 117: times(reader, () => { skipValue(reader, depth + 1) }); return
     case 116: reader.block(); return
     default: throw reader.malformed(`holds a value of kind ${kind}`)

@@ -6,15 +6,21 @@ export function utf8 (text: string): Uint8Array {
 }
 
 const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8', { fatal: true })
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Text of UTF-8 bytes. @throws SwarmError MALFORMED if they are not UTF-8 */
+/** Text of UTF-8 bytes, all of it: a byte order mark too. @throws SwarmError MALFORMED if they are not UTF-8 */
 export function textOf (bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes)
   } catch (cause) {
     throw new SwarmError('MALFORMED', `${bytes.byteLength} bytes are not UTF-8`, { cause })
   }
+}
+
+/** Whether bytes `from` to `to`, without `to`, are a text of ASCII. */
+export function isAscii (bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if ((bytes[at] as number) > 127) return false
+  return true
 }
 
 export function concatBytes (...parts: readonly Uint8Array[]): Uint8Array {

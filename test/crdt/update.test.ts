@@ -59,6 +59,15 @@ test('reads what one client needs of another', () => {
   assert.equal(needs, [{ client: 2, clock: 0, needClient: 1, needClock: 0 }, { client: 2, clock: 0, needClient: 1, needClock: 1 }])
 })
 
+for (const text of ['a', 'Grüße', '😀', '\ufeffmark', 'x'.repeat(1_000), 'ü'.repeat(1_000)]) {
+  test(`counts the clocks of a text as Yjs does: ${text.slice(0, 8)}, ${text.length}`, () => {
+    const doc = new Y.Doc()
+    doc.clientID = 1
+    doc.getText('t').insert(0, text)
+    assert.equal(readUpdate(Y.encodeStateAsUpdate(doc)).ranges, [{ client: 1, from: 0, to: text.length }])
+  })
+}
+
 test('reads an update with a hole in two ranges', () => {
   const doc = new Y.Doc()
   doc.clientID = 5
@@ -88,6 +97,7 @@ for (const [name, bytes] of [
   ['a value of no known kind', struct(8, ...ROOT, 1, 100)],
   ['a text that is not UTF-8', struct(4, ...ROOT, 1, 255)],
   ['JSON that is none', struct(5, ...ROOT, 1, 123)],
+  ['JSON behind a byte order mark, which Yjs does not skip', struct(5, ...ROOT, 5, 0xef, 0xbb, 0xbf, 123, 125)],
   ['a document without options', struct(9, ...ROOT, 1, 97, 126)],
   ['a document with options of its own', struct(9, ...ROOT, 1, 97, 118, 1, 8, ...Buffer.from('gcFilter'), 120)],
   ['a delete of nothing', [0, 1, 1, 1, 5, 0]],
