@@ -2,6 +2,7 @@
  * Entries on their way to the disk, in order, and where each of them stands:
  *
  *     waiting → being written → written → being secured → gone, safe
+ *                            ↘ gone, safe
  *
  * What fails goes back: a failed write to the head of what waits, failed securing to the head of what is written. Nothing is
  * forgotten before it is safe, but for what is to be dropped by a failure.
@@ -109,7 +110,7 @@ export class Backlog {
   }
 
   /** Seals what goes into the next write. One at a time. */
-  take (): { readonly changes: Change[], readonly sync: boolean } {
+  take (): { readonly changes: Change[], readonly heads: ReadonlyMap<string, Head>, readonly sync: boolean } {
     assert(!this.isWriting, 'one write at a time')
     let [count, operations, bytes] = [0, 0, 0]
     for (const { entry } of this.#waiting) {
@@ -121,6 +122,7 @@ export class Backlog {
     this.#writing = this.#waiting.splice(0, count)
     return {
       changes: this.#writing.flatMap(item => (item.sealed ??= item.entry.seal()).changes),
+      heads: headsOf(this.#writing),
       sync: this.#writing.some(({ entry }) => entry.sync === true)
     }
   }
@@ -132,6 +134,13 @@ export class Backlog {
     this.#written.push(...batch)
     for (const { entry } of batch) this.#writtenBytes += entry.bytes
     if (isAcknowledged) acknowledge(batch)
+  }
+
+  /** The write has ended well, and nothing is left to be done for it. */
+  wroteSafely (): void {
+    const batch = this.#writing
+    this.#writing = []
+    this.#letGo(batch)
   }
 
   /** The write has failed: it waits again. */
@@ -146,16 +155,13 @@ export class Backlog {
     this.#securing = this.#written
     this.#written = []
     this.#writtenBytes = 0
-    const heads = new Map<string, Head>()
-    for (const { sealed } of this.#securing) if (sealed?.head !== undefined) heads.set(sealed.head.key, sealed.head.head)
-    return heads
+    return headsOf(this.#securing)
   }
 
   secured (): void {
     const batch = this.#securing
     this.#securing = []
-    for (const { entry } of batch) this.#bytes -= entry.bytes
-    acknowledge(batch)
+    this.#letGo(batch)
   }
 
   unsecured (): void {
@@ -181,12 +187,24 @@ export class Backlog {
     }
   }
 
+  #letGo (batch: readonly Item[]): void {
+    for (const { entry } of batch) this.#bytes -= entry.bytes
+    acknowledge(batch)
+  }
+
   #count (bytes: number, cause: unknown): void {
     if (this.#bytes + bytes > QUEUE_BYTES_MAX && this.#bytes > 0) {
       throw new SwarmError('OVERLOADED', `${this.#bytes} bytes wait for the disk; limit ${QUEUE_BYTES_MAX}`, { cause })
     }
     this.#bytes += bytes
   }
+}
+
+/** The last head of each document. */
+function headsOf (batch: readonly Item[]): ReadonlyMap<string, Head> {
+  const heads = new Map<string, Head>()
+  for (const { sealed } of batch) if (sealed?.head !== undefined) heads.set(sealed.head.key, sealed.head.head)
+  return heads
 }
 
 function acknowledge (batch: readonly Item[]): void {

@@ -2,13 +2,27 @@
  * Group commit for all documents of a peer: what is appended while one write is under way goes out together with the next, so that
  * thousands of appends share one flush of the disk.
  *
- * Two steps follow each other, each with one call in flight: the storage writes a batch, then the witness writes the heads of all
- * batches that the storage has finished meanwhile. The witness must come second: ahead of the storage it would, after a power
- * cut between the two, accuse a healthy log of being short. While the witness writes, the next batch is on its way.
- *
- *     strict    an entry is acknowledged when the storage has flushed it and the witness has its head
- *     interval  acknowledged when written; SYNC_MS later at the latest it is flushed, and the witness hears of it
+ *     strict    the storage flushes a batch and the witness the heads after it, side by side; acknowledged when both have ended
+ *     interval  acknowledged when written; SYNC_MS later at the latest it is flushed, and witnessed, in the same way
  *     memory    acknowledged when written; nothing is ever flushed
+ *
+ * What the witness writes beside the storage is a *claim*, and it keeps the heads confirmed before (`sure`). When both have ended the
+ * claim is confirmed, without a flush, and then the batch is acknowledged. Whatever ends first, an honest disk leaves one of these:
+ *
+ *     on disk                        found again as
+ *     neither                        sure ≤ log: whole
+ *     the batch, not the claim       sure ≤ log: what follows on `sure` is taken
+ *     the claim, not the batch       log < claim: cut off while it was written, so not acknowledged; `sure` counts
+ *     the claim, a part of the batch the same: what follows on `sure` is taken, the rest cut
+ *     both, unconfirmed              claim ≤ log: the log is held to the claim
+ *     both, confirmed                the claim is what is sure
+ *     a torn claim                   its page is; the other of its pair tells what was confirmed before it was begun
+ *
+ * A claim is begun when the one before is confirmed in memory and both of its flushes have ended: so any claim on disk says that its
+ * `sure` is on disk as well. `kill -9` leaves what was confirmed, and so does `close`, which flushes it: a log that falls short of that is
+ * damaged, and recovery says so. Only a power cut can take back the confirmation of the last batch, and only on a disk that lost that
+ * batch too after it had said that it was flushed would nobody notice. Then the log does not come up to its claim, and whoever
+ * asks is told that no witness stands for it (`isWitnessed`): nothing new is written under an old incarnation.
  *
  * **A write that fails stops every acknowledgement**, for its own entries and all after them. After a failed flush nobody knows what
  * is on disk, and asking again may be answered with a lie ("fsyncgate", 2018): so entries are kept until they are safe, and
@@ -180,13 +194,21 @@ export class Committer {
     return this.#failure === undefined && this.#backlog.isWaiting && !this.#backlog.isWriting
   }
 
-  /** The first step: one batch into the storage. */
+  /** One batch into the storage; `strict`, beside what the witness claims of it. */
   #write (): void {
     if (!this.#mayWrite()) return
-    const { changes, sync } = this.#backlog.take()
-    this.storage.write(changes, { sync: this.durability === 'strict' || (this.durability === 'interval' && sync) }).then(() => {
-      this.#backlog.wrote(this.durability !== 'strict' && this.#failure === undefined)
-      if (this.#failure !== undefined) this.#backlog.fail(this.#failure) // the witness failed meanwhile
+    const { changes, heads, sync } = this.#backlog.take()
+    const isStrict = this.durability === 'strict'
+    const writing = this.storage.write(changes, { sync: isStrict || (this.durability === 'interval' && sync) })
+    this.#witnessed(writing, isStrict ? heads : new Map()).then(() => {
+      if (isStrict) {
+        this.#backlog.wroteSafely()
+        this.#retry.reset()
+        this.#schedule()
+        return this.#tellChange()
+      }
+      this.#backlog.wrote(this.#failure === undefined)
+      if (this.#failure !== undefined) this.#backlog.fail(this.#failure) // securing what was before has failed meanwhile
       else {
         this.#secureInTime()
         this.#schedule()
@@ -198,18 +220,27 @@ export class Committer {
     })
   }
 
+  /** Ends when both have, the storage and the witness. */
+  async #witnessed (writing: Promise<void>, heads: ReadonlyMap<string, Head>): Promise<void> {
+    const { witness } = this
+    if (witness === undefined || heads.size === 0) return await writing
+    for (const result of await Promise.allSettled([writing, witness.claim(heads)])) if (result.status === 'rejected') throw result.reason
+    await witness.confirm()
+  }
+
   #secureInTime (): void {
     if (!this.#backlog.isWritten) return
     if (this.durability !== 'interval' || this.#backlog.writtenBytes > UNSYNCED_BYTES_MAX) this.#secure()
     else this.#cancelSync ??= this.#clock.after(SYNC_MS, () => { this.#secure() })
   }
 
-  /** The second step, for all that is written: with `interval` the flush, then the witness. */
+  /** For all that is written: with `interval` a flush, and the witness beside it. */
   #secure (): void {
     if (this.#failure !== undefined || this.#backlog.isSecuring || !this.#backlog.isWritten) return
     this.#cancelSync?.()
     this.#cancelSync = undefined
-    this.#flushAndWitness(this.#backlog.secure()).then(() => {
+    const heads = this.#backlog.secure()
+    this.#witnessed(this.durability === 'interval' ? this.#flush() : Promise.resolve(), heads).then(() => {
       this.#backlog.secured()
       if (this.#failure === undefined) {
         this.#retry.reset()
@@ -220,11 +251,6 @@ export class Committer {
       this.#backlog.unsecured()
       this.#fail(error)
     })
-  }
-
-  async #flushAndWitness (heads: ReadonlyMap<string, Head>): Promise<void> {
-    if (this.durability === 'interval') await this.#flush()
-    if (heads.size > 0) await this.witness?.write(heads)
   }
 
   /** A write of nothing would not reach the disk. */

@@ -6,10 +6,13 @@
  * is missing, cannot be read or does not belong is damage, which is told, put aside and never cut; all other records are
  * delivered, since updates of Yjs find their order by themselves.
  *
+ * It may claim more, without knowing whether that was acknowledged: a log that has come so far is held to it. One that has not was
+ * cut off while it was written (committer.ts), and what was confirmed before counts.
+ *
  * Without a witness the last readable run stands for it: a log that lost its end is then taken for whole.
  */
 import type { Storage } from '../lib/base/storage.ts'
-import type { Head } from '../lib/base/witness.ts'
+import type { Head, Standing } from '../lib/base/witness.ts'
 import { follow, isSame, judge, type Item } from './chain.ts'
 import { mergeDamage, readNote, type Damage } from './damage.ts'
 import { isNamed, runFirst, type Place } from './place.ts'
@@ -30,7 +33,7 @@ export interface Recovery {
   readonly cut: number
   /** Runs that a compaction cut short has left; the next one deletes them. */
   readonly leftover: number
-  /** Whether a witness stands for the log's end. */
+  /** Whether a witness stands for the log's end: false also where it claims more than there is. */
   readonly isWitnessed: boolean
 }
 
@@ -56,7 +59,7 @@ export interface Found {
 }
 
 /** @throws SwarmError VERSION_UNSUPPORTED if a newer release wrote any of it, FOLDER_UNUSABLE, CLOSED */
-export async function recover (storage: Storage, place: Place, witnessed: Head | 'lost' | undefined): Promise<Found> {
+export async function recover (storage: Storage, place: Place, witnessed: Standing | 'lost' | undefined): Promise<Found> {
   const noted = await readNote(storage, place)
   const named = await readBase(storage, place)
   const found = named === undefined || named === 'damaged' ? undefined : await readSnapshot(storage, place, named)
@@ -64,7 +67,9 @@ export async function recover (storage: Storage, place: Place, witnessed: Head |
   const base = isBroken || named === 'damaged' ? undefined : named
   // Where the snapshot is lost, runs that it had made needless may still be there, and an older snapshot too.
   const log = await readLog(storage, place, base?.sequence ?? 0)
-  const head = witnessed === 'lost' ? undefined : witnessed
+  const { sure, claimed }: Partial<Standing> = typeof witnessed === 'object' ? witnessed : {}
+  const isTrue = claimed !== undefined && log.items.some(({ run }) => run?.sequence === claimed.sequence && isSame(run.hash, claimed.hash))
+  const head = isTrue ? claimed : sure
   const firstLogged = log.items[0]?.first
   const snapshot = found ?? (isBroken || (firstLogged ?? head?.sequence ?? 0) > 1 ? await readLastSnapshot(storage, place) : undefined)
   const damage: Damage[] = []
@@ -109,7 +114,7 @@ export async function recover (storage: Storage, place: Place, witnessed: Head |
     cut: witnessed === 'lost' ? [] : cut,
     quarantine,
     leftover: log.leftover,
-    isWitnessed: head !== undefined,
+    isWitnessed: head !== undefined && (claimed === undefined || isTrue || claimed.sequence <= before.sequence),
     isNamed: await isNamed(storage, place)
   }
 }

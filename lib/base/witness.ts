@@ -4,12 +4,32 @@
  * `lib/storage/witness.node.ts` keeps one in a file; a page has none.
  */
 export interface Witness {
-  /** The head last written, undefined if none ever was, 'lost' if what would say so is damaged. */
-  read (key: string): Promise<Head | 'lost' | undefined>
-  /** Resolves once the heads are on disk; earlier heads of other keys stay. One write at a time. @throws SwarmError FOLDER_UNUSABLE */
-  write (heads: ReadonlyMap<string, Head>): Promise<void>
-  /** Ends after the write under way; a second call does nothing. */
+  /** What is known of a log's end, undefined if nothing ever was, 'lost' if what would say so is damaged. */
+  read (key: string): Promise<Standing | 'lost' | undefined>
+  /**
+   * Says how far logs will have come, while they are being written: resolves once that is on disk. What was confirmed is still
+   * told beside it. One claim at a time.
+   *
+   * @throws SwarmError FOLDER_UNUSABLE
+   */
+  claim (heads: ReadonlyMap<string, Head>): Promise<void>
+  /**
+   * The last claim has come true: the logs are on disk. Resolves when that would be known after the end of this process; after a
+   * power cut it may be a claim again, unless another claim or `close` has ended since.
+   *
+   * @throws SwarmError FOLDER_UNUSABLE
+   */
+  confirm (): Promise<void>
+  /** Ends after what is under way, with what was confirmed on disk; a second call does nothing. @throws SwarmError FOLDER_UNUSABLE */
   close (): Promise<void>
+}
+
+/** How far a log has come. */
+export interface Standing {
+  /** So far it was acknowledged: START if nothing of it was. */
+  readonly sure: Head
+  /** So far it may have come, and been acknowledged; undefined if nothing is in doubt. */
+  readonly claimed: Head | undefined
 }
 
 /** The last record of a log. */
@@ -23,16 +43,26 @@ export interface Head {
 /** Bytes of a record's hash: SHA-256, its first half. */
 export const HASH_BYTES = 16
 
+/** The head of an empty log. */
+export const START: Head = { sequence: 0, hash: new Uint8Array(HASH_BYTES) }
+
 /** A witness for tests, and for storages in memory. */
 export class MemoryWitness implements Witness {
-  readonly #heads = new Map<string, Head>()
+  readonly #standings = new Map<string, Standing>()
+  #claimed: ReadonlyMap<string, Head> = new Map()
 
-  async read (key: string): Promise<Head | 'lost' | undefined> {
-    return this.#heads.get(key)
+  async read (key: string): Promise<Standing | 'lost' | undefined> {
+    return this.#standings.get(key)
   }
 
-  async write (heads: ReadonlyMap<string, Head>): Promise<void> {
-    for (const [key, head] of heads) this.#heads.set(key, head)
+  async claim (heads: ReadonlyMap<string, Head>): Promise<void> {
+    for (const [key, claimed] of heads) this.#standings.set(key, { sure: this.#standings.get(key)?.sure ?? START, claimed })
+    this.#claimed = heads
+  }
+
+  async confirm (): Promise<void> {
+    for (const [key, sure] of this.#claimed) this.#standings.set(key, { sure, claimed: undefined })
+    this.#claimed = new Map()
   }
 
   async close (): Promise<void> {

@@ -1,47 +1,27 @@
 /**
  * The witness in a file `witness` beside the store.
  *
- * The file is a row of pairs of pages of PAGE_BYTES. A page holds the heads of up to PLACES documents, a generation and a hash over
- * all of it; of a pair the page with the higher generation counts. A write puts the new page over the older one of its pair and
+ * The file is a row of pairs of pages of PAGE_BYTES. A page holds what is known of PLACES documents, a generation and a hash over
+ * all of it (page.ts); of a pair the page with the higher generation counts. A claim puts the new page over the older one of its pair and
  * flushes: power that fails amid it tears that page, and the other still tells what was acknowledged before. So a batch costs
  * one page for each PLACES of its documents, however many there are in all.
- *
- *     magic 4 | version 1 | lost 1 | documents 2 | page's number 4 | generation 8 | documents × (key 16 | sequence 8 | hash 16) | 0… | hash 16
  *
  * Pages are made in order and never go away; each tells how many there are, so that a file cut short is noticed. Once a page was
  * lost, with the heads of documents whose names it alone knew, all pages say so for ever: `lost` is 1, and of a document that is
  * on none of them the witness says 'lost', not that there was none. A file
- * whose write or flush failed is not used again: nobody knows what of it is on disk. The next write makes a new one.
+ * whose write or flush failed is not used again: nobody knows what of it is on disk. The next claim makes a new one.
  */
 import { open, readFile, rename, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { SwarmError, assert } from '../base/error.ts'
-import { HASH_BYTES, type Head, type Witness } from '../base/witness.ts'
+import { SwarmError } from '../base/error.ts'
+import { START, type Head, type Standing, type Witness } from '../base/witness.ts'
 import { flush, systemCode } from '../identity/disk.node.ts'
-import { sha256 } from '#hash'
+import { CLAIMED, MARK_AT, PAGE_BYTES, PLACES, SETTLED, markOf, readPage, writePage, type Place } from './page.ts'
 
-/** What a disk writes at once at most, and what a torn write may spoil. */
-export const PAGE_BYTES = 4_096
-
-/** Version of the pages. A newer one is refused. */
-export const WITNESS_VERSION = 1
-
-/** Largest file read: 16,384 pairs, a million and a half documents. */
+/** Largest file read: 16,384 pairs, a million documents. */
 export const WITNESS_BYTES_MAX = 128 * 2 ** 20
 
 const FILE = 'witness'
-const MAGIC = 0x73776d77
-const HEAD_BYTES = 32
-const KEY_BYTES = 16
-const PLACE_BYTES = KEY_BYTES + 8 + HASH_BYTES
-const LOST_AT = 5
-const COUNT_AT = 6
-const NUMBER_AT = 8
-const GENERATION_AT = 12
-const PAGES_AT = 20
-
-/** Documents on one page. */
-export const PLACES = Math.floor((PAGE_BYTES - HEAD_BYTES - HASH_BYTES) / PLACE_BYTES)
 
 /** The file grows by this many pairs at once, so that most writes need not record a new length. */
 const GROWTH_PAIRS = 16
@@ -73,17 +53,21 @@ export async function openWitness (folder: string): Promise<Witness> {
 
 class FileWitness implements Witness {
   readonly #path: string
-  readonly #pages: Page[] = []
-  readonly #heads = new Map<string, Head>()
+  readonly #places = new Map<string, Place>()
   readonly #pageOf = new Map<string, number>()
-  /** Whether a page was lost, now or ever. */
+  readonly #pages: Page[] = []
+  /** Whether a page was lost. */
   #lost = false
   #file: FileHandle | undefined
-  /** Pairs that the file has room for. */
+  /** Pairs of pages that the file has room for. */
   #room = 0
-  /** Whether the next write makes the file anew: there is none, or it cannot be trusted. */
+  /** Whether the next claim makes the file anew: there is none, or it cannot be trusted. */
   #anew = true
+  /** The last claim, while it is not confirmed, and the marks that would confirm it, by page. */
+  #claimed: ReadonlyMap<string, Head> = new Map()
+  readonly #marks = new Map<number, Uint8Array>()
   #writing: Promise<void> = Promise.resolve()
+  #isUnflushed = false
   #closed = false
 
   constructor (path: string, bytes: Uint8Array | undefined) {
@@ -91,36 +75,58 @@ class FileWitness implements Witness {
     if (bytes !== undefined) this.#load(bytes)
   }
 
-  async read (key: string): Promise<Head | 'lost' | undefined> {
-    return this.#heads.get(key) ?? (this.#lost ? 'lost' : undefined)
+  async read (key: string): Promise<Standing | 'lost' | undefined> {
+    return this.#places.get(key) ?? (this.#lost ? 'lost' : undefined)
   }
 
-  async write (heads: ReadonlyMap<string, Head>): Promise<void> {
-    const written = this.#writing.then(async () => { await this.#write(heads) })
-    this.#writing = written.catch(() => undefined) // told to whoever wrote
-    await written
+  async claim (heads: ReadonlyMap<string, Head>): Promise<void> {
+    await this.#next(async () => { await this.#claim(heads) })
+  }
+
+  async confirm (): Promise<void> {
+    for (const [key, sure] of this.#claimed) this.#places.set(key, { sure, claimed: undefined, isDoubtful: false })
+    this.#claimed = new Map()
+    await this.#next(async () => { await this.#mark() })
   }
 
   async close (): Promise<void> {
     this.#closed = true
     await this.#writing
-    await this.#file?.close()
+    const file = this.#file
     this.#file = undefined
+    try {
+      if (this.#isUnflushed) await file?.datasync()
+    } catch (cause) {
+      throw unusable(this.#path, cause, 'written')
+    } finally {
+      await file?.close()
+    }
+  }
+
+  /** One after the other. */
+  async #next (act: () => Promise<void>): Promise<void> {
+    const written = this.#writing.then(act)
+    this.#writing = written.catch(() => undefined) // told to whoever wrote
+    await written
   }
 
   #load (bytes: Uint8Array): void {
     const pairs = Math.ceil(bytes.byteLength / (2 * PAGE_BYTES))
     let told = 0
     for (let number = 0; number < pairs; number++) {
-      const copies = [0, 1].map(copy => readPage(this.#path, bytes.subarray((2 * number + copy) * PAGE_BYTES, (2 * number + copy + 1) * PAGE_BYTES), number))
+      const parts = [0, 1].map(copy => bytes.subarray((2 * number + copy) * PAGE_BYTES, (2 * number + copy + 1) * PAGE_BYTES))
+      const copies = parts.map(part => readPage(this.#path, part, number))
       const [newest] = copies.filter(copy => copy !== undefined).sort((left, right) => right.generation - left.generation)
       const page: Page = { keys: [], generation: newest?.generation ?? 0 }
       this.#pages.push(page)
       told = Math.max(told, newest?.pages ?? 0)
       this.#lost ||= newest?.lost === true
-      for (const [key, head] of newest?.heads ?? []) {
+      // Where the other was torn by a begin, this one had been confirmed.
+      const isMarked = newest?.isMarked === true || parts.some((part, copy) => copies[copy] === undefined && part.some(byte => byte !== 0))
+      for (const { key, how, sure, claimed } of newest?.places ?? []) {
         page.keys.push(key)
-        this.#heads.set(key, head)
+        const isSettled = how === SETTLED || (how === CLAIMED && isMarked)
+        this.#places.set(key, isSettled ? { sure: claimed, claimed: undefined, isDoubtful: false } : { sure, claimed, isDoubtful: true })
         this.#pageOf.set(key, number)
       }
     }
@@ -130,23 +136,23 @@ class FileWitness implements Witness {
     this.#pages.length = Math.min(used, pairs)
   }
 
-  async #write (heads: ReadonlyMap<string, Head>): Promise<void> {
+  async #claim (heads: ReadonlyMap<string, Head>): Promise<void> {
     if (this.#closed) throw new SwarmError('CLOSED', `${this.#path} is closed`)
     const before = this.#pages.length
     const dirty = new Set<number>()
-    for (const [key, head] of heads) {
-      assert(key.length === 2 * KEY_BYTES && head.hash.byteLength === HASH_BYTES, `${key} is no key of a witness`)
-      this.#heads.set(key, head)
+    // Of a claim that was never confirmed, nobody knows; and what follows in its pair would say that it was.
+    if (this.#claimed.size > 0) this.#anew = true
+    for (const key of this.#claimed.keys()) this.#places.set(key, { ...this.#places.get(key) as Place, isDoubtful: true })
+    this.#claimed = heads
+    for (const [key, claimed] of heads) {
+      this.#places.set(key, { sure: this.#places.get(key)?.sure ?? START, claimed, isDoubtful: false })
       dirty.add(this.#place(key))
     }
     if (this.#pages.length > before) for (const number of this.#pages.keys()) dirty.add(number) // each tells how many there are
-    try {
+    await this.#try(async () => {
       if (this.#anew || this.#pages.length > this.#room) await this.#make()
       else if (dirty.size > 0) await this.#put(dirty)
-    } catch (cause) {
-      this.#anew = true
-      throw unusable(this.#path, cause, 'written')
-    }
+    })
   }
 
   #place (key: string): number {
@@ -160,18 +166,39 @@ class FileWitness implements Witness {
     return number
   }
 
+  async #try (write: () => Promise<void>): Promise<void> {
+    try {
+      await write()
+    } catch (cause) {
+      this.#anew = true
+      throw unusable(this.#path, cause, 'written')
+    }
+  }
+
   /** Writes pages over their older copies, and flushes. */
   async #put (dirty: ReadonlySet<number>): Promise<void> {
     const file = this.#file as FileHandle
     await Promise.all([...dirty].map(async number => {
       const page = this.#pages[number] as Page
-      const generation = page.generation + 1
-      const bytes = writePage(page.keys, this.#heads, number, generation, this.#pages.length, this.#lost)
-      const { bytesWritten } = await file.write(bytes, 0, PAGE_BYTES, (2 * number + generation % 2) * PAGE_BYTES)
-      if (bytesWritten !== PAGE_BYTES) throw new Error(`${bytesWritten} of ${PAGE_BYTES} bytes`)
-      page.generation = generation
+      const bytes = this.#page(page, number)
+      await write(file, bytes, startOf(page, number))
     }))
     await file.datasync()
+    this.#isUnflushed = false
+  }
+
+  /** Puts the marks into the pages of the last claim. */
+  async #mark (): Promise<void> {
+    const file = this.#file
+    if (this.#anew || file === undefined) return // what makes the file anew tells it
+    await this.#try(async () => {
+      const marks = [...this.#marks]
+      this.#marks.clear()
+      this.#isUnflushed ||= marks.length > 0
+      await Promise.all(marks.map(async ([number, mark]) => {
+        await write(file, mark, startOf(this.#pages[number] as Page, number) + MARK_AT)
+      }))
+    })
   }
 
   /** Writes all of it into a new file, and puts that in the place of the old one. */
@@ -181,8 +208,8 @@ class FileWitness implements Witness {
     const room = Math.ceil(Math.max(this.#pages.length, 1) / GROWTH_PAIRS) * GROWTH_PAIRS
     const bytes = new Uint8Array(2 * room * PAGE_BYTES)
     this.#pages.forEach((page, number) => {
-      page.generation++
-      bytes.set(writePage(page.keys, this.#heads, number, page.generation, this.#pages.length, this.#lost), (2 * number + page.generation % 2) * PAGE_BYTES)
+      const written = this.#page(page, number)
+      bytes.set(written, startOf(page, number))
     })
     const draft = `${this.#path}.draft`
     await rm(draft, { force: true })
@@ -199,55 +226,27 @@ class FileWitness implements Witness {
     this.#file = file
     this.#room = room
     this.#anew = false
+    this.#isUnflushed = false
+  }
+
+  /** The next generation of a page. */
+  #page (page: Page, number: number): Uint8Array {
+    page.generation++
+    const places = page.keys.map(key => [key, this.#places.get(key) as Place] as const)
+    const bytes = writePage(places, { number, generation: page.generation, pages: this.#pages.length, lost: this.#lost })
+    if (page.keys.some(key => this.#claimed.has(key))) this.#marks.set(number, markOf(bytes))
+    return bytes
   }
 }
 
-interface ReadPage {
-  readonly generation: number
-  readonly pages: number
-  readonly lost: boolean
-  readonly heads: readonly (readonly [string, Head])[]
+/** Where the copy of a page begins that counts. */
+function startOf ({ generation }: Page, number: number): number {
+  return (2 * number + generation % 2) * PAGE_BYTES
 }
 
-function writePage (keys: readonly string[], heads: ReadonlyMap<string, Head>, number: number, generation: number, pages: number, lost: boolean): Uint8Array {
-  const page = new Uint8Array(PAGE_BYTES)
-  const view = new DataView(page.buffer)
-  view.setUint32(0, MAGIC)
-  page[4] = WITNESS_VERSION
-  page[LOST_AT] = lost ? 1 : 0
-  view.setUint16(COUNT_AT, keys.length)
-  view.setUint32(NUMBER_AT, number)
-  view.setBigUint64(GENERATION_AT, BigInt(generation))
-  view.setUint32(PAGES_AT, pages)
-  keys.forEach((key, place) => {
-    const at = HEAD_BYTES + place * PLACE_BYTES
-    const head = heads.get(key) as Head
-    for (let index = 0; index < KEY_BYTES; index++) page[at + index] = parseInt(key.slice(2 * index, 2 * index + 2), 16)
-    view.setBigUint64(at + KEY_BYTES, BigInt(head.sequence))
-    page.set(head.hash, at + KEY_BYTES + 8)
-  })
-  page.set(hashOf(page), PAGE_BYTES - HASH_BYTES)
-  return page
-}
-
-/** @throws SwarmError VERSION_UNSUPPORTED if it is whole and newer; undefined if it is not whole */
-function readPage (path: string, page: Uint8Array, number: number): ReadPage | undefined {
-  if (page.byteLength !== PAGE_BYTES) return undefined
-  const view = new DataView(page.buffer, page.byteOffset, PAGE_BYTES)
-  if (view.getUint32(0) !== MAGIC || hashOf(page).some((byte, index) => byte !== page[PAGE_BYTES - HASH_BYTES + index])) return undefined
-  if (page[4] !== WITNESS_VERSION) throw new SwarmError('VERSION_UNSUPPORTED', `${path} has format ${page[4]}; this release reads ${WITNESS_VERSION}`, { details: { path } })
-  const count = view.getUint16(COUNT_AT)
-  if (view.getUint32(NUMBER_AT) !== number || count > PLACES) return undefined
-  const heads = Array.from({ length: count }, (_, place) => {
-    const at = HEAD_BYTES + place * PLACE_BYTES
-    const key = Array.from(page.subarray(at, at + KEY_BYTES), byte => byte.toString(16).padStart(2, '0')).join('')
-    return [key, { sequence: Number(view.getBigUint64(at + KEY_BYTES)), hash: page.slice(at + KEY_BYTES + 8, at + PLACE_BYTES) }] as const
-  })
-  return { generation: Number(view.getBigUint64(GENERATION_AT)), pages: view.getUint32(PAGES_AT), lost: page[LOST_AT] === 1, heads }
-}
-
-function hashOf (page: Uint8Array): Uint8Array {
-  return sha256(page.subarray(0, PAGE_BYTES - HASH_BYTES)).subarray(0, HASH_BYTES)
+async function write (file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  const { bytesWritten } = await file.write(bytes, 0, bytes.byteLength, position)
+  if (bytesWritten !== bytes.byteLength) throw new Error(`${bytesWritten} of ${bytes.byteLength} bytes`)
 }
 
 function unusable (path: string, cause: unknown, done: string): SwarmError {

@@ -9,6 +9,7 @@ import { HEAL_MS, HEAL_MS_MAX } from '../../crdt/retry.ts'
 import { RUN_RECORDS_MAX } from '../../crdt/run.ts'
 import { Wal, type Opened } from '../../crdt/wal.ts'
 import { SwarmError } from '../../lib/base/error.ts'
+import type { Standing } from '../../lib/base/witness.ts'
 import { FaultyStorage, FaultyWitness, held } from '../support/faulty.ts'
 import { VirtualClock, settle } from '../support/clock.ts'
 import { within } from '../support/within.ts'
@@ -107,36 +108,41 @@ test('in a turn that takes long, what waits is written at once, and nothing that
   assert.is(opened.updates.length, 2)
 })
 
-test('strict acknowledges after storage and witness, in this order', async () => {
-  const { storage, witness, wal } = await rig()
-  const [disk, file] = [held(), held()]
-  storage.gate = disk.promise
-  witness.gate = file.promise
-  const heard: number[] = []
-  wal.onDurable(sequence => { heard.push(sequence) })
-  wal.append(update(1), '')
-  await settle()
-  assert.equal([wal.durable, witness.count], [0, 0])
-  disk.release()
-  await settle()
-  assert.equal([wal.durable, storage.values.size], [0, 2])
-  file.release()
-  await settle()
-  assert.equal([wal.durable, witness.count, heard], [1, 1, [1]])
+test('strict acknowledges after storage and witness, which write side by side', async () => {
+  for (const isDiskFirst of [true, false]) {
+    const { storage, witness, wal } = await rig()
+    const [disk, file] = [held(), held()]
+    storage.gate = disk.promise
+    witness.gate = file.promise
+    const heard: number[] = []
+    wal.onDurable(sequence => { heard.push(sequence) })
+    wal.append(update(1), '')
+    await settle()
+    assert.equal([wal.durable, storage.writes.length], [0, 1])
+    ;(isDiskFirst ? disk : file).release()
+    await settle()
+    assert.equal([wal.durable, storage.values.size, witness.count], isDiskFirst ? [0, 2, 0] : [0, 0, 1])
+    ;(isDiskFirst ? file : disk).release()
+    await settle()
+    assert.equal([wal.durable, witness.count, heard], [1, 1, [1]])
+    assert.equal((await witness.read(KEY) as Standing).claimed, undefined, 'confirmed before it was told')
+  }
 })
 
-test('the witness does not hold up the next write, and hears of many at once', async () => {
-  const { storage, witness, wal } = await rig()
-  const file = held()
-  witness.gate = file.promise
-  for (let number = 1; number <= 4; number++) {
-    wal.append(update(number), '')
-    await settle()
+test('while either writes, what comes waits, and goes out together', async () => {
+  for (const which of ['storage', 'witness'] as const) {
+    const one = await rig()
+    const gate = held()
+    one[which].gate = gate.promise
+    for (let number = 1; number <= 4; number++) {
+      one.wal.append(update(number), '')
+      await settle()
+    }
+    assert.equal([one.storage.writes.length, one.wal.durable], [1, 0])
+    gate.release()
+    await flushed(one.wal)
+    assert.equal([one.storage.writes.length, one.witness.count], [2, 2])
   }
-  assert.equal([storage.writes.length, wal.durable], [4, 0])
-  file.release()
-  await flushed(wal)
-  assert.is(witness.count, 2)
 })
 
 test('a listener hears of growth once a batch, until it stops listening', async () => {
@@ -154,7 +160,8 @@ test('a listener hears of growth once a batch, until it stops listening', async 
 for (const [what, fail] of [
   ['storage, nothing written', ({ storage }: Rig, fails: boolean) => { storage.fails = fails }],
   ['storage, though it has written', ({ storage }: Rig, fails: boolean) => { storage.fails = fails; storage.keepsFailed = true }],
-  ['witness', ({ witness }: Rig, fails: boolean) => { witness.fails = fails }]
+  ['witness', ({ witness }: Rig, fails: boolean) => { witness.fails = fails }],
+  ['confirmation', ({ witness }: Rig, fails: boolean) => { witness.fails = fails && 'confirm' }]
 ] as const) {
   test(`a failing ${what}: nothing more is acknowledged until all of it is written anew`, async () => {
     const one = await rig()

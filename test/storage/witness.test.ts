@@ -7,10 +7,10 @@ import * as assert from 'uvu/assert'
 import { openWitness } from '#witness'
 import { SwarmError } from '../../lib/base/error.ts'
 import { seededRandom } from '../../lib/base/random.ts'
-import type { Head } from '../../lib/base/witness.ts'
+import { START, type Head, type Standing } from '../../lib/base/witness.ts'
 import { sha256 } from '#hash'
 import * as page from '../../lib/storage/witness.browser.ts'
-import { PAGE_BYTES, PLACES } from '../../lib/storage/witness.node.ts'
+import { MARK_AT, PAGE_BYTES, PLACES } from '../../lib/storage/page.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'swarm-witness-'))
 const fresh = (): string => mkdtempSync(join(root, 'store-'))
@@ -18,18 +18,29 @@ const fileOf = (folder: string): string => join(folder, 'witness')
 const keyOf = (number: number): string => number.toString(16).padStart(32, '0')
 const headOf = (sequence: number): Head => ({ sequence, hash: new Uint8Array(16).fill(sequence) })
 
+const mapOf = (batch: readonly (readonly [number, number])[]): ReadonlyMap<string, Head> => new Map(batch.map(([number, sequence]) => [keyOf(number), headOf(sequence)]))
+
 async function write (folder: string, ...batches: (readonly (readonly [number, number])[])[]): Promise<void> {
   const witness = await openWitness(folder)
-  for (const batch of batches) await witness.write(new Map(batch.map(([number, sequence]) => [keyOf(number), headOf(sequence)])))
+  for (const batch of batches) {
+    await witness.claim(mapOf(batch))
+    await witness.confirm()
+  }
   await witness.close()
 }
 
 async function read (folder: string, number: number): Promise<number | 'lost' | undefined> {
   const witness = await openWitness(folder)
-  const head = await witness.read(keyOf(number))
+  const standing = await witness.read(keyOf(number))
   await witness.close()
-  if (typeof head === 'object') assert.equal(head.hash, headOf(head.sequence).hash)
-  return typeof head === 'object' ? head.sequence : head
+  return sequenceOf(standing)
+}
+
+function sequenceOf (standing: Standing | 'lost' | undefined): number | 'lost' | undefined {
+  if (typeof standing !== 'object') return standing
+  assert.is(standing.claimed, undefined)
+  assert.equal(standing.sure.hash, headOf(standing.sure.sequence).hash)
+  return standing.sure.sequence
 }
 
 /** Which copy of a page was written last, by its generation. */
@@ -76,8 +87,7 @@ let opened: { folder: string, stamp: number, witness: Awaited<ReturnType<typeof 
 async function readFrom (folder: string, number: number): Promise<unknown> {
   const stamp = statSync(fileOf(folder)).mtimeMs
   if (opened?.folder !== folder || opened.stamp !== stamp) opened = { folder, stamp, witness: await openWitness(folder) }
-  const head = await opened.witness.read(keyOf(number))
-  return typeof head === 'object' ? head.sequence : head
+  return sequenceOf(await opened.witness.read(keyOf(number)))
 }
 
 test('a write that tore its page leaves the head before it', async () => {
@@ -114,8 +124,8 @@ test('a newer release\'s file is refused, and left alone', async () => {
   await write(folder, [[1, 5]])
   const bytes = readFileSync(fileOf(folder))
   for (const at of [0, PAGE_BYTES]) {
-    bytes[at + 4] = 2
-    bytes.set(sha256(bytes.subarray(at, at + PAGE_BYTES - 16)).subarray(0, 16), at + PAGE_BYTES - 16)
+    bytes[at + 4] = 3
+    bytes.set(sha256(bytes.subarray(at, at + MARK_AT)).subarray(0, 16), at + PAGE_BYTES - 16)
   }
   writeFileSync(fileOf(folder), bytes)
   try {
@@ -131,16 +141,107 @@ test('after a write that failed, the next one makes the file anew, with all head
   const folder = fresh()
   const witness = await openWitness(folder)
   rmSync(folder, { recursive: true })
-  const failed = await witness.write(new Map([[keyOf(1), headOf(1)]])).then(() => undefined, (error: unknown) => error)
+  const failed = await witness.claim(new Map([[keyOf(1), headOf(1)]])).then(() => undefined, (error: unknown) => error)
   assert.is((failed as SwarmError).code, 'FOLDER_UNUSABLE')
   writeFileSync(folder, '') // something else in its place
-  assert.instance(await witness.write(new Map([[keyOf(2), headOf(2)]])).catch((error: unknown) => error), SwarmError)
+  assert.instance(await witness.claim(new Map([[keyOf(2), headOf(2)]])).catch((error: unknown) => error), SwarmError)
   rmSync(folder)
   const { mkdirSync } = await import('node:fs')
   mkdirSync(folder)
-  await witness.write(new Map())
+  await witness.claim(mapOf([[1, 1], [2, 2]]))
+  await witness.confirm()
   await witness.close()
   assert.equal([await read(folder, 1), await read(folder, 2)], [1, 2])
+})
+
+/** What another process would find, or this one after `kill -9`. */
+async function standings (folder: string, ...numbers: number[]): Promise<unknown[]> {
+  const witness = await openWitness(folder)
+  const found = await Promise.all(numbers.map(async number => await witness.read(keyOf(number))))
+  await witness.close()
+  return found
+}
+
+/** As after a power cut: what was written without a flush is not there. */
+function loseMarks (folder: string): void {
+  const bytes = readFileSync(fileOf(folder))
+  for (let at = 0; at < bytes.byteLength; at += PAGE_BYTES) bytes.fill(0, at + MARK_AT, at + MARK_AT + 16)
+  writeFileSync(fileOf(folder), bytes)
+}
+
+const sure = (sequence: number): Standing => ({ sure: headOf(sequence), claimed: undefined })
+
+test('a claim is told beside what was sure, until it is confirmed; that is there after kill -9', async () => {
+  const folder = fresh()
+  const witness = await openWitness(folder)
+  await witness.claim(mapOf([[1, 5]]))
+  assert.equal(shape(await standings(folder, 1)), [{ sure: START, claimed: headOf(5) }])
+  await witness.confirm()
+  assert.equal(shape(await standings(folder, 1)), [sure(5)])
+  await witness.claim(mapOf([[1, 6], [2, 1]]))
+  assert.equal(shape(await standings(folder, 1, 2)), [{ sure: headOf(5), claimed: headOf(6) }, { sure: START, claimed: headOf(1) }])
+  await witness.confirm()
+  assert.equal(shape(await standings(folder, 1, 2)), [sure(6), sure(1)])
+  await witness.close()
+})
+
+/** Without what only the file knows. */
+function shape (found: readonly unknown[]): unknown[] {
+  return found.map(standing => typeof standing === 'object' ? { sure: (standing as Standing).sure, claimed: (standing as Standing).claimed } : standing)
+}
+
+test('after a power cut the last confirmation may be a claim again; the one before is told by the claim after it', async () => {
+  const folder = fresh()
+  await write(folder, [[1, 5]], [[1, 6]])
+  loseMarks(folder)
+  assert.equal(shape(await standings(folder, 1)), [{ sure: headOf(5), claimed: headOf(6) }])
+})
+
+test('a claim torn in its page leaves what was confirmed before it, its mark on disk or not', async () => {
+  for (const isMarkLost of [true, false]) {
+    const folder = fresh()
+    await write(folder, [[1, 5]], [[1, 6]], [[1, 7]])
+    const at = newest(folder)
+    if (isMarkLost) loseMarks(folder)
+    spoil(folder, at + 40)
+    assert.equal(shape(await standings(folder, 1)), [sure(6)])
+  }
+})
+
+test('a claim that was never confirmed stays one, whatever is claimed and confirmed of others', async () => {
+  for (const isOpenedAnew of [true, false]) {
+    const folder = fresh()
+    await write(folder, [[1, 5], [2, 1]])
+    let witness = await openWitness(folder)
+    await witness.claim(mapOf([[1, 6]]))
+    if (isOpenedAnew) {
+      await witness.close()
+      witness = await openWitness(folder)
+    }
+    for (const sequence of [2, 3, 4]) {
+      await witness.claim(mapOf([[2, sequence]]))
+      await witness.confirm()
+      assert.equal(shape(await standings(folder, 1, 2)), [{ sure: headOf(5), claimed: headOf(6) }, sure(sequence)])
+    }
+    await witness.claim(mapOf([[1, 7]]))
+    await witness.confirm()
+    await witness.close()
+    assert.equal(shape(await standings(folder, 1, 2)), [sure(7), sure(4)])
+  }
+})
+
+test('a claim after one that was not confirmed does not vouch for it: torn, it leaves the doubt', async () => {
+  const folder = fresh()
+  await write(folder, [[1, 5]])
+  const witness = await openWitness(folder)
+  for (const sequence of [6, 7]) {
+    await witness.claim(mapOf([[1, sequence]])) // the log was not written: what it has is on disk as claimed
+    const bytes = readFileSync(fileOf(folder))
+    const blank = newest(folder) === 0 ? PAGE_BYTES : 0
+    assert.ok(bytes.subarray(blank, blank + PAGE_BYTES).every(byte => byte === 0), 'no page is beside it that would say more')
+    assert.equal(shape(await standings(folder, 1)), [{ sure: headOf(5), claimed: headOf(sequence) }])
+  }
+  await witness.close()
 })
 
 test('a page of a browser has none', async () => {

@@ -1,7 +1,7 @@
 /** A storage and a witness that do what they are told: fail, wait, count; and a disk that keeps only what was flushed. */
 import { SwarmError } from '../../lib/base/error.ts'
 import type { Change, Storage } from '../../lib/base/storage.ts'
-import { MemoryWitness, type Head, type Witness } from '../../lib/base/witness.ts'
+import { MemoryWitness, type Head, type Standing, type Witness } from '../../lib/base/witness.ts'
 
 export class FaultyStorage implements Storage {
   readonly values = new Map<string, Uint8Array>()
@@ -52,20 +52,28 @@ export class FaultyStorage implements Storage {
 }
 
 export class FaultyWitness extends MemoryWitness implements Witness {
-  fails = false
+  /** Whether claims fail, or confirmations. */
+  fails: boolean | 'confirm' = false
   isLost = false
+  /** Whether claims and confirmations come to nothing: the log gets ahead of what is known here. */
+  isDeaf = false
   gate: Promise<void> = Promise.resolve()
   count = 0
 
-  override async read (key: string): Promise<Head | 'lost' | undefined> {
+  override async read (key: string): Promise<Standing | 'lost' | undefined> {
     return this.isLost ? 'lost' : await super.read(key)
   }
 
-  override async write (heads: ReadonlyMap<string, Head>): Promise<void> {
+  override async claim (heads: ReadonlyMap<string, Head>): Promise<void> {
     await this.gate
-    if (this.fails) throw new SwarmError('FOLDER_UNUSABLE', 'input/output error')
+    if (this.fails === true) throw new SwarmError('FOLDER_UNUSABLE', 'input/output error')
     this.count++
-    await super.write(heads)
+    if (!this.isDeaf) await super.claim(heads)
+  }
+
+  override async confirm (): Promise<void> {
+    if (this.fails === 'confirm') throw new SwarmError('FOLDER_UNUSABLE', 'input/output error')
+    if (!this.isDeaf) await super.confirm()
   }
 }
 
