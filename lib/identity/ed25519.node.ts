@@ -1,8 +1,13 @@
-import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
+import { createPrivateKey, createPublicKey, sign, verify, type KeyObject } from 'node:crypto'
 
 /** DER in front of a raw key. Source: RFC 8410, sections 4 and 7. */
 const PRIVATE_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex')
 const PUBLIC_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
+
+/** Public keys kept as OpenSSL has them: to make one takes longer than to check a signature. Half of them, the older ones, go at once. */
+export const KEYS_MAX = 512
+
+const keys = new Map<string, KeyObject>()
 
 /** Public half of a seed of 32 bytes. */
 export function publicHalf (seed: Uint8Array): Uint8Array {
@@ -18,8 +23,22 @@ export function signerOf (seed: Uint8Array): (bytes: Uint8Array) => Uint8Array {
 
 /** Whether the signature of 64 bytes is by the public key of 32 bytes. */
 export function isSigned (publicKey: Uint8Array, bytes: Uint8Array, signature: Uint8Array): boolean {
+  return verify(null, bytes, keyOf(publicKey), signature)
+}
+
+function keyOf (publicKey: Uint8Array): KeyObject {
+  const name = Buffer.from(publicKey.buffer, publicKey.byteOffset, publicKey.byteLength).toString('latin1')
+  const known = keys.get(name)
+  if (known !== undefined) return known
   const key = createPublicKey({ key: Buffer.concat([PUBLIC_PREFIX, publicKey]), format: 'der', type: 'spki' })
-  return verify(null, bytes, key, signature)
+  if (keys.size >= KEYS_MAX) for (const oldest of [...keys.keys()].slice(0, KEYS_MAX / 2)) keys.delete(oldest)
+  keys.set(name, key)
+  return key
+}
+
+/** Public keys that are kept now. */
+export function keptKeys (): number {
+  return keys.size
 }
 
 function privateKey (seed: Uint8Array): ReturnType<typeof createPrivateKey> {
