@@ -1,4 +1,5 @@
 /** Tests that need more than Node: they say so, and are counted as skipped where it is missing. */
+import { spawnSync } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { Callback, Test } from 'uvu'
@@ -8,6 +9,9 @@ const HELD = {
   'nats-server': () => findProgram('nats-server'),
   ip: () => findProgram('ip'),
   unshare: () => findProgram('unshare'),
+  nsenter: () => findProgram('nsenter'),
+  nft: () => findProgram('nft'),
+  namespaces: () => canUnshare() ? '/proc' : undefined,
   root: () => process.getuid?.() === 0 ? '/' : undefined,
   linux: () => process.platform === 'linux' ? '/proc' : undefined
 }
@@ -33,6 +37,12 @@ export function findProgram (...names: readonly string[]): string | undefined {
     }
   }
   return undefined
+}
+
+/** Whether this user may have networks of their own, with what joins them. */
+function canUnshare (): boolean {
+  const line = 'mount -t tmpfs tmpfs /run && ip link add br0 type bridge && ip netns add h0 && ip link add h0e0 type veth peer name eth0 netns h0'
+  return spawnSync('unshare', ['-rnmpf', '--kill-child', 'sh', '-c', line], { stdio: 'ignore' }).status === 0
 }
 
 function isProgram (path: string): boolean {

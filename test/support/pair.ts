@@ -10,6 +10,7 @@ export class PairedConnection implements Connection {
   readonly peerId: string
   readonly address = '/memory/pair'
   readonly direction: 'inbound' | 'outbound'
+  readonly path = 'direct'
   readonly answers = new Map<string, Answer>()
   /** Protocols that the other end opened here before this end had admitted it, and that are refused therefore. */
   readonly refused: string[] = []
