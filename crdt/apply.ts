@@ -8,6 +8,7 @@
  */
 import * as Y from 'yjs'
 import { assert } from '../lib/base/error.ts'
+import { applyUpdate } from './codec.ts'
 import { findGap, type Gap, type Reach } from './gap.ts'
 import type { Content } from './update.ts'
 
@@ -38,7 +39,10 @@ export function applyUpdates (doc: Y.Doc, updates: readonly Checked[], origin: u
   const onUpdate = (update: Uint8Array, from: unknown): void => { if (from === origin) news = update }
   doc.on('update', onUpdate)
   try {
-    Y.transact(doc, () => { for (const update of updates) Y.applyUpdate(doc, unknownPart(doc, update), origin) }, origin, false)
+    Y.transact(doc, transaction => {
+      for (const update of updates) applyUpdate(doc, unknownPart(doc, update), origin)
+      dropFronts(transaction)
+    }, origin, false)
     assert(doc.store.pendingStructs === null && doc.store.pendingDs === null, 'Yjs was given a gap')
     return { news, isBroken: false }
   } catch (error) {
@@ -58,6 +62,18 @@ function unknownPart (doc: Y.Doc, { update, content }: Checked): Uint8Array {
     return from < known && known < to
   })
   return isCut ? Y.diffUpdate(update, Y.encodeStateVector(doc)) : update
+}
+
+/**
+ * Of a key's entries only the last lives, as Yjs has it, but for one case: an entry of several clocks, such as only a lie makes, that is
+ * split later. Whoever reads its parts one by one deletes all but the last; so do we, or our log would replay to something else.
+ */
+function dropFronts (transaction: Y.Transaction): void {
+  for (const back of transaction._mergeStructs) {
+    if (!(back instanceof Y.Item) || back.parentSub === null || back.id.clock === 0) continue
+    const front = Y.getItem(transaction.doc.store, Y.createID(back.id.client, back.id.clock - 1))
+    if (front instanceof Y.Item && front.parentSub !== null && front.right !== null && !front.deleted) front.delete(transaction)
+  }
 }
 
 /** Of updates, those that fit one after the other, and the first gap of each that does not. */
