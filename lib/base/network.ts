@@ -21,8 +21,16 @@ export interface Network {
   unhandle (protocol: string): void
   /** Tells of every new connection, inbound and outbound, before `dial` resolves with it. Returns the way to stop. */
   onConnection (listener: (connection: Connection) => void): () => void
+  /** Calls back when `addresses()` may differ: an interface came or went, a relay lends us an address or takes it back. Returns the way to stop. */
+  onAddresses (listener: () => void): () => void
   /** Gossip among admitted peers: opened, and its code loaded, at first use; the same one afterwards. @throws SwarmError CLOSED */
   gossip (): Promise<Gossip>
+  /**
+   * The distributed hash table of the admitted peers: opened, and its code loaded, at first use; the same one afterwards.
+   *
+   * @throws SwarmError CLOSED
+   */
+  routing (): Promise<Routing>
   /** Closes every connection and stops listening; a second call does nothing. */
   close (): Promise<void>
 }
@@ -44,6 +52,8 @@ export interface Connection {
   /** The multiaddr at the other end. */
   readonly address: string
   readonly direction: 'inbound' | 'outbound'
+  /** `relay`: another peer passes the bytes on, which it cannot read. */
+  readonly path: 'direct' | 'relay'
   readonly admitted: boolean
   /** Opens every protocol to the other end. Idempotent. */
   admit (): void
@@ -126,3 +136,48 @@ export type Judge = (message: { readonly from: string /* the neighbour that pass
 
 /** `accept` is passed on. `ignore` is not, and nobody is blamed. `reject` counts against the neighbour that passed it on. */
 export type Verdict = 'accept' | 'reject' | 'ignore'
+
+/** Bytes of a key in the distributed hash table: the SHA-256 of what it stands for. */
+export const ROUTING_KEY_BYTES = 32
+
+/** Keys one peer may provide at once. */
+export const ROUTING_KEYS_MAX = 256
+
+/** How long others hold what a peer provides, in milliseconds, unless it is provided again: a third of the way through it is. */
+export const ROUTING_RECORD_MS = 3 * 3_600_000
+
+/**
+ * Finds peers that nobody here has met, by asking those that are nearer. Only connections that both ends have admitted
+ * carry any of it, and yet every answer is a hint: any member may say anything. What a peer is, a dial proves; what it
+ * has, its own record.
+ */
+export interface Routing {
+  /**
+   * Lets others find this peer under a key from now on, until `withdraw`: at once, again whenever a third of
+   * ROUTING_RECORD_MS has passed, and as soon as peers come where there were none.
+   *
+   * @param key ROUTING_KEY_BYTES; not kept
+   * @returns when those who are to hold it have been told; with nobody there, at once
+   * @throws SwarmError OVERLOADED over ROUTING_KEYS_MAX, ABORTED, CLOSED
+   */
+  provide (key: Uint8Array, signal: AbortSignal): Promise<void>
+  /** Provides a key no longer. Who holds it forgets it within ROUTING_RECORD_MS. */
+  withdraw (key: Uint8Array): void
+  /**
+   * Asks for peers that provide a key; ends when all that could be asked have been.
+   *
+   * @param options.onFound called for each peer once, as answers come; never for this one. Addresses are multiaddrs without
+   *   `/p2p`, not checked
+   * @throws SwarmError ABORTED, CLOSED
+   */
+  find (key: Uint8Array, options: FindOptions): Promise<void>
+  /** Where a peer may be dialled: empty if nobody knows. @throws SwarmError ABORTED, CLOSED */
+  locate (peerId: string, signal: AbortSignal): Promise<string[]>
+  /** Peers that this one asks first: none, and nothing can be found. */
+  readonly size: number
+}
+
+export interface FindOptions {
+  readonly signal: AbortSignal
+  readonly onFound: (peerId: string, addresses: readonly string[]) => void
+}

@@ -4,13 +4,13 @@
  */
 import { Emitter } from '../base/emitter.ts'
 import { SwarmError } from '../base/error.ts'
-import type { Connection, Gossip, HandleOptions, Network, StreamHandler } from '../base/network.ts'
+import type { Connection, Gossip, HandleOptions, Network, Routing, StreamHandler } from '../base/network.ts'
 
 export class LateNetwork implements Network {
   readonly peerId: string
   readonly #openInner: () => Promise<Network>
   readonly #handlers = new Map<string, readonly [StreamHandler, HandleOptions | undefined]>()
-  readonly #events = new Emitter<{ connection: Connection }>()
+  readonly #events = new Emitter<{ connection: Connection, addresses: undefined }>()
   readonly #opened: Promise<Network>
   #settle: { resolve: (network: Network) => void, reject: (error: unknown) => void } | undefined
   #inner: Network | undefined
@@ -54,8 +54,16 @@ export class LateNetwork implements Network {
     return this.#events.on('connection', listener)
   }
 
+  onAddresses (listener: () => void): () => void {
+    return this.#events.on('addresses', listener)
+  }
+
   async gossip (): Promise<Gossip> {
     return await (await this.#opened).gossip()
+  }
+
+  async routing (): Promise<Routing> {
+    return await (await this.#opened).routing()
   }
 
   async close (): Promise<void> {
@@ -73,6 +81,7 @@ export class LateNetwork implements Network {
       }
       // All in one turn: whoever connects meets every handler.
       inner.onConnection(connection => { this.#events.emit('connection', connection) })
+      inner.onAddresses(() => { this.#events.emit('addresses', undefined) })
       for (const [protocol, [handler, options]] of this.#handlers) inner.handle(protocol, handler, options)
       this.#inner = inner
       this.#settle?.resolve(inner)

@@ -1,4 +1,4 @@
-import { CODE_P2P, multiaddr } from '@multiformats/multiaddr'
+import { CODE_P2P, CODE_P2P_CIRCUIT, multiaddr } from '@multiformats/multiaddr'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { SwarmError } from '../../lib/base/error.ts'
 
@@ -37,4 +37,9 @@ export function withoutPeer (address: Multiaddr): string {
 export function peerNamedBy (address: Multiaddr): string | undefined {
   const tail = address.getComponents().at(-1)
   return tail?.code === CODE_P2P ? tail.value : undefined
+}
+
+/** Whether an address leads through another peer. */
+export function isRelayed (address: Multiaddr): boolean {
+  return address.getComponents().some(({ code }) => code === CODE_P2P_CIRCUIT)
 }

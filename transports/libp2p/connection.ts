@@ -6,7 +6,7 @@ import type { ByteStream, Connection } from '../../lib/base/network.ts'
 import type { Random } from '../../lib/base/random.ts'
 import { CLOSE_MS_MAX, OPEN_MS_MAX } from '../bounds.ts'
 import { settled } from '../settled.ts'
-import { withoutPeer } from './address.ts'
+import { isRelayed, withoutPeer } from './address.ts'
 import type { Admission } from './guard.ts'
 import { STREAMS_MAX, sayGoodbye } from './muxer.ts'
 import { PING_BYTES, PING_PROTOCOL, roundTrip } from './probe.ts'
@@ -17,6 +17,7 @@ export class Libp2pConnection implements Connection, Admission {
   readonly peerId: string
   readonly address: string
   readonly direction: 'inbound' | 'outbound'
+  readonly path: 'direct' | 'relay'
   readonly #connection: LibConnection
   readonly #clock: Clock
   readonly #random: Random
@@ -32,6 +33,7 @@ export class Libp2pConnection implements Connection, Admission {
     this.peerId = connection.remotePeer.toString()
     this.address = withoutPeer(connection.remoteAddr)
     this.direction = connection.direction
+    this.path = isRelayed(connection.remoteAddr) ? 'relay' : 'direct'
     this.#connection = connection
     this.#clock = clock
     this.#random = random

@@ -1,10 +1,11 @@
 import type { Connection as LibConnection, Libp2p, Stream } from '@libp2p/interface'
 import type { Identify } from '@libp2p/identify'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { deadline, sleep } from '../../lib/base/clock.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { Emitter } from '../../lib/base/emitter.ts'
 import { SwarmError, assert, messageOf } from '../../lib/base/error.ts'
-import type { Connection, Gossip, HandleOptions, Network, StreamHandler } from '../../lib/base/network.ts'
+import type { Connection, Gossip, HandleOptions, Network, Routing, StreamHandler } from '../../lib/base/network.ts'
 import type { Random } from '../../lib/base/random.ts'
 import { PROTOCOL_STREAMS_MAX } from '../bounds.ts'
 import { withoutPeer } from './address.ts'
@@ -13,6 +14,7 @@ import { dialFirst, readTargets } from './dial.ts'
 import type { Libp2pGossip } from './gossip.ts'
 import type { Components, Guard } from './guard.ts'
 import { STREAMS_MAX } from './muxer.ts'
+import type { Libp2pRouting } from './routing.ts'
 import { Libp2pStream } from './stream.ts'
 import { settled } from '../settled.ts'
 import { ADMISSION_MS_MAX, UNADMITTED_MAX, Waiting, limitAdmission } from '../strangers.ts'
@@ -23,18 +25,22 @@ const STOP_MS_MAX = 500
 /** Between attempts to learn a peer's protocols, while it may not have admitted us yet: doubled each time. */
 const IDENTIFY_PAUSE_MS = 50
 
+/** Between two looks at this machine's interfaces, for a peer that listens on all of them. */
+const INTERFACES_MS = 1_000
+
 export interface NetworkParts {
   readonly node: Libp2p
   readonly guard: Guard
   readonly components: Components
   readonly identify: Identify
+  readonly swarmId: string | undefined
   readonly clock: Clock
   readonly random: Random
 }
 
 export class Libp2pNetwork implements Network {
   readonly #parts: NetworkParts
-  readonly #events = new Emitter<{ connection: Connection }>()
+  readonly #events = new Emitter<{ connection: Connection, addresses: undefined }>()
   readonly #byConnection = new WeakMap<LibConnection, Libp2pConnection>()
   readonly #byPeer = new Map<string, Set<Libp2pConnection>>()
   readonly #dialling = new Map<string, Promise<unknown>>()
@@ -42,11 +48,20 @@ export class Libp2pNetwork implements Network {
   readonly #closing = new AbortController()
   #openingGossip: Promise<Gossip> | undefined
   #gossip: Libp2pGossip | undefined
+  #openingRouting: Promise<Routing> | undefined
+  #routing: Libp2pRouting | undefined
+  #knownAddresses = ''
+  #stopLooking = (): void => {}
   #closed: Promise<void> | undefined
 
   constructor (parts: NetworkParts) {
     this.#parts = parts
     parts.node.addEventListener('connection:open', event => { this.#arrived(event.detail) })
+    parts.node.addEventListener('self:peer:update', () => { this.#lookAtAddresses() })
+    parts.node.addEventListener('start', () => {
+      this.#knownAddresses = this.addresses().join()
+      if (listensEverywhere(parts)) this.#lookOften()
+    })
   }
 
   get peerId (): string {
@@ -58,7 +73,7 @@ export class Libp2pNetwork implements Network {
   }
 
   async dial (peerId: string, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
-    const targets = readTargets(peerId, addresses, address => this.#parts.components.transportManager.dialTransportForMultiaddr(address) !== undefined)
+    const targets = readTargets(peerId, addresses, address => this.#isDialable(address))
     for (;;) {
       if (this.#closed !== undefined) throw new SwarmError('CLOSED', `dial ${peerId}: this peer has closed`)
       if (signal.aborted) throw new SwarmError('ABORTED', `dial ${peerId} was given up`, { cause: signal.reason })
@@ -103,6 +118,16 @@ export class Libp2pNetwork implements Network {
     return await this.#openingGossip
   }
 
+  onAddresses (listener: () => void): () => void {
+    return this.#events.on('addresses', listener)
+  }
+
+  async routing (): Promise<Routing> {
+    if (this.#closed !== undefined) throw new SwarmError('CLOSED', 'routing: this peer has closed')
+    this.#openingRouting ??= this.#openRouting()
+    return await this.#openingRouting
+  }
+
   async close (): Promise<void> {
     this.#closed ??= this.#close()
     await this.#closed
@@ -140,6 +165,7 @@ export class Libp2pNetwork implements Network {
       waitNoMore()
       void this.#identify(raw, connection)
       this.#gossip?.meet(connection)
+      this.#routing?.meet(raw)
     })
     connection.onClose(() => {
       waitNoMore()
@@ -172,6 +198,51 @@ export class Libp2pNetwork implements Network {
     return gossip
   }
 
+  /** Peers that look nothing up never load what it takes. */
+  async #openRouting (): Promise<Routing> {
+    const { openRouting } = await import('./routing.ts')
+    const { components, guard, clock, random, swarmId } = this.#parts
+    const routing = await openRouting({
+      components, guard, clock, random,
+      protocol: `/mcp-swarm/${swarmId === undefined ? '' : `${swarmId}/`}kad/1.0.0`,
+      isDialable: address => this.#isDialable(address),
+      isClosed: () => this.#closed !== undefined,
+      find: peerId => this.#admittedTo(peerId),
+      connect: async (peerId, addresses, signal) => await admitted(await this.dial(peerId, addresses, signal) as Libp2pConnection, signal)
+    })
+    if (this.#closed !== undefined) {
+      routing.close()
+      throw new SwarmError('CLOSED', 'routing: this peer has closed')
+    }
+    this.#routing = routing
+    for (const siblings of this.#byPeer.values()) for (const connection of siblings) if (connection.admitted) routing.meet(connection.raw)
+    return routing
+  }
+
+  #isDialable (address: Multiaddr): boolean {
+    return this.#parts.components.transportManager.dialTransportForMultiaddr(address) !== undefined
+  }
+
+  #admittedTo (peerId: string): Libp2pConnection | undefined {
+    const all = [...this.#byPeer.get(peerId) ?? []].filter(connection => connection.isOpen && connection.admitted)
+    return all.find(({ path }) => path === 'direct') ?? all[0]
+  }
+
+  /** libp2p does not notice when an interface comes or goes. */
+  #lookOften (): void {
+    this.#stopLooking = this.#parts.clock.after(INTERFACES_MS, () => {
+      this.#lookAtAddresses()
+      this.#lookOften()
+    })
+  }
+
+  #lookAtAddresses (): void {
+    const now = this.addresses().join()
+    if (now === this.#knownAddresses || this.#closed !== undefined) return
+    this.#knownAddresses = now
+    this.#events.emit('addresses', undefined)
+  }
+
   /** Learns what an admitted peer speaks, for the topologies of libp2p's own services; the other end may admit us later. */
   async #identify (raw: LibConnection, connection: Libp2pConnection): Promise<void> {
     const { clock, identify } = this.#parts
@@ -196,11 +267,29 @@ export class Libp2pNetwork implements Network {
 
   async #close (): Promise<void> {
     this.#closing.abort(new SwarmError('CLOSED', 'this peer has closed'))
+    this.#stopLooking()
     this.#gossip?.close()
+    this.#routing?.close()
     await Promise.all([...this.#byPeer.values()].flatMap(siblings => [...siblings].map(async connection => { await connection.close() })))
     const { node, clock } = this.#parts
     const bound = deadline(clock, STOP_MS_MAX)
     await settled(Promise.resolve(node.stop()), bound.signal)
     bound.done()
   }
+}
+
+/** Resolves with a connection when it is admitted. @throws SwarmError UNREACHABLE, ABORTED */
+async function admitted (connection: Libp2pConnection, signal: AbortSignal): Promise<Libp2pConnection> {
+  await new Promise<void>((resolve, reject) => {
+    const onAbort = (): void => { reject(new SwarmError('ABORTED', `waiting for ${connection.peerId} was given up`, { cause: signal.reason })) }
+    if (signal.aborted) return onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    connection.onAdmit(resolve)
+    connection.onClose(() => { reject(new SwarmError('UNREACHABLE', `${connection.peerId} is no member`)) })
+  })
+  return connection
+}
+
+function listensEverywhere ({ components }: NetworkParts): boolean {
+  return components.addressManager.getListenAddrs().some(address => /^\/ip[46]\/(0\.0\.0\.0|::)\//.test(address.toString()))
 }

@@ -41,6 +41,8 @@ export interface NetworkOptions {
   readonly key: PrivateKey
   /** Multiaddrs to listen on. Default: a free TCP port on loopback; nothing in a page. */
   readonly listen?: readonly string[]
+  /** Names the protocols of the swarm's hash table. Absent: those of peers that belong to none. */
+  readonly swarmId?: string
   readonly clock: Clock
   readonly random: Random
 }
@@ -100,7 +102,7 @@ export async function openOver (transports: readonly TransportFactory[], listen:
     }
   })
   assert(components !== undefined && node.peerId.toString() === options.key.peerId, 'the peer id belongs to the key')
-  const network = new Libp2pNetwork({ node, guard, components, identify: node.services.identify, clock: options.clock, random: options.random })
+  const network = new Libp2pNetwork({ node, guard, components, identify: node.services.identify, swarmId: options.swarmId, clock: options.clock, random: options.random })
   try {
     await node.start()
   } catch (cause) {

@@ -4,6 +4,7 @@ import { SwarmError, assert, messageOf } from '../../lib/base/error.ts'
 import type { ByteStream, Connection, StreamHandler } from '../../lib/base/network.ts'
 import { OPEN_MS_MAX } from '../bounds.ts'
 import type { Packet } from './gossip.ts'
+import type { Router } from './routing.ts'
 import { MemoryStream } from './stream.ts'
 import type { Signal } from './stream.ts'
 
@@ -15,7 +16,7 @@ export interface Service {
 }
 
 /** What an end of a connection needs from the network it belongs to. */
-export interface Home {
+export interface Home extends Router {
   readonly clock: Clock
   /** Does something at the other peer, later. @param isGossip nobody relies on it: a bad network may lose it */
   carry (to: string, deliver: () => void, isGossip?: boolean): void
@@ -30,6 +31,7 @@ export class MemoryConnection implements Connection {
   readonly peerId: string
   readonly address: string
   readonly direction: 'inbound' | 'outbound'
+  readonly path = 'direct'
   readonly #home: Home
   readonly #opened = new Map<number, MemoryStream>()
   readonly #served = new Map<number, MemoryStream>()
@@ -61,6 +63,11 @@ export class MemoryConnection implements Connection {
 
   get isOpen (): boolean {
     return this.#isOpen
+  }
+
+  /** The peer at the other end, once both have admitted each other. */
+  get partner (): Router | undefined {
+    return this.#isOpen && this.#admitted && this.#other?.admitted === true ? this.#other.#home : undefined
   }
 
   admit (): void {

@@ -39,10 +39,19 @@ export class MemoryHub {
 
   /** Opens the network of one peer. @param key its key, or just its id */
   network (key: { readonly peerId: string } | string): Network {
-    this.#addresses += 1
-    const network = new MemoryNetwork(this, typeof key === 'string' ? key : key.peerId, `/memory/${this.#addresses}`)
+    const network = new MemoryNetwork(this, typeof key === 'string' ? key : key.peerId, this.#newAddress())
     this.#networks.set(network.address, network)
     return network
+  }
+
+  /** Gives a peer another address, as when its machine changes networks: its connections end, its old address is nobody's. */
+  move (peerId: string): void {
+    for (const network of [...this.#networks.values()].filter(each => each.peerId === peerId)) {
+      this.#networks.delete(network.address)
+      for (const other of this.#networks.values()) network.lose(other.peerId)
+      network.move(this.#newAddress())
+      this.#networks.set(network.address, network)
+    }
   }
 
   /** Ends every connection between two peers, and refuses new ones until `heal`. */
@@ -94,6 +103,11 @@ export class MemoryHub {
   /** For networks of this hub: nobody answers there any more. */
   forget (address: string): void {
     this.#networks.delete(address)
+  }
+
+  #newAddress (): string {
+    this.#addresses += 1
+    return `/memory/${this.#addresses}`
   }
 
   #isHeld (from: string, to: string): boolean {

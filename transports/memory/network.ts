@@ -2,7 +2,7 @@ import { deadline } from '../../lib/base/clock.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { Emitter } from '../../lib/base/emitter.ts'
 import { SwarmError, assert } from '../../lib/base/error.ts'
-import type { Connection, Gossip, HandleOptions, Network, StreamHandler } from '../../lib/base/network.ts'
+import type { Connection, Gossip, HandleOptions, Network, Routing, StreamHandler } from '../../lib/base/network.ts'
 import { DIAL_MS_MAX, PROTOCOL_STREAMS_MAX } from '../bounds.ts'
 import { settled } from '../settled.ts'
 import { UNADMITTED_MAX, Waiting, limitAdmission } from '../strangers.ts'
@@ -10,6 +10,8 @@ import { MemoryConnection } from './connection.ts'
 import type { Home, Service } from './connection.ts'
 import { MemoryGossip } from './gossip.ts'
 import type { Packet } from './gossip.ts'
+import { MemoryRouting } from './routing.ts'
+import type { Router } from './routing.ts'
 
 /** What a network needs of its hub. */
 export interface Hub {
@@ -21,24 +23,35 @@ export interface Hub {
   forget (address: string): void
 }
 
+interface NetworkEvents { connection: Connection, addresses: undefined }
+
 export class MemoryNetwork implements Network, Home {
   readonly peerId: string
-  readonly address: string
   readonly #hub: Hub
-  readonly #events = new Emitter<{ connection: Connection }>()
+  readonly #events = new Emitter<NetworkEvents>()
   readonly #services = new Map<string, Service>()
   readonly #connections = new Set<MemoryConnection>()
   readonly #dialling = new Map<string, Promise<unknown>>()
   readonly #unadmitted = new Waiting(UNADMITTED_MAX, 'wait for admission')
   readonly #closing = new AbortController()
+  #address: string
   #gossip: MemoryGossip | undefined
+  #routing: MemoryRouting | undefined
   #isOpen = true
   #dialled = 0
 
   constructor (hub: Hub, peerId: string, address: string) {
     this.#hub = hub
     this.peerId = peerId
-    this.address = address
+    this.#address = address
+  }
+
+  get address (): string {
+    return this.#address
+  }
+
+  get router (): MemoryRouting | undefined {
+    return this.#routing
   }
 
   get clock (): Clock {
@@ -89,6 +102,10 @@ export class MemoryNetwork implements Network, Home {
     return this.#events.on('connection', listener)
   }
 
+  onAddresses (listener: () => void): () => void {
+    return this.#events.on('addresses', listener)
+  }
+
   async gossip (): Promise<Gossip> {
     if (!this.#isOpen) throw new SwarmError('CLOSED', 'gossip: this peer has closed')
     if (this.#gossip === undefined) {
@@ -98,10 +115,17 @@ export class MemoryNetwork implements Network, Home {
     return this.#gossip
   }
 
+  async routing (): Promise<Routing> {
+    if (!this.#isOpen) throw new SwarmError('CLOSED', 'routing: this peer has closed')
+    this.#routing ??= new MemoryRouting(this)
+    return this.#routing
+  }
+
   async close (): Promise<void> {
     if (!this.#isOpen) return
     this.#isOpen = false
     this.#gossip?.close()
+    this.#routing?.close()
     this.#closing.abort(new SwarmError('CLOSED', 'this peer has closed'))
     this.#hub.forget(this.address)
     for (const connection of [...this.#connections]) await connection.close()
@@ -112,6 +136,16 @@ export class MemoryNetwork implements Network, Home {
     for (const connection of [...this.#connections]) {
       if (connection.peerId === peerId) connection.lose(new SwarmError('CLOSED', `the connection to ${peerId} broke`))
     }
+  }
+
+  /** Answers at another address from now on, as after a change of network. */
+  move (address: string): void {
+    this.#address = address
+    this.#events.emit('addresses', undefined)
+  }
+
+  admitted (): Router[] {
+    return [...this.#connections].map(({ partner }) => partner).filter(partner => partner !== undefined)
   }
 
   carry (to: string, deliver: () => void, isGossip?: boolean): void {
