@@ -13,3 +13,6 @@ export function defaultName (): string {
 export function isRunning (_processId: number): boolean {
   return false
 }
+
+/** Whether this runs in a page: nobody can dial it, and it has no disk of its own. */
+export const isPage = true as boolean

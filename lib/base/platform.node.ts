@@ -25,3 +25,6 @@ export function isRunning (processId: number): boolean {
     return (error as { code?: unknown }).code === 'EPERM'
   }
 }
+
+/** Whether this runs in a page: nobody can dial it, and it has no disk of its own. */
+export const isPage = false as boolean

@@ -35,6 +35,11 @@ export class Backoff {
     return this.#random.next() * ceilingMs
   }
 
+  /** Back to the start. */
+  reset (): void {
+    this.#attempts = 0
+  }
+
   connected (nowMs: number): void {
     this.#connectedMs ??= nowMs
   }

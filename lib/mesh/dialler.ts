@@ -38,6 +38,16 @@ export interface DialEvents {
   failed: { readonly peerId: string, readonly error: SwarmError, readonly attempts: number }
 }
 
+export interface Progress {
+  /** Those that are tried, in this order. */
+  readonly addresses: readonly string[]
+  /** Attempts since the last connection that lasted, the present one among them. */
+  readonly attempts: number
+  readonly isDialling: boolean
+  /** Why the last attempt failed. */
+  readonly failure: SwarmError | undefined
+}
+
 interface Wanted {
   readonly peerId: string
   readonly backoff: Backoff
@@ -49,6 +59,7 @@ interface Wanted {
   dialling: AbortController | undefined
   /** The addresses changed during an attempt, which is given up for a new one. */
   isStale: boolean
+  failure: SwarmError | undefined
 }
 
 export class Dialler {
@@ -91,12 +102,13 @@ export class Dialler {
    * Keeps a peer connected from now on, or learns its new addresses: a set that differs is tried at once. Without addresses
    * the peer is not dialled, until some come.
    *
+   * @param addresses the likeliest first, in which order they are tried
    * @param options.now dial at once whoever has the lower id
    * @returns false if WANTED_MAX peers are wanted already, or this is our own id
    */
   want (peerId: string, addresses: readonly string[], options: { readonly now?: boolean } = {}): boolean {
     if (this.#isClosed) throw new SwarmError('CLOSED', 'the dialler is closed')
-    const kept = [...new Set(addresses)].sort().slice(0, ADDRESSES_MAX)
+    const kept = [...new Set(addresses)].slice(0, ADDRESSES_MAX)
     const wanted = this.#wanted.get(peerId)
     if (wanted !== undefined) {
       this.#update(wanted, kept, options.now ?? false)
@@ -104,7 +116,7 @@ export class Dialler {
     }
     if (this.#wanted.size >= WANTED_MAX || peerId === this.#network.peerId) return false
     const backoff = new Backoff(this.#random)
-    const added: Wanted = { peerId, backoff, addresses: kept, isUrgent: false, startedMs: Number.NEGATIVE_INFINITY, cancelWait: undefined, dialling: undefined, isStale: false }
+    const added: Wanted = { peerId, backoff, addresses: kept, isUrgent: false, startedMs: Number.NEGATIVE_INFINITY, cancelWait: undefined, dialling: undefined, isStale: false, failure: undefined }
     this.#wanted.set(peerId, added)
     if (this.#open.has(peerId)) backoff.connected(this.#clock.nowMs())
     else this.#wait(added, backoff.nextMs() + (options.now === true || this.#network.peerId < peerId ? 0 : this.#graceMs))
@@ -120,6 +132,27 @@ export class Dialler {
     wanted.dialling?.abort(new SwarmError('ABORTED', `peer ${peerId} is no longer wanted`))
   }
 
+  /** Tries everyone anew that waits, as if for the first time: the network has changed, or the machine has slept. */
+  hurry (): void {
+    for (const wanted of this.#wanted.values()) {
+      wanted.backoff.reset()
+      if (wanted.cancelWait !== undefined) this.#wait(wanted, wanted.backoff.nextMs() + this.#spacingMs(wanted))
+    }
+  }
+
+  /** What is being done about a wanted peer that is not connected; undefined for others. */
+  progress (peerId: string): Progress | undefined {
+    const wanted = this.#wanted.get(peerId)
+    if (wanted === undefined || this.#open.has(peerId)) return undefined
+    const { addresses, backoff, dialling, failure } = wanted
+    return { addresses, attempts: backoff.attempts, isDialling: dialling !== undefined, failure }
+  }
+
+  /** The wanted peers. */
+  peers (): string[] {
+    return [...this.#wanted.keys()]
+  }
+
   /** Gives every attempt up; resolves when they have ended. */
   async close (): Promise<void> {
     this.#isClosed = true
@@ -129,7 +162,7 @@ export class Dialler {
   }
 
   #update (wanted: Wanted, addresses: readonly string[], now: boolean): void {
-    const isChanged = addresses.length !== wanted.addresses.length || addresses.some((address, index) => address !== wanted.addresses[index])
+    const isChanged = addresses.length !== wanted.addresses.length || addresses.some(address => !wanted.addresses.includes(address))
     wanted.addresses = addresses
     if (this.#open.has(wanted.peerId) || !(isChanged || now)) return
     if (wanted.dialling !== undefined) {
@@ -213,6 +246,7 @@ export class Dialler {
     }
     // No error, and yet nothing open: the connection has closed again before its dial resolved.
     const attempts = backoff.attempts
+    wanted.failure = error
     this.#wait(wanted, backoff.nextMs())
     if (error !== undefined) this.#events.emit('failed', { peerId, error, attempts })
   }
@@ -223,6 +257,7 @@ export class Dialler {
     const wanted = this.#wanted.get(peerId)
     if (wanted !== undefined) {
       this.#rest(wanted)
+      wanted.failure = undefined
       wanted.backoff.connected(this.#clock.nowMs())
     }
     connection.onClose(() => { this.#disconnected(peerId) })

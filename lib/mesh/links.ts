@@ -100,6 +100,11 @@ export class Links {
     return [...this.#peers.keys()]
   }
 
+  /** Probes every connection now: much may have changed unseen. */
+  doubt (): void {
+    for (const { watch } of this.#links.values()) watch.doubt()
+  }
+
   /** Tells that bytes came in on a connection: saves a probe. */
   heard (connection: Connection): void {
     this.#links.get(connection)?.watch.heard()

@@ -1,20 +1,31 @@
 import { holdFolder } from '#folder'
-import { loadOrCreateKey } from '#keystore'
+import { keepKey, loadOrCreateKey } from '#keystore'
+import { saveKept } from '#kept'
 import { processId } from '#platform'
-import { generateKey } from '../identity/key.ts'
+import { openRendezvous } from '#rendezvous'
+import { swarmIdOf, verifyGrant } from '../access/grant.ts'
+import { readTicket, type Ticket } from '../access/ticket.ts'
+import { SwarmError } from '../base/error.ts'
+import type { Random } from '../base/random.ts'
+import { generateKey, type PrivateKey } from '../identity/key.ts'
 import { openReopening } from '../storage/reopen.ts'
+import { enterBy } from './entrance.ts'
 import { LateNetwork } from './late-network.ts'
 import { joinLocal } from './local.ts'
+import { belongAs, findKept, made, needsTicket, swarmKeyPath, type Belonging } from './membership.ts'
 import { settle, type JoinOptions, type Settings } from './options.ts'
 import { Parts } from './parts.ts'
+import { reachOf, type Reach, type SwarmKind } from './reach.ts'
 import { Swarm } from './swarm.ts'
 
 /**
- * Joins this user's own swarm: the peers that this user runs on this machine. Resolves when the peer is ready: it has its
- * key, knows what it knew before, listens, and can be found. It need not have met another yet: see `Swarm.joined`.
+ * Joins the swarm that `dir` belongs to, or that a ticket lets into; without either, this user's own: the peers that this user
+ * runs on this machine. Resolves when the peer is ready: it has its key, knows what it knew before, listens, and can be found.
+ * It need not have met another yet: see `Swarm.joined`.
  *
  * @throws SwarmError INVALID_OPTION, FOLDER_IN_USE (`details.holder`), FOLDER_UNUSABLE, KEY_EXPOSED, KEY_INVALID,
- *   ADDRESS_INVALID, PORT_IN_USE; in a page NEEDS_TICKET
+ *   ADDRESS_INVALID, PORT_IN_USE; in a page without a ticket NEEDS_TICKET; with one TICKET_INVALID, TICKET_EXPIRED, TICKET_USED,
+ *   CLOCK_OFF, SWARM_EXISTS, UNREACHABLE if nobody who may let it in answers; NOT_ADMITTED if its membership has ended
  */
 export async function joinSwarm (options: JoinOptions = {}): Promise<Swarm> {
   const parts = new Parts()
@@ -28,22 +39,80 @@ export async function joinSwarm (options: JoinOptions = {}): Promise<Swarm> {
 
 /** Opens each part before the first that needs it. */
 async function open (settings: Settings, parts: Parts): Promise<Swarm> {
-  const { clock, dir, name, random, seams } = settings
+  const { clock, dir, name, random } = settings
   if (dir !== undefined) {
     const lock = await holdFolder(dir, { pid: processId, name, startedAtMs: clock.wallMs() })
     parts.add(async () => { await lock.release() })
   }
   const key = dir === undefined ? generateKey(random) : await loadOrCreateKey(`${dir}/peer.key`, random)
-  const membership = await joinLocal(key, name, { clock, random, swarmKey: seams.swarmKey })
-  const storage = await openReopening(dir === undefined ? undefined : `${dir}/store`)
+  const { belonging, reach, network } = await belong(settings, key, parts)
+  const folder = dir === undefined ? undefined : storeFolder(dir, belonging)
+  const storage = await openReopening(folder)
   parts.add(async () => { await storage.close() })
-  const network = new LateNetwork(key.peerId, async () => {
-    const openNetwork = seams.openNetwork ?? (await import('#network')).openNetwork
-    return await openNetwork({ key, listen: settings.listen, clock, random })
-  })
   parts.add(async () => { await network.close() })
   if (!settings.listensLate) await network.open()
-  const swarm = new Swarm({ settings, key, membership, storage, network, parts })
+  const swarm = new Swarm({ settings, key, membership: belonging, reach, folder, storage, network, parts })
   await swarm.open()
   return swarm
+}
+
+/** What a swarm knows and writes stays its own, whichever swarm the folder belonged to before. */
+function storeFolder (dir: string, { kind, swarmId }: Belonging): string {
+  return kind === 'local' ? `${dir}/store` : `${dir}/store-${swarmId}`
+}
+
+interface Belonged { readonly belonging: Belonging, readonly reach: Reach, readonly network: LateNetwork }
+
+/** By what the folder keeps, by ticket, or as this user's own. The network may be open already: a ticket is shown over it. */
+async function belong (settings: Settings, key: PrivateKey, parts: Parts): Promise<Belonged> {
+  const { clock, dir, name, random, seams } = settings
+  const ticket = settings.ticket === undefined ? undefined : readTicket(settings.ticket)
+  const found = dir === undefined ? undefined : await findKept(dir, key.peerId, clock)
+  const begin = (kind: SwarmKind, swarmId: string): Pick<Belonged, 'reach' | 'network'> => {
+    const reach = reachOf(settings, kind)
+    return { reach, network: new LateNetwork(key.peerId, async () => {
+      const openNetwork = seams.openNetwork ?? (await import('#network')).openNetwork
+      return await openNetwork({ key, listen: reach.listen, swarmId, clock, random })
+    }) }
+  }
+  if (ticket !== undefined && needsTicket(found, ticket, dir)) {
+    const begun = begin('made', swarmIdOf(ticket.swarmPublicKey))
+    try {
+      await begun.network.open()
+      return { ...begun, belonging: await redeemed(ticket, settings, key, begun) }
+    } catch (error) {
+      await begun.network.close()
+      throw error
+    }
+  }
+  const belonging = found !== undefined && dir !== undefined
+    ? await belongAs(found, name, dir, { peerId: key.peerId, clock })
+    : await joinLocal(key, name, { clock, random, swarmKey: seams.swarmKey })
+  return { ...begin(belonging.kind, belonging.swarmId), belonging }
+}
+
+/** Lets itself in, and keeps that before anything else is done with it. */
+async function redeemed (ticket: Ticket, { clock, dir, name, random, seams }: Settings, key: PrivateKey, { network, reach: { means } }: Pick<Belonged, 'network' | 'reach'>): Promise<Belonging> {
+  const { inviters, swarmPublicKey } = ticket
+  const swarmId = swarmIdOf(swarmPublicKey)
+  const openFolder = seams.openRendezvous ?? openRendezvous
+  const { grant, swarmKey } = await enterBy({
+    ticket, network, clock, random,
+    look: !means.folder ? undefined : async onFound => {
+      const rendezvous = await openFolder({ swarmId, peerId: key.peerId, clock, random, onFound: ({ peerId, addresses }) => { onFound(peerId, addresses) }, onGone: () => {} })
+      return async () => { await rendezvous.close() }
+    }
+  })
+  const terms = verifyGrant(grant, swarmPublicKey, key.peerId, clock.wallMs())
+  if (dir !== undefined) {
+    if (swarmKey !== undefined) await keepSwarmKey(dir, swarmKey, random)
+    await saveKept(dir, { swarmPublicKey, grant, inviters })
+  }
+  return await made({ swarmPublicKey, name, grant, terms, swarmKey, inviters, dir })
+}
+
+async function keepSwarmKey (dir: string, swarmKey: PrivateKey, random: Random): Promise<void> {
+  const path = swarmKeyPath(dir)
+  const there = await keepKey(path, swarmKey, random)
+  if (there.peerId !== swarmKey.peerId) throw new SwarmError('SWARM_EXISTS', `${path} is the key of another swarm. Join in a folder of its own: --dir FOLDER`, { details: { dir } })
 }

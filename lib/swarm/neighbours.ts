@@ -1,26 +1,43 @@
 /**
- * The peers this one is connected to: found in the rendezvous folder or by their own dialling, admitted, watched, dialled
- * again when a connection breaks, and taken out of the directory when they are gone.
+ * The peers this one is connected to: sought wherever somebody tells of them (sightings.ts), admitted, watched, dialled again when a
+ * connection breaks, and taken out of the directory when they are gone.
  *
  * Invariants: a peer is in routing only after its own record has come over an admitted connection; it leaves at once when it
- * says so, when it gives no sign of life, or when its connection broke and dialling it fails; else when its lease ends.
+ * says so, when it gives no sign of life, or when its connection broke and dialling it fails; else when its lease ends. Peers of
+ * whom anybody may tell are dialled within a budget (budget.ts), so that whoever makes peers up costs little.
  */
 import { isRunning } from '#platform'
 import { openRendezvous as openFolder } from '#rendezvous'
 import type { Membership, Welcome } from '../access/hello.ts'
 import type { Clock } from '../base/clock.ts'
+import type { Discovery, DiscoveryOptions, Source } from '../base/discovery.ts'
 import { SwarmError } from '../base/error.ts'
 import type { Connection, Network } from '../base/network.ts'
 import type { Random } from '../base/random.ts'
 import type { Caller } from '../mcp/host.ts'
-import { Dialler } from '../mesh/dialler.ts'
+import { Budget } from '../mesh/budget.ts'
+import { Dialler, type Progress } from '../mesh/dialler.ts'
 import { Keeper } from '../mesh/keeper.ts'
 import { Links } from '../mesh/links.ts'
 import { admitPeers } from './admission.ts'
 import type { Rendezvous, RendezvousOptions } from './rendezvous.ts'
+import { Sightings, type Sighting } from './sightings.ts'
 
-/** A peer that no folder names is given up after this many attempts in a row. */
+/** A peer that nobody vouches for is given up after this many attempts in a row. */
 export const ATTEMPTS_MAX = 20
+
+/** The same for one that was only hinted at. */
+export const HINT_ATTEMPTS_MAX = 8
+
+/** First dials of hinted peers: so many at once, then so many a second. */
+export const HINTS_AT_ONCE = 32
+export const HINTS_PER_SECOND = 2
+
+/** Those whose peers are dialled for as long as they tell of them. */
+const STEADFAST: readonly Source[] = ['folder', 'asked', 'ticket']
+
+/** Those whose word ends when the peer has left in order. */
+const PASSING: readonly Source[] = ['mdns', 'record', 'inbound', 'remembered', 'dht']
 
 /** Refusals remembered for `status`, newest last. */
 export const REFUSALS_MAX = 32
@@ -34,6 +51,17 @@ export interface Refusal {
   readonly atMs: number
 }
 
+/** How a peer was found, and what is being done to reach it. */
+export interface Approach {
+  readonly peerId: string
+  /** Best first; times by the wall clock. */
+  readonly sightings: readonly Sighting[]
+  /** When the present link was made, in milliseconds since 1970 UTC; null without one. */
+  readonly linkedAtMs: number | null
+  /** Undefined while it is linked, or was given up. */
+  readonly progress: Progress | undefined
+}
+
 export interface NeighbourEvents {
   /** A connection now carries the exchange with a peer; the one that dialled it begins. */
   readonly onLink: (connection: Connection) => void
@@ -43,8 +71,8 @@ export interface NeighbourEvents {
   readonly onBroken: (peerId: string) => void
   /** It is gone. */
   readonly onLost: (peerId: string, reason: SwarmError) => void
-  /** Peers of this machine cannot be found for now. */
-  readonly onTrouble: (error: SwarmError) => void
+  /** Peers cannot be found by these means for now; without an error, they can again. */
+  readonly onTrouble: (source: Source, error: SwarmError | undefined) => void
 }
 
 export class Neighbours {
@@ -54,25 +82,39 @@ export class Neighbours {
   readonly #keeper: Keeper
   readonly #events: NeighbourEvents
   readonly #welcomes = new WeakMap<Connection, Welcome>()
-  /** Peers whose file is in the rendezvous folder, each with its process. */
-  readonly #named = new Map<string, number>()
+  readonly #sightings = new Sightings()
+  /** The process of each peer whose file is in the rendezvous folder. */
+  readonly #processes = new Map<string, number>()
+  readonly #linkedAtMs = new Map<string, number>()
   readonly #refusals: Refusal[] = []
   readonly #stopAdmitting: () => void
+  readonly #discoveries: Discovery[] = []
+  readonly #budget: Budget
+  /** Hinted peers that wait for the budget: at most HINTED_MAX, as `#sightings` holds no more. */
+  readonly #hinted = new Set<string>()
+  #cancelHint: (() => void) | undefined
   #rendezvous: Rendezvous | undefined
+  /** Where this peer can be dialled, once it is to be found. */
+  #addresses: readonly string[] | undefined
+  #isClosed = false
 
   constructor (parts: { network: Network, membership: Membership, clock: Clock, random: Random, events: NeighbourEvents }) {
     const { network, membership, clock, random, events } = parts
     this.#clock = clock
     this.#events = events
+    this.#budget = new Budget({ burst: HINTS_AT_ONCE, perSecond: HINTS_PER_SECOND, nowMs: clock.nowMs() })
     this.links = new Links({ peerId: network.peerId, clock, random })
     this.#dialler = new Dialler({ network, clock, random })
     this.#keeper = new Keeper({ links: this.links, dialler: this.#dialler, clock })
-    this.links.on('connected', ({ connection }) => { this.#events.onLink(connection) })
+    this.links.on('connected', ({ peerId, connection }) => { this.#linked(peerId, connection) })
     this.links.on('moved', ({ peerId, connection }) => {
       this.#events.onLink(connection)
       this.#events.onMoved(peerId)
     })
-    this.links.on('disconnected', ({ peerId }) => { this.#events.onBroken(peerId) })
+    this.links.on('disconnected', ({ peerId }) => {
+      this.#linkedAtMs.delete(peerId)
+      this.#events.onBroken(peerId)
+    })
     this.#keeper.on('lost', ({ peerId, reason }) => { this.#events.onLost(peerId, reason) })
     this.#dialler.on('failed', ({ peerId, error, attempts }) => { this.#failed(peerId, error, attempts) })
     this.#stopAdmitting = admitPeers(network, membership, clock, {
@@ -89,7 +131,7 @@ export class Neighbours {
 
   /** Whether a process that lives is named in the rendezvous folder. */
   get hasCompany (): boolean {
-    return [...this.#named.values()].some(isRunning)
+    return [...this.#processes.values()].some(isRunning)
   }
 
   /** Looks for peers of this machine from now on. */
@@ -97,30 +139,56 @@ export class Neighbours {
     this.#rendezvous = await open({
       ...options,
       onFound: ({ peerId, addresses, processId }) => {
-        this.#named.set(peerId, processId)
-        this.#dialler.want(peerId, addresses)
+        this.#processes.set(peerId, processId)
+        this.see(peerId, addresses, 'folder')
       },
       onGone: peerId => {
-        this.#named.delete(peerId)
-        if (this.links.get(peerId) === undefined) this.#dialler.forget(peerId)
+        this.#processes.delete(peerId)
+        this.#unsee(peerId, 'folder')
       },
-      onTrouble: this.#events.onTrouble
+      onTrouble: error => { this.#events.onTrouble('folder', error) }
     })
   }
 
-  /** Is found by them from now on. Called once. @throws SwarmError FOLDER_UNUSABLE */
+  /** Looks for peers by one more means from now on, and lets itself be found by it. */
+  async discoverBy (source: Source, options: Pick<DiscoveryOptions, 'swarmId' | 'peerId' | 'clock' | 'random'>, open: (options: DiscoveryOptions) => Promise<Discovery>): Promise<void> {
+    const discovery = await open({
+      ...options,
+      onFound: (peerId, addresses) => { this.see(peerId, addresses, source) },
+      onGone: peerId => { this.#unsee(peerId, source) },
+      onTrouble: error => { this.#events.onTrouble(source, error) }
+    })
+    if (this.#isClosed) return await discovery.close()
+    this.#discoveries.push(discovery)
+    if (this.#addresses !== undefined) discovery.announce(this.#addresses)
+  }
+
+  /** Is found at these addresses from now on, in place of those before. @throws SwarmError FOLDER_UNUSABLE */
   async announce (addresses: readonly string[]): Promise<void> {
+    this.#addresses = addresses
+    for (const discovery of this.#discoveries) discovery.announce(addresses)
     await this.#rendezvous?.announce(addresses)
   }
 
-  /** Keeps a peer connected whose record names these addresses. */
-  keep (peerId: string, addresses: readonly string[]): void {
-    if (!this.#named.has(peerId)) this.#dialler.want(peerId, addresses)
+  /** Somebody tells where a peer is: it is kept connected from now on, as far as that can be believed. */
+  see (peerId: string, addresses: readonly string[], source: Source): void {
+    if (this.#isClosed || !this.#sightings.see(peerId, addresses, source, this.#clock.wallMs())) return
+    this.#want(peerId)
   }
 
-  /** A peer that has left in order is not dialled again until it is found anew. */
+  /** Looks for everyone anew, at once: the network has changed, or the machine has slept. */
+  refresh (): void {
+    if (this.#isClosed) return
+    for (const discovery of this.#discoveries) discovery.refresh()
+    for (const peerId of this.#sightings.peers()) if (this.links.get(peerId) === undefined) this.#want(peerId)
+    this.#dialler.hurry()
+    this.links.doubt()
+  }
+
+  /** A peer that has left in order is not dialled again until it is found anew, but by those who were told to keep to it. */
   forget (peerId: string): void {
-    this.#dialler.forget(peerId)
+    for (const source of PASSING) this.#sightings.unsee(peerId, source)
+    if (!this.#sightings.has(peerId, 'ticket') && !this.#sightings.has(peerId, 'asked')) this.#dialler.forget(peerId)
   }
 
   /** Who is at the other end of an admitted connection, while its grant lasts. */
@@ -132,17 +200,29 @@ export class Neighbours {
 
   /** Whether a peer that the folder names, and that is still linked or sought, has not been met yet. @param counts of those sought */
   isLooking (isMet: (peerId: string) => boolean, counts: (peerId: string) => boolean): boolean {
-    return [...this.#named.keys()].some(peerId => !isMet(peerId) && (this.links.get(peerId) !== undefined || (this.#dialler.wants(peerId) && counts(peerId))))
+    return [...this.#processes.keys()].some(peerId => !isMet(peerId) && (this.links.get(peerId) !== undefined || (this.#dialler.wants(peerId) && counts(peerId))))
   }
 
-  /** Whether a peer that the folder names is linked, or may answer at any moment. */
+  /** Whether a peer is linked, or may answer at any moment. */
   isSought (peerId: string): boolean {
-    return this.#named.has(peerId) && (this.links.get(peerId) !== undefined || this.#dialler.wants(peerId))
+    return this.links.get(peerId) !== undefined || this.#dialler.wants(peerId)
+  }
+
+  /** How a peer was found and is being reached. */
+  approach (peerId: string): Approach {
+    return { peerId, sightings: this.#sightings.sources(peerId), linkedAtMs: this.#linkedAtMs.get(peerId) ?? null, progress: this.#dialler.progress(peerId) }
+  }
+
+  /** The peers that are wanted and not linked. */
+  get sought (): string[] {
+    return this.#dialler.peers().filter(peerId => this.links.get(peerId) === undefined)
   }
 
   async close (): Promise<void> {
+    this.#isClosed = true
+    this.#cancelHint?.()
     try {
-      await this.#rendezvous?.close()
+      await Promise.all([this.#rendezvous?.close(), ...this.#discoveries.map(async discovery => { await discovery.close() })])
     } finally {
       this.#stopAdmitting()
       this.#keeper.close()
@@ -151,12 +231,57 @@ export class Neighbours {
     }
   }
 
+  #unsee (peerId: string, source: Source): void {
+    const isForgotten = this.#sightings.unsee(peerId, source)
+    if (isForgotten && this.links.get(peerId) === undefined) this.#dialler.forget(peerId)
+    else if (!isForgotten && this.#dialler.wants(peerId)) this.#want(peerId)
+  }
+
+  #want (peerId: string): void {
+    if (this.#sightings.isHinted(peerId) && !this.#dialler.wants(peerId) && this.links.get(peerId) === undefined) {
+      this.#hinted.add(peerId)
+      if (this.#cancelHint === undefined) this.#spend()
+      return
+    }
+    this.#hinted.delete(peerId)
+    this.#dialler.want(peerId, this.#sightings.addresses(peerId))
+  }
+
+  /** Dials hinted peers as far as the budget goes, the newest hint first: old ones may long be over. */
+  #spend (): void {
+    this.#cancelHint = undefined
+    for (const peerId of [...this.#hinted].reverse()) {
+      if (!this.#sightings.isHinted(peerId)) {
+        this.#hinted.delete(peerId) // forgotten, or told of by others meanwhile
+        continue
+      }
+      const waitMs = this.#budget.take(this.#clock.nowMs())
+      if (waitMs > 0) return void (this.#cancelHint = this.#clock.after(waitMs, () => { this.#spend() }))
+      this.#hinted.delete(peerId)
+      this.#dialler.want(peerId, this.#sightings.addresses(peerId))
+    }
+  }
+
+  #linked (peerId: string, connection: Connection): void {
+    this.#linkedAtMs.set(peerId, this.#clock.wallMs())
+    if (connection.direction === 'inbound') this.#sightings.see(peerId, [], 'inbound', this.#clock.wallMs())
+    else this.#sightings.worked(peerId, connection.address.replace(/\/p2p\/\w+$/, ''))
+    this.#hinted.delete(peerId)
+    this.#events.onLink(connection)
+  }
+
   #failed (peerId: string, error: SwarmError, attempts: number): void {
     const checked = this.#rendezvous?.check(peerId)
     // A file that cannot be taken away costs only further attempts, which are bounded by their back-off.
     checked?.catch((cause: unknown) => { this.#note({ peerId, address: '', direction: 'outbound', code: 'FOLDER_UNUSABLE', message: String(cause) }) })
     this.#note({ peerId, address: '', direction: 'outbound', code: error.code, message: error.message })
-    if (!this.#named.has(peerId) && attempts >= ATTEMPTS_MAX) this.#dialler.forget(peerId)
+    if (STEADFAST.some(source => this.#sightings.has(peerId, source))) return
+    if (attempts >= (this.#sightings.isHinted(peerId) ? HINT_ATTEMPTS_MAX : ATTEMPTS_MAX)) this.#dialler.forget(peerId)
+  }
+
+  /** Remembers that somebody on a connection was not let in. */
+  refuse (connection: Connection, error: SwarmError): void {
+    this.#refused(connection, error)
   }
 
   #refused (connection: Connection, error: unknown): void {

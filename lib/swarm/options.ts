@@ -1,6 +1,7 @@
 import { defaultName, environment } from '#platform'
 import { systemClock, type Clock } from '../base/clock.ts'
 import { SwarmError } from '../base/error.ts'
+import { isObject } from '../base/json.ts'
 import type { Network } from '../base/network.ts'
 import { systemRandom, type Random } from '../base/random.ts'
 import type { PrivateKey } from '../identity/key.ts'
@@ -11,6 +12,15 @@ import type { Rendezvous, RendezvousOptions } from './rendezvous.ts'
 export type Durability = typeof DURABILITIES[number]
 
 const DURABILITIES = ['strict', 'interval', 'memory'] as const
+
+/** Ways to find others that no other peer takes part in: the rendezvous folder of this machine, multicast on the LAN, the DHT. */
+export interface Means {
+  readonly folder: boolean
+  readonly mdns: boolean
+  readonly dht: boolean
+}
+
+const NO_MEANS: Means = { folder: false, mdns: false, dht: false }
 
 /** Longest name of a peer, in characters. */
 export const NAME_MAX = 64
@@ -25,12 +35,23 @@ export const LISTEN_MAX = 16
 export interface JoinOptions {
   /** Data folder: the peer's key and what it knows of others. Memory only without it. `MCP_SWARM_DIR`. */
   readonly dir?: string
+  /**
+   * A ticket that an admin's `invite` made: this peer joins that swarm. It is used once, where `dir` does not belong to the swarm
+   * yet; without `dir`, at each call. `MCP_SWARM_TICKET`.
+   */
+  readonly ticket?: string
   /** What people call this peer: 1 to 64 characters. Default `user@machine`. `MCP_SWARM_NAME`, `swarm.name`. */
   readonly name?: string
-  /** Multiaddrs to listen on. Default `/ip4/127.0.0.1/tcp/0`: a free port, this machine only. `MCP_SWARM_LISTEN`, comma-separated. */
+  /**
+   * Multiaddrs to listen on. Default in the user's own swarm `/ip4/127.0.0.1/tcp/0`: a free port, this machine only; in a swarm that was
+   * made, every interface, by TCP and by WebSocket. `MCP_SWARM_LISTEN`, comma-separated.
+   */
   readonly listen?: readonly string[]
-  /** Whether to look for peers, and be found, through the user's rendezvous folder. Default true. `MCP_SWARM_DISCOVERY`: `on` or `off`. */
-  readonly discovery?: boolean
+  /**
+   * By what means to look for peers, and be found; what is left out is as by default: in the user's own swarm the rendezvous folder
+   * alone, in a swarm that was made all. `MCP_SWARM_DISCOVERY`: `on`, `off`, or those of `folder,mdns,dht` that are wanted.
+   */
+  readonly discovery?: boolean | Partial<Means>
   /**
    * Be ready before listening where nobody is there to be met and nothing is shared: until `Swarm.listen` is called, what was known
    * is shown, and nobody is dialled. For a gateway, which answers its client the sooner. Default false.
@@ -59,9 +80,11 @@ export interface Seams {
 /** The options with every setting decided and checked. */
 export interface Settings {
   readonly dir: string | undefined
+  readonly ticket: string | undefined
   readonly name: string
-  readonly listen: readonly string[]
-  readonly discovery: boolean
+  /** Undefined: see reach.ts. */
+  readonly listen: readonly string[] | undefined
+  readonly discovery: Partial<Means> | undefined
   readonly durability: Durability | undefined
   readonly config: Config | undefined
   readonly listensLate: boolean
@@ -81,12 +104,13 @@ export function settle (options: JoinOptions, variables = environment): Settings
   const dir = checkDir(options.dir ?? MCP_SWARM_DIR)
   return {
     dir,
+    ticket: checkTicket(options.ticket ?? variables.MCP_SWARM_TICKET),
     name: checkName(options.name ?? MCP_SWARM_NAME ?? options.config?.swarm.name ?? defaultName().slice(0, NAME_MAX)),
-    listen: checkListen(options.listen ?? MCP_SWARM_LISTEN?.split(',').map(address => address.trim()) ?? ['/ip4/127.0.0.1/tcp/0']),
-    discovery: checkDiscovery(options.discovery ?? MCP_SWARM_DISCOVERY ?? true),
+    listen: checkListen(options.listen ?? MCP_SWARM_LISTEN?.split(',').map(address => address.trim())),
+    discovery: checkDiscovery(options.discovery ?? MCP_SWARM_DISCOVERY),
     durability: checkDurability(options.durability ?? MCP_SWARM_DURABILITY, dir),
     config: options.config,
-    listensLate: options.listensLate === true && options.listen === undefined && variables.MCP_SWARM_LISTEN === undefined,
+    listensLate: options.listensLate === true && options.listen === undefined && MCP_SWARM_LISTEN === undefined,
     clock: seams.clock ?? systemClock,
     random: seams.random ?? systemRandom,
     seams
@@ -98,20 +122,35 @@ function checkDir (dir: unknown): string | undefined {
   throw new SwarmError('INVALID_OPTION', 'dir takes the path of a folder')
 }
 
+function checkTicket (ticket: unknown): string | undefined {
+  if (ticket === undefined || ticket === '') return undefined
+  if (typeof ticket === 'string') return ticket
+  throw new SwarmError('INVALID_OPTION', 'ticket takes the line that mcp-swarm invite prints')
+}
+
 function checkName (name: unknown): string {
   if (typeof name === 'string' && name.length >= 1 && name.length <= NAME_MAX && !/\p{C}/u.test(name)) return name
   throw new SwarmError('INVALID_OPTION', `name takes 1 to ${NAME_MAX} printable characters`)
 }
 
-function checkListen (listen: unknown): readonly string[] {
+function checkListen (listen: unknown): readonly string[] | undefined {
+  if (listen === undefined) return undefined
   if (Array.isArray(listen) && listen.length <= LISTEN_MAX && listen.every(address => typeof address === 'string' && address.startsWith('/'))) return listen as string[]
   throw new SwarmError('INVALID_OPTION', `listen takes up to ${LISTEN_MAX} multiaddrs such as /ip4/127.0.0.1/tcp/4001`)
 }
 
-function checkDiscovery (discovery: unknown): boolean {
-  if (discovery === true || discovery === 'on') return true
-  if (discovery === false || discovery === 'off') return false
-  throw new SwarmError('INVALID_OPTION', 'discovery takes true or false; MCP_SWARM_DISCOVERY takes on or off')
+function checkDiscovery (discovery: unknown): Partial<Means> | undefined {
+  if (discovery === undefined || discovery === true || discovery === 'on') return undefined
+  if (discovery === false || discovery === 'off') return NO_MEANS
+  if (typeof discovery === 'string') {
+    const named = discovery.split(',').map(name => name.trim())
+    if (named.every(isMeans)) return { ...NO_MEANS, ...Object.fromEntries(named.map(name => [name, true])) }
+  } else if (isObject(discovery) && Object.entries(discovery).every(([name, value]) => isMeans(name) && (value === undefined || typeof value === 'boolean'))) return discovery
+  throw new SwarmError('INVALID_OPTION', 'discovery takes true, false or { folder, mdns, dht }; MCP_SWARM_DISCOVERY takes on, off, or some of folder,mdns,dht')
+}
+
+function isMeans (name: string): boolean {
+  return name in NO_MEANS
 }
 
 function checkDurability (durability: unknown, dir: string | undefined): Durability | undefined {

@@ -3,7 +3,7 @@
  *
  * Opened in the order in which they need each other, closed in reverse (parts.ts).
  */
-import type { Membership } from '../access/hello.ts'
+import type { Inviter } from '../access/ticket.ts'
 import { afterTurn } from '../base/clock.ts'
 import { Emitter } from '../base/emitter.ts'
 import { SwarmError, messageOf } from '../base/error.ts'
@@ -22,16 +22,20 @@ import type { ConfigChanges } from './changes.ts'
 import { Clients } from './clients.ts'
 import { Configured } from './configured.ts'
 import { Hosting } from './hosting.ts'
+import { Inviting, ranked } from './inviting.ts'
 import { LateDocuments } from './late-documents.ts'
 import type { LateNetwork } from './late-network.ts'
 import { Listing } from './listing.ts'
+import type { Belonging } from './membership.ts'
 import { Neighbours } from './neighbours.ts'
 import type { Settings } from './options.ts'
 import type { Parts } from './parts.ts'
+import type { Reach } from './reach.ts'
 import { Requesting } from './requesting.ts'
 import type { Sharing } from './sharing.ts'
 import { Showing } from './showing.ts'
 import { Troubles, type Trouble } from './troubles.ts'
+import { watchSleep } from './waking.ts'
 
 export interface SwarmEvents {
   'peer:joined': PeerView
@@ -54,7 +58,10 @@ const AGENT_EVENTS = { 'agent-added': 'agent:added', 'agent-changed': 'agent:cha
 export interface Opening {
   readonly settings: Settings
   readonly key: PrivateKey
-  readonly membership: Membership
+  readonly membership: Belonging
+  readonly reach: Reach
+  /** Where the storage lies; undefined: memory only. */
+  readonly folder: string | undefined
   readonly storage: Storage
   readonly network: LateNetwork
   /** Everything opened before; `close` closes it. */
@@ -64,6 +71,7 @@ export interface Opening {
 export class Peer {
   readonly id: string
   readonly swarmId: string
+  readonly reach: Reach
   readonly events = new Emitter<SwarmEvents>()
   readonly troubles: Troubles
   readonly hosting: Hosting
@@ -75,10 +83,12 @@ export class Peer {
   readonly requesting: Requesting
   readonly configured: Configured
   readonly documents: LateDocuments
+  readonly inviting: Inviting
   /** Fires when the peer begins to close. */
   readonly closing = new AbortController()
   readonly #settings: Settings
   readonly #network: LateNetwork
+  readonly #membership: Belonging
   readonly #parts: Parts
   readonly #tasks: Tasks
   readonly #clients: Clients
@@ -91,12 +101,14 @@ export class Peer {
   #served = 0
   #isTelling = false
 
-  constructor ({ settings, key, membership, storage, network, parts }: Opening) {
+  constructor ({ settings, key, membership, reach, folder, storage, network, parts }: Opening) {
     const { clock, random, name } = settings
     this.id = key.peerId
     this.swarmId = membership.swarmId
     this.#settings = settings
+    this.reach = reach
     this.#network = network
+    this.#membership = membership
     this.#parts = parts
     this.troubles = new Troubles(clock, trouble => { this.events.emit('trouble', trouble) }, trouble => { this.events.emit('trouble:over', trouble) })
     this.hosting = new Hosting(entries => { this.listing.checkFits(entries) }, () => { this.listing.announce() }, name => { this.#tasks.closeAgent(name) })
@@ -116,11 +128,17 @@ export class Peer {
     this.neighbours = new Neighbours({
       network, membership, clock, random,
       events: {
-        onLink: connection => { this.listing.begin(connection) },
+        onLink: connection => {
+          this.listing.begin(connection)
+          this.inviting.begin(connection)
+        },
         onMoved: peerId => { this.pipes.renewPeer(peerId) },
         onBroken: peerId => { this.pipes.closePeer(peerId) },
         onLost: peerId => { this.listing.lose(peerId) },
-        onTrouble: ({ code, message }) => { this.troubles.note(code, message) }
+        onTrouble: (source, error) => {
+          if (error === undefined) this.troubles.over(`discovery ${source}`)
+          else this.troubles.set(`discovery ${source}`, error.code, error.message)
+        }
       }
     })
     this.pipes = new Pipes({
@@ -130,19 +148,26 @@ export class Peer {
     })
     this.documents = new LateDocuments({
       swarmId: this.swarmId, key, network, links: this.neighbours.links, storage, clock, random,
-      durability: settings.durability, folder: settings.dir === undefined ? undefined : `${settings.dir}/store`,
+      durability: settings.durability, folder,
       isMember: connection => this.neighbours.callerOf(connection) !== undefined,
       onTrouble: (subject, code, message) => {
         if (message === undefined) this.troubles.over(subject)
         else this.troubles.set(subject, code, message)
       }
     })
+    this.inviting = new Inviting({
+      belonging: membership, network, storage, clock, random,
+      callerOf: connection => this.neighbours.callerOf(connection),
+      admins: () => this.#linkedAdmins(),
+      onTrouble: (code, message) => { this.troubles.note(code, message) },
+      onRefused: (connection, error) => { this.neighbours.refuse(connection, error) }
+    })
     this.configured = new Configured(this.sharing, () => { this.listing.announce(true) })
     const self: Caller = { peerId: this.id, role: 'admin' }
     this.#clients = new Clients(self)
-    const reach = { directory: this.listing.directory, hosting: this.hosting, tasks: this.#tasks, clients: this.#clients, pipes: this.pipes, clock, random, self }
-    this.calling = new Calling(reach)
-    this.requesting = new Requesting({ ...reach, closing: this.closing.signal, open: async (peerId, signal) => await this.#openPipe(peerId, signal) })
+    const around = { directory: this.listing.directory, hosting: this.hosting, tasks: this.#tasks, clients: this.#clients, pipes: this.pipes, clock, random, self }
+    this.calling = new Calling(around)
+    this.requesting = new Requesting({ ...around, closing: this.closing.signal, open: async (peerId, signal) => await this.#openPipe(peerId, signal) })
   }
 
   /** How many calls have been let through to agents of this peer. */
@@ -164,10 +189,11 @@ export class Peer {
 
   /** Called once. */
   async open (): Promise<void> {
-    const { clock, random, discovery, config, listensLate, seams } = this.#settings
+    const { clock, random, config, listensLate, seams } = this.#settings
     const parts = this.#parts
     parts.add(async () => { await this.neighbours.close() })
-    await Promise.all([this.#bindings.load(), this.listing.open()])
+    await Promise.all([this.#bindings.load(), this.listing.open(), this.inviting.open()])
+    parts.add(async () => { this.inviting.close() })
     parts.add(async () => { await this.#bindings.close() })
     parts.add(async () => { await this.listing.close() })
     parts.add(async () => { await this.documents.close() })
@@ -176,7 +202,8 @@ export class Peer {
     parts.add(async () => { await this.hosting.close() })
     if (config !== undefined) this.configured.open(config)
     parts.add(async () => { await this.configured.settled() })
-    if (discovery) await this.neighbours.discover({ swarmId: this.swarmId, peerId: this.id, clock, random }, seams.openRendezvous)
+    if (this.reach.means.folder) await this.neighbours.discover({ swarmId: this.swarmId, peerId: this.id, clock, random }, seams.openRendezvous)
+    for (const { peerId, addresses } of this.#membership.inviters) this.neighbours.see(peerId, addresses, 'ticket')
     if (!listensLate || this.neighbours.hasCompany || this.hosting.all().length > 0) await this.listen()
   }
 
@@ -191,6 +218,36 @@ export class Peer {
     this.isListening = true
     this.listing.announce()
     await this.neighbours.announce(this.#network.addresses())
+    const stopHearing = this.#network.onAddresses(() => { this.#moved() })
+    const stopWatching = watchSleep(this.#settings.clock, () => { this.neighbours.refresh() })
+    this.#parts.add(async () => {
+      stopHearing()
+      stopWatching()
+    })
+    if (this.reach.kind === 'made') this.#remember()
+  }
+
+  #linkedAdmins (): Inviter[] {
+    const { links } = this.neighbours
+    return this.listing.directory.peers().flatMap(({ peerId, self, addresses }) => {
+      const connection = self ? undefined : links.get(peerId)
+      return connection === undefined || this.neighbours.callerOf(connection)?.role !== 'admin' ? [] : [{ peerId, addresses: ranked(addresses) }]
+    })
+  }
+
+  /** Peers of last time are looked for where they were; those of the local swarm are found in its folder. */
+  #remember (): void {
+    for (const { peerId, addresses, absence } of this.listing.directory.peers({ all: true })) {
+      if (absence === 'stored') this.neighbours.see(peerId, addresses, 'remembered')
+    }
+  }
+
+  /** This peer can be dialled elsewhere: the others hear of it, and are looked for anew from there. */
+  #moved (): void {
+    if (this.closing.signal.aborted) return
+    this.listing.announce()
+    this.neighbours.announce(this.#network.addresses()).catch((error: unknown) => { this.troubles.note('FOLDER_UNUSABLE', messageOf(error)) })
+    this.neighbours.refresh()
   }
 
   /** Tells the others, stops every agent and server, and closes all that was opened. A second call waits for the first. */
@@ -220,7 +277,7 @@ export class Peer {
         case 'peer-joined':
         case 'peer-updated':
           if (change.peer.self) break
-          this.neighbours.keep(change.peer.peerId, change.peer.addresses)
+          this.neighbours.see(change.peer.peerId, change.peer.addresses, 'record')
           if (change.kind === 'peer-joined') this.events.emit('peer:joined', change.peer)
           break
         case 'peer-left':

@@ -75,9 +75,11 @@ class FolderRendezvous implements Rendezvous {
   }
 
   async announce (addresses: readonly string[]): Promise<void> {
+    const isFirst = this.#addresses === undefined
     this.#addresses = addresses
     try {
-      await this.#scan() // it finds our file missing
+      if (isFirst) await this.#scan() // it finds our file missing
+      else await this.#writeOwn()
     } catch (cause) {
       throw this.#failure(cause)
     }
@@ -132,7 +134,10 @@ class FolderRendezvous implements Rendezvous {
   }
 
   #scanNow (): void {
-    this.#scan().then(() => { this.#isFailing = false }, (error: unknown) => { this.#tell(error) })
+    this.#scan().then(() => {
+      if (this.#isFailing && !this.#closed) this.#options.onTrouble?.(undefined)
+      this.#isFailing = false
+    }, (error: unknown) => { this.#tell(error) })
   }
 
   /** Once for each time it begins to fail: it is tried again every few seconds. */

@@ -18,12 +18,15 @@ export interface RendezvousOptions {
   readonly onFound: (neighbour: Neighbour) => void
   /** Called when a peer has taken its file away. */
   readonly onGone: (peerId: string) => void
-  /** Peers cannot be found for now, nor find this one; it goes on trying. Called once for each time that this begins. */
-  readonly onTrouble?: (error: SwarmError) => void
+  /**
+   * Peers cannot be found for now, nor find this one; it goes on trying. Called once for each time that this begins, and without an
+   * error when it is over.
+   */
+  readonly onTrouble?: (error: SwarmError | undefined) => void
 }
 
 export interface Rendezvous {
-  /** Lets the others find this peer, from now on. Called once. @throws SwarmError FOLDER_UNUSABLE */
+  /** Lets the others find this peer at these addresses from now on, in place of those before. @throws SwarmError FOLDER_UNUSABLE */
   announce (addresses: readonly string[]): Promise<void>
   /** A peer could not be dialled: takes its file away if its process has ended. */
   check (peerId: string): Promise<void>

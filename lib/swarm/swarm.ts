@@ -18,6 +18,8 @@ import type { CallOptions } from './calling.ts'
 import { isEmpty, type ConfigChanges } from './changes.ts'
 import type { Config } from './config.ts'
 import type { Settings } from './options.ts'
+import type { Invitation, InviteOptions } from './inviting.ts'
+import type { Belonging } from './membership.ts'
 import { Peer, type Opening, type SwarmEvents } from './peer.ts'
 import type { Requesting, Whom } from './requesting.ts'
 import { seek, SEEK_MS_MAX } from './seek.ts'
@@ -39,6 +41,7 @@ export class Swarm {
   readonly name: string
   readonly #settings: Settings
   readonly #network: Network
+  readonly #membership: Belonging
   readonly #peer: Peer
   readonly #startedAtMs: number
 
@@ -50,6 +53,7 @@ export class Swarm {
     this.name = settings.name
     this.#settings = settings
     this.#network = network
+    this.#membership = membership
     this.#startedAtMs = settings.clock.nowMs()
     this.#peer = new Peer(opening)
   }
@@ -117,7 +121,18 @@ export class Swarm {
   /** Keeps this peer connected to another whose addresses are known by other means than the rendezvous folder. */
   meet (peerId: string, addresses: readonly string[]): void {
     this.#assertOpen()
-    this.#peer.neighbours.keep(peerId, addresses)
+    this.#peer.neighbours.see(peerId, addresses, 'asked')
+  }
+
+  /**
+   * Makes a ticket, by which others join this swarm. It names this peer, and the admins that it is linked to: one of them must be
+   * reachable for whoever comes.
+   *
+   * @throws SwarmError NOT_ADMIN if this peer may not let others in, INVALID_OPTION
+   */
+  invite (options: InviteOptions = {}): Invitation {
+    this.#assertOpen()
+    return this.#peer.inviting.invite(options)
   }
 
   /** Makes an agent of this peer: offered to others once it is started. @throws SwarmError INVALID_OPTION, AGENT_EXISTS */
@@ -258,7 +273,7 @@ export class Swarm {
   /** One plain object that says how this peer is. */
   status (): Status {
     return describe({
-      swarmId: this.id,
+      swarm: this.#membership,
       peer: { peerId: this.peerId, name: this.name, pid: processId, addresses: this.addresses(), dir: this.#settings.dir ?? null, uptimeMs: this.#settings.clock.nowMs() - this.#startedAtMs },
       peers: this.peers(),
       links: this.#peer.neighbours.links,

@@ -268,4 +268,26 @@ test('close gives every attempt up and leaves no timer behind', async () => {
   assert.throws(() => ann.dialler.want('eve', []), (error: SwarmError) => error.code === 'CLOSED')
 })
 
+test('a hurry tries those who wait at once, as if for the first time, and tells what became of it', async () => {
+  const rig = new Rig()
+  const alice = rig.peer('alice')
+  alice.dialler.want('bob', ['/memory/later'])
+  await rig.clock.advance(60_000)
+  const { attempts, failure } = alice.dialler.progress('bob') ?? {}
+  assert.ok((attempts ?? 0) > 5)
+  assert.is(failure?.code, 'UNREACHABLE')
+  const bob = rig.peer('bob')
+  alice.dialler.want('bob', [bob.address])
+  await rig.clock.advance(CHANGED_MS_MIN)
+  assert.is(alice.dialler.progress('bob'), undefined, 'connected')
+  rig.hub.freeze('cid')
+  alice.dialler.want('cid', ['/memory/later'])
+  await rig.clock.advance(60_000)
+  const [dials, tried] = [alice.dials.length, alice.dialler.progress('cid')?.attempts ?? 0]
+  alice.dialler.hurry()
+  await rig.clock.advance(CHANGED_MS_MIN)
+  assert.ok(alice.dials.length > dials)
+  assert.ok((alice.dialler.progress('cid')?.attempts ?? tried) < tried, 'the wait between attempts grows from the start again')
+})
+
 test.run()

@@ -3,12 +3,13 @@ import * as assert from 'uvu/assert'
 import { mintGrant, swarmIdOf } from '../../lib/access/grant.ts'
 import { answerHello, helloProtocol, type Membership } from '../../lib/access/hello.ts'
 import { HELLO_LINE_BYTES_MAX, writeIntroduction } from '../../lib/access/introduction.ts'
+import type { DiscoveryOptions } from '../../lib/base/discovery.ts'
 import { LineStream } from '../../lib/base/line.ts'
 import type { Connection, Network } from '../../lib/base/network.ts'
-import { seededRandom } from '../../lib/base/random.ts'
-import { keyFromSeed, type PrivateKey } from '../../lib/identity/key.ts'
+import { seededRandom, systemRandom } from '../../lib/base/random.ts'
+import { generateKey, keyFromSeed, type PrivateKey } from '../../lib/identity/key.ts'
 import { GRANT_LOOK_MS_MAX } from '../../lib/swarm/admission.ts'
-import { Neighbours } from '../../lib/swarm/neighbours.ts'
+import { HINTS_AT_ONCE, HINTS_PER_SECOND, HINT_ATTEMPTS_MAX, Neighbours } from '../../lib/swarm/neighbours.ts'
 import { MemoryHub } from '../../transports/memory/memory.ts'
 import { VirtualClock, settle } from '../support/clock.ts'
 
@@ -60,7 +61,7 @@ class Rig {
         onMoved: () => { told.push('moved') },
         onBroken: () => { told.push('broken') },
         onLost: () => { told.push('lost') },
-        onTrouble: error => { told.push(error.code) }
+        onTrouble: (source, error) => { told.push(`${source} ${error?.code ?? 'over'}`) }
       }
     })
     return { network, neighbours, told, connections }
@@ -73,7 +74,7 @@ for (const lastsMs of [1_000, DAY_MS]) {
   test(`a connection ends when the grant does that was shown on it, after ${lastsMs} ms`, async () => {
     const rig = new Rig()
     const [ours, theirs] = [rig.peer(alice, null), rig.peer(bob, lastsMs)]
-    ours.neighbours.keep(bob.peerId, theirs.network.addresses())
+    ours.neighbours.see(bob.peerId, theirs.network.addresses(), 'record')
     await rig.clock.advance(lastsMs - 1)
     assert.equal(ours.told, ['link'])
     const [connection] = ours.connections as [Connection]
@@ -95,7 +96,7 @@ for (const lastsMs of [1_000, DAY_MS]) {
 test('a clock that is set forward ends a grant that is over by it', async () => {
   const rig = new Rig()
   const [ours, theirs] = [rig.peer(alice, null), rig.peer(bob, 30 * DAY_MS)]
-  ours.neighbours.keep(bob.peerId, theirs.network.addresses())
+  ours.neighbours.see(bob.peerId, theirs.network.addresses(), 'record')
   await rig.clock.advance(1_000)
   const [connection] = ours.connections as [Connection]
   rig.clock.aheadMs = 31 * DAY_MS
@@ -107,7 +108,7 @@ test('a clock that is set forward ends a grant that is over by it', async () => 
 test('a clock that is set back ends no grant early', async () => {
   const rig = new Rig()
   const [ours, theirs] = [rig.peer(alice, null), rig.peer(bob, 60_000)]
-  ours.neighbours.keep(bob.peerId, theirs.network.addresses())
+  ours.neighbours.see(bob.peerId, theirs.network.addresses(), 'record')
   await rig.clock.advance(1_000)
   rig.clock.aheadMs = -60_000
   await rig.clock.advance(118_000)
@@ -116,10 +117,95 @@ test('a clock that is set back ends no grant early', async () => {
   assert.equal(ours.told, ['link', 'broken'])
 })
 
+/** Says who is where, as mDNS and the DHT would. */
+function told (neighbours: Neighbours, clock: VirtualClock): { options: DiscoveryOptions, announced: (readonly string[])[], refreshed: () => number } {
+  const announced: (readonly string[])[] = []
+  let [refreshes, given] = [0, undefined as DiscoveryOptions | undefined]
+  void neighbours.discoverBy('mdns', { swarmId, peerId: alice.peerId, clock, random: seededRandom(1) }, async options => {
+    given = options
+    return { announce: addresses => { announced.push(addresses) }, refresh: () => { refreshes++ }, close: async () => {} }
+  })
+  if (given === undefined) throw new Error('not opened')
+  return { options: given, announced, refreshed: () => refreshes }
+}
+
+test('peers that somebody makes up cost a bounded number of dials, and keep no true one out', async () => {
+  const rig = new Rig()
+  const ours = rig.peer(alice, null)
+  const theirs = rig.peer(bob, null)
+  const dialled: string[] = []
+  const dial = ours.network.dial.bind(ours.network)
+  ours.network.dial = async (peerId, ...others) => {
+    dialled.push(peerId)
+    return await dial(peerId, ...others)
+  }
+  const { options } = told(ours.neighbours, rig.clock)
+  for (let second = 0; second < 60; second++) {
+    for (let lie = 0; lie < 50; lie++) options.onFound(generateKey(systemRandom).peerId, [`/memory/nowhere-${second}-${lie}`])
+    await rig.clock.advance(1_000)
+  }
+  const made = new Set(dialled).size
+  assert.ok(made <= HINTS_AT_ONCE + 60 * HINTS_PER_SECOND, `${made} peers dialled that are none`)
+  assert.ok(dialled.length <= made * HINT_ATTEMPTS_MAX, `${dialled.length} dials`)
+  options.onFound(bob.peerId, theirs.network.addresses())
+  await rig.clock.advance(1_000)
+  assert.ok(ours.told.includes('link'), 'the newest hint is tried next')
+  await Promise.all([ours.neighbours.close(), theirs.neighbours.close()])
+  const before = dialled.length
+  await rig.clock.advance(60_000)
+  assert.is(dialled.length, before)
+  assert.is(rig.clock.pending, 0)
+})
+
+test('false addresses of a peer do not keep it from being reached at its own', async () => {
+  const rig = new Rig()
+  const [ours, theirs] = [rig.peer(alice, null), rig.peer(bob, null)]
+  const { options } = told(ours.neighbours, rig.clock)
+  options.onFound(bob.peerId, Array.from({ length: 100 }, (_, lie) => `/memory/nowhere-${lie}`))
+  ours.neighbours.see(bob.peerId, theirs.network.addresses(), 'remembered')
+  await rig.clock.advance(1_000)
+  assert.equal(ours.told, ['link'])
+  assert.equal(ours.neighbours.approach(bob.peerId).sightings.map(({ source }) => source), ['mdns', 'remembered'])
+  assert.is(ours.neighbours.approach(bob.peerId).linkedAtMs !== null, true)
+})
+
+test('who says how a peer is reached: what is tried, and why it failed', async () => {
+  const rig = new Rig()
+  const ours = rig.peer(alice, null)
+  ours.neighbours.see(bob.peerId, ['/memory/nowhere'], 'asked')
+  await rig.clock.advance(30_000)
+  assert.equal(ours.neighbours.sought, [bob.peerId])
+  const { progress, linkedAtMs } = ours.neighbours.approach(bob.peerId)
+  assert.is(linkedAtMs, null)
+  assert.ok((progress?.attempts ?? 0) > 3)
+  assert.is(progress?.failure?.code, 'UNREACHABLE')
+  await rig.clock.advance(600_000)
+  assert.equal(ours.neighbours.sought, [bob.peerId], 'asked for: never given up')
+  await ours.neighbours.close()
+})
+
+test('a change of network is passed on to every means, and whoever was given up is tried anew', async () => {
+  const rig = new Rig()
+  const ours = rig.peer(alice, null)
+  const { announced, options, refreshed } = told(ours.neighbours, rig.clock)
+  await rig.clock.advance(0)
+  await ours.neighbours.announce(['/memory/here'])
+  options.onFound(bob.peerId, ['/memory/later'])
+  await rig.clock.advance(120_000)
+  assert.equal(ours.neighbours.sought, [], 'given up')
+  await ours.neighbours.announce(['/memory/there'])
+  ours.neighbours.refresh()
+  assert.equal(announced, [['/memory/here'], ['/memory/there']])
+  assert.is(refreshed(), 1)
+  await rig.clock.advance(10)
+  assert.equal(ours.neighbours.sought, [bob.peerId])
+  await ours.neighbours.close()
+})
+
 test('a close leaves no timer of a grant behind', async () => {
   const rig = new Rig()
   const [ours, theirs] = [rig.peer(alice, 60_000), rig.peer(bob, 60_000)]
-  ours.neighbours.keep(bob.peerId, theirs.network.addresses())
+  ours.neighbours.see(bob.peerId, theirs.network.addresses(), 'record')
   for (let second = 0; second < 3; second++) await rig.clock.advance(1_000)
   assert.equal([ours.neighbours.links.size, theirs.neighbours.links.size], [1, 1])
   await Promise.all([ours.neighbours.close(), theirs.neighbours.close()])
@@ -141,7 +227,7 @@ test('a peer that proves itself and hangs up in one breath is not admitted, and 
       closed () {}
     })
   }, { beforeAdmission: true })
-  ours.neighbours.keep(bob.peerId, hasty.addresses())
+  ours.neighbours.see(bob.peerId, hasty.addresses(), 'record')
   await rig.clock.advance(1_000)
   assert.ok(answered > 0)
   assert.equal(ours.told, [])

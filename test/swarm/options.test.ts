@@ -2,6 +2,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { SwarmError } from '../../lib/base/error.ts'
 import { LISTEN_MAX, NAME_MAX, settle, type JoinOptions } from '../../lib/swarm/options.ts'
+import { reachOf } from '../../lib/swarm/reach.ts'
 
 const config = { path: '.mcp.json', servers: {}, folders: {}, unshared: [], swarm: { name: 'from config', share: [], allow: {}, pool: {}, session: {} } }
 
@@ -12,13 +13,28 @@ test('an option wins over its variable, that over the config file, that over the
   assert.is(settle({ config }, {}).name, 'from config')
   assert.ok(settle({}, {}).name.length > 0)
   assert.equal(settle({}, variables).listen, ['/ip4/127.0.0.1/tcp/1', '/ip4/127.0.0.1/tcp/2'])
-  assert.is(settle({}, variables).discovery, false)
+  assert.equal(settle({}, variables).discovery, { folder: false, mdns: false, dht: false })
+  assert.equal(settle({ discovery: { mdns: false } }, variables).discovery, { mdns: false })
+  assert.equal(settle({}, { MCP_SWARM_DISCOVERY: 'folder, dht' }).discovery, { folder: true, mdns: false, dht: true })
   assert.is(settle({}, variables).dir, '/tmp/x')
 })
 
-test('by default a peer keeps nothing, listens on this machine alone, and looks for others', () => {
-  const { dir, listen, discovery } = settle({}, {})
-  assert.equal({ dir, listen, discovery }, { dir: undefined, listen: ['/ip4/127.0.0.1/tcp/0'], discovery: true })
+test('by default a peer keeps nothing, and reaches in its own swarm no further than this machine', () => {
+  for (const discovery of [undefined, true]) {
+    const settings = settle({ discovery }, {})
+    assert.is(settings.dir, undefined)
+    assert.equal(reachOf(settings, 'local'), { kind: 'local', listen: ['/ip4/127.0.0.1/tcp/0'], means: { folder: true, mdns: false, dht: false } })
+  }
+})
+
+test('in a swarm that was made it reaches as far as it can, or as it is told', () => {
+  const { listen, means } = reachOf(settle({}, {}), 'made')
+  assert.equal(listen, ['/ip4/0.0.0.0/tcp/0', '/ip4/0.0.0.0/tcp/0/ws', '/ip6/::/tcp/0'])
+  assert.equal(means, { folder: true, mdns: true, dht: true })
+  const told = settle({ listen: ['/ip4/127.0.0.1/tcp/0'], discovery: { mdns: false } }, {})
+  assert.equal(reachOf(told, 'made'), { kind: 'made', listen: ['/ip4/127.0.0.1/tcp/0'], means: { folder: true, mdns: false, dht: true } })
+  assert.equal(reachOf(settle({ discovery: false }, {}), 'made').means, { folder: false, mdns: false, dht: false })
+  assert.equal(reachOf(settle({ discovery: { mdns: true } }, {}), 'local').means, { folder: true, mdns: true, dht: false })
 })
 
 test('what a flush promises is the platform’s to say, unless it is chosen', () => {
@@ -37,7 +53,9 @@ for (const [what, options, variables] of [
   ['too many addresses', { listen: Array.from({ length: LISTEN_MAX + 1 }, () => '/ip4/127.0.0.1/tcp/0') }, {}],
   ['an unknown durability', { dir: '/tmp/x', durability: 'sure' as 'strict' }, {}],
   ['a durable disk where there is none', { durability: 'strict' }, {}],
-  ['a discovery variable that is neither on nor off', {}, { MCP_SWARM_DISCOVERY: 'yes' }]
+  ['a discovery variable that is neither on nor off', {}, { MCP_SWARM_DISCOVERY: 'yes' }],
+  ['an unknown means of discovery', { discovery: { radio: true } as object }, {}],
+  ['a means that is neither wanted nor not', { discovery: { mdns: 'yes' } as object }, {}]
 ] as [string, JoinOptions, Record<string, string>][]) {
   test(`refuses ${what}`, () => {
     assert.throws(() => settle(options, variables), (error: unknown) => error instanceof SwarmError && error.code === 'INVALID_OPTION')

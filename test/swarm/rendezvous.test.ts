@@ -19,7 +19,7 @@ const user = await becomeUser()
 const opened: Rendezvous[] = []
 let swarms = 0
 
-interface Watcher { readonly peerId: string, readonly found: Map<string, Neighbour>, readonly rendezvous: Rendezvous, readonly troubles: SwarmError[] }
+interface Watcher { readonly peerId: string, readonly found: Map<string, Neighbour>, readonly rendezvous: Rendezvous, readonly troubles: (SwarmError | undefined)[] }
 
 /** What would have taken the process down. */
 const disasters: unknown[] = []
@@ -33,7 +33,7 @@ test.after.each(async () => {
 async function watchFrom (swarmId: string, addresses = ['/ip4/127.0.0.1/tcp/1'], clock: Clock = systemClock): Promise<Watcher> {
   const { peerId } = generateKey(systemRandom)
   const found = new Map<string, Neighbour>()
-  const troubles: SwarmError[] = []
+  const troubles: (SwarmError | undefined)[] = []
   const rendezvous = await openRendezvous({
     swarmId, peerId, clock, random: seededRandom(1),
     onFound: neighbour => { found.set(neighbour.peerId, neighbour) },
@@ -123,12 +123,21 @@ test('a folder that cannot be used for a while is told of once, and used again a
   await rm(join(folderOf(swarmId), `${one.peerId}.json`))
   await until('it is told of', () => one.troubles.length > 0)
   for (let round = 0; round < 3; round++) await clock.advance(2 * SCAN_MS)
-  assert.equal(one.troubles.map(({ code }) => code), ['FOLDER_UNUSABLE'])
+  assert.equal(one.troubles.map(error => error?.code), ['FOLDER_UNUSABLE'])
   await rm(draft, { recursive: true })
   await clock.advance(2 * SCAN_MS)
-  await until('it is back', () => existsSync(join(folderOf(swarmId), `${one.peerId}.json`)))
+  await until('it is back, and that is told', () => existsSync(join(folderOf(swarmId), `${one.peerId}.json`)) && one.troubles.length > 1)
+  assert.equal(one.troubles.map(error => error?.code), ['FOLDER_UNUSABLE', undefined])
   await one.rendezvous.close()
   assert.is(clock.pending, 0)
+})
+
+test('a peer that can be dialled elsewhere is found there', async () => {
+  const swarmId = freshSwarm()
+  const [one, other] = [await watchFrom(swarmId), await watchFrom(swarmId)]
+  await until('found', () => other.found.has(one.peerId))
+  await one.rendezvous.announce(['/ip4/127.0.0.1/tcp/7', '/ip4/127.0.0.1/tcp/8'])
+  await until('found elsewhere', () => other.found.get(one.peerId)?.addresses.length === 2)
 })
 
 test('a start that fails says so with its code, and leaves no file behind', async () => {
