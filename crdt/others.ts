@@ -3,11 +3,16 @@
 /** Peers of whom it is remembered; the one known for longest goes first. */
 export const PEERS_MAX = 1_024
 
+/** How long what a peer has asked for may be on its way, in milliseconds: it asks again after as long. */
+export const ANSWER_MS = 2_000
+
 export interface Knowledge {
   /** Clocks by client, as the peer last said. */
   vector: ReadonlyMap<number, number>
   /** Up to which sequence of our log it has everything on its disk, as far as it said. */
   agreed: number
+  /** The last time that it asked and was sent what it lacked: up to which sequence, and when. */
+  answered: { readonly sequence: number, readonly atMs: number } | undefined
 }
 
 export class Others {
@@ -30,12 +35,22 @@ export class Others {
     knowledge.agreed = Math.max(knowledge.agreed, sequence)
   }
 
+  answer (peer: string, sequence: number, nowMs: number): void {
+    this.#of(peer).answered = { sequence, atMs: nowMs }
+  }
+
+  /** Whether all up to a sequence is on its way to a peer, which asked for it. */
+  isAnswered (peer: string, sequence: number, nowMs: number): boolean {
+    const answered = this.#peers.get(peer)?.answered
+    return answered !== undefined && answered.sequence >= sequence && nowMs - answered.atMs < ANSWER_MS
+  }
+
   #of (peer: string): Knowledge {
     const known = this.#peers.get(peer)
     if (known !== undefined) return known
     const [oldest] = this.#peers.keys()
     if (this.#peers.size >= PEERS_MAX && oldest !== undefined) this.#peers.delete(oldest)
-    const knowledge = { vector: new Map(), agreed: 0 }
+    const knowledge: Knowledge = { vector: new Map(), agreed: 0, answered: undefined }
     this.#peers.set(peer, knowledge)
     return knowledge
   }

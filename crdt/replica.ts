@@ -188,6 +188,7 @@ export class Replica {
     const theirs = this.#learn(from, vector, nowMs)
     if (equalDigests(digest, this.digest)) return [this.#send(from, { kind: 'got', digest, mark })]
     if (isForked(digest, this.digest)) return [this.#state(from)]
+    this.#others.answer(from, this.sequence, nowMs)
     return [this.#have(from, theirs, 0)]
   }
 
@@ -199,7 +200,9 @@ export class Replica {
     if (isForked(digest, this.digest)) return [...effects, this.#state(from)]
     // All that it had is here now: whatever differs, we have more.
     effects.push(this.#send(from, { kind: 'got', digest, mark }))
-    if (!equalDigests(digest, this.digest) && hop < HOPS_MAX) effects.push(this.#have(from, theirs, hop + 1))
+    const isOver = hop >= HOPS_MAX || equalDigests(digest, this.digest)
+    // Two that meet ask each other at once: what the other asked for itself need not go out twice.
+    if (!isOver && !this.#others.isAnswered(from, this.sequence, nowMs)) effects.push(this.#have(from, theirs, hop + 1))
     return effects
   }
 

@@ -117,10 +117,10 @@ async function seen (claim: () => boolean): Promise<void> {
   await new Promise<void>(resolve => {
     const look = (): void => {
       if (!claim()) return
-      ydoc.off('update', look)
+      ydoc.off('afterTransaction', look)
       resolve()
     }
-    ydoc.on('update', look)
+    ydoc.on('afterTransaction', look) // when its own observers are told
     look()
   })
 }

@@ -6,7 +6,7 @@ import { HEARD_MAX, Heard } from '../../crdt/heard.ts'
 import { Others, PEERS_MAX } from '../../crdt/others.ts'
 import type { Content } from '../../crdt/update.ts'
 
-const content = (client: number, from: number, to: number): Content => ({ bytes: 0, ranges: [{ client, from, to }], needs: [], deletes: [], structs: 1 })
+const content = (client: number, from: number, to: number): Content => ({ bytes: 0, ranges: [{ client, from, to }], needs: [], deletes: [], structs: 1, twists: [] })
 
 test('an envelope is found by any clock that it says', () => {
   const evidence = new Evidence()
@@ -74,7 +74,7 @@ test('so many peers are remembered, and what they agreed to only grows', () => {
   others.agree('bob', 5)
   others.agree('bob', 3)
   others.learn('bob', new Map([[1, 2]]))
-  assert.equal(others.find('bob'), { vector: new Map([[1, 2]]), agreed: 5 })
+  assert.equal(others.find('bob'), { vector: new Map([[1, 2]]), agreed: 5, answered: undefined })
   for (let peer = 0; peer < PEERS_MAX; peer++) others.learn(`${peer}`, new Map())
   assert.is(others.count, PEERS_MAX)
   assert.is(others.find('bob'), undefined)

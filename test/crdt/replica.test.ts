@@ -12,6 +12,7 @@ import { fromHex } from '../../crdt/cursor.ts'
 import { equalDigests } from '../../crdt/digest.ts'
 import { signEnvelope } from '../../crdt/envelope.ts'
 import type { DocumentMessage } from '../../crdt/message.ts'
+import { ANSWER_MS } from '../../crdt/others.ts'
 import { REBUILT_ORIGIN, Replica, type Effect, type ReplicaOptions } from '../../crdt/replica.ts'
 import { documentOf, emptyDocument, encodeState, type Logged } from '../../crdt/state.ts'
 
@@ -89,6 +90,26 @@ test('an edit is appended, and published only when it is on disk', () => {
   peer.replica.doc.getText('t').insert(2, 'c')
   assert.equal(peer.replica.durable(3), [], 'one envelope at a time')
   assert.equal(kinds(peer.replica.published()), ['publish'])
+})
+
+test('two that ask each other at once send what is missing once, and again if it may be lost', () => {
+  const [full, fresh] = [open(alice), open(bob)]
+  full.replica.doc.getMap('m').set('k', 1)
+  const said = (effect: Effect | undefined): DocumentMessage => {
+    if (effect?.kind !== 'send') throw new Error('nothing is sent')
+    return effect.message
+  }
+  const [asked, asking] = [said(full.replica.ask('fresh')), said(fresh.replica.ask('full'))]
+  const sent = (nowMs: number, message: DocumentMessage): string[] => full.replica.message('fresh', message, nowMs).map(effect => said(effect).kind)
+  const nothing = said(fresh.replica.message('full', asked, 0)[0])
+  assert.is(nothing.kind, 'have')
+  assert.equal(sent(0, nothing), ['got', 'have'], 'it has not asked yet')
+  assert.equal(sent(0, asking), ['have'])
+  assert.equal(sent(ANSWER_MS - 1, nothing), ['got'])
+  full.replica.doc.getMap('m').set('k', 2)
+  assert.equal(sent(ANSWER_MS - 1, nothing), ['got', 'have'], 'there is more by now')
+  assert.equal(sent(ANSWER_MS - 1, asking), ['have'], 'whoever asks is answered')
+  assert.equal(sent(2 * ANSWER_MS, nothing), ['got', 'have'])
 })
 
 test('what is heard is applied and appended under its author, once', () => {
