@@ -43,7 +43,7 @@ const bundles = join(isCounted ? 'coverage' : '.tmp', `tests-${process.pid}`)
 if (!isCounted) process.on('exit', () => { rmSync(join(root, bundles), { recursive: true, force: true }) })
 const bundled = await bundleTests(files.map(({ path }) => path), bundles)
 // A swarm that a test makes sends nothing to the LAN, unless the test says otherwise for hosts of its own.
-const env = { ...process.env, MCP_SWARM_DISCOVERY: 'folder' }
+const env: NodeJS.ProcessEnv = { ...process.env, MCP_SWARM_DISCOVERY: 'folder' }
 if (files.some(({ path }) => /^test.(cli|interop)/.test(path))) await buildCli(env['MCP_SWARM_TEST_CLI'] = join(root, bundles, 'command'))
 const totals = { passed: 0, failed: 0, skipped: 0 }
 const queue = [...files]
