@@ -23,7 +23,7 @@ export const WITNESS_VERSION = 2
 const MAGIC = 0x73776d77
 const HEAD_BYTES = 32
 const KEY_BYTES = 16
-const MARK_BYTES = 16
+export const MARK_BYTES = 16
 /** Where the mark lies. */
 export const MARK_AT = PAGE_BYTES - HASH_BYTES - MARK_BYTES
 /** A head in a place. */
