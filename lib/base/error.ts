@@ -9,6 +9,7 @@ export const ERROR_CODES = [
   'AGENT_NOT_RUNNING', // the agent is not started, or has stopped
   'AGENT_STATUS', // start or stop, in a status that does not allow it
   'AMBIGUOUS', // several providers outside one pool: name the agent or the peer
+  'CLOCK_OFF', // the clocks of this machine and of an inviter differ too much
   'CLOSED', // the swarm, connection or stream was closed
   'CONFIG_INVALID', // a config file with a syntax error, a wrong type or an unknown name
   'DISK_FAILED', // documents cannot be written: nothing is acknowledged until they can
@@ -22,13 +23,19 @@ export const ERROR_CODES = [
   'KEY_EXPOSED', // a key file that other users may read
   'KEY_INVALID', // a key file that holds no key
   'MALFORMED', // bytes from outside that break their format
+  'MULTICAST_BLOCKED', // peers on the LAN cannot be found: multicast cannot be sent, or is not heard
   'NAME_INVALID', // a text that no document may have as its name
   'NEEDS_TICKET', // a page has no local swarm to join
   'NOT_ADMITTED', // no valid grant for this swarm, or none in time
+  'NOT_ADMIN', // only a peer with the swarm's key may do this
   'OVERLOADED', // a stated limit on queues or calls in flight is reached
   'PORT_IN_USE', // the address to listen on is taken
   'RECORD_INVALID', // a record with a wrong signature or over its limits
   'SERVER_FAILED', // a shared server's command does not exist, or dies at start
+  'SWARM_EXISTS', // the data folder belongs to a swarm already
+  'TICKET_EXPIRED', // nobody joins by this ticket any more
+  'TICKET_INVALID', // no ticket, a damaged one, or not of the swarm that was asked
+  'TICKET_USED', // a ticket that has let in as many as it may
   'TIMEOUT', // nothing was sent in time: safe to try again
   'TOOL_FAILED', // the tool, or the server behind it, answered with a protocol error
   'TOO_LARGE', // over a named limit of bytes or entries

@@ -1,0 +1,124 @@
+// bound: 180 s
+/** Discovery among hosts: each in a namespace of its own, on one bridge. */
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { seededRandom } from '../../../lib/base/random.ts'
+import { generateKey } from '../../../lib/identity/key.ts'
+import { HOSTS_NEED, hosts, type Host } from '../../support/hosts.ts'
+import { needs } from '../../support/needs.ts'
+import type { Program } from '../../support/program.ts'
+
+const FINDER = new URL('./finder.ts', import.meta.url)
+const SWARM = 'mi4dk3e6mwiwnobdxthlc3g67u'
+const can = needs(test, ...HOSTS_NEED)
+const random = seededRandom(5)
+const IDS = Array.from({ length: 4 }, () => generateKey(random).peerId) as [string, string, string, string]
+
+/** A finder on each host; peer `n` of IDS on host `n`, announcing port 4000 + n. */
+async function finders (all: readonly Host[], swarmId = SWARM): Promise<Program[]> {
+  return await Promise.all(all.map(async (host, index) => {
+    const program = await host.start(FINDER)
+    await program.ask('open', { peerId: IDS[index], swarmId })
+    await program.ask('announce', { peerId: IDS[index], addresses: addressesOf(host, 4000 + index) })
+    return program
+  }))
+}
+
+function addressesOf (host: Host, port: number): string[] {
+  return ['127.0.0.1', ...host.addresses].map(address => `/ip4/${address}/tcp/${port}`)
+}
+
+can('peers find each other, each at the addresses of the network they share, and hear of who leaves', async () => {
+  await using rig = await hosts({ count: 3, networks: [[0], [0, 1], [1]] })
+  const [left, both, right] = await finders(rig.hosts) as [Program, Program, Program]
+  assert.equal((await left.hear('found')).addresses, ['/ip4/10.77.0.2/tcp/4001'])
+  assert.equal((await right.hear('found')).addresses, ['/ip4/10.77.1.2/tcp/4001'])
+  assert.equal((await both.hear('found', ({ peerId }) => peerId === IDS[0])).addresses, ['/ip4/10.77.0.1/tcp/4000'])
+  assert.equal((await both.hear('found', ({ peerId }) => peerId === IDS[2])).addresses, ['/ip4/10.77.1.3/tcp/4002'])
+  await both.ask('close', { peerId: IDS[1] })
+  for (const other of [left, right]) assert.is((await other.hear('gone')).peerId, IDS[1])
+  for (const { told } of [left, both, right]) assert.equal(told.filter(({ event }) => event === 'trouble'), [])
+})
+
+can('another port is told at once, also by one that was killed and started again; two peers of one host are told apart', async () => {
+  await using rig = await hosts({ count: 2 })
+  const [first, second] = rig.hosts as [Host, Host]
+  const [watcher, moving] = await finders(rig.hosts) as [Program, Program]
+  await watcher.hear('found', ({ addresses }) => String(addresses) === '/ip4/10.77.0.2/tcp/4001')
+  await moving.ask('announce', { peerId: IDS[1], addresses: addressesOf(second, 5001) })
+  await watcher.hear('found', ({ addresses }) => String(addresses) === '/ip4/10.77.0.2/tcp/5001')
+  await moving.kill()
+  const again = await second.start(FINDER)
+  for (const [peerId, port] of [[IDS[1], 6001], [IDS[2], 6002]] as const) {
+    await again.ask('open', { peerId, swarmId: SWARM })
+    await again.ask('announce', { peerId, addresses: addressesOf(second, port) })
+    await watcher.hear('found', told => told.peerId === peerId && String(told.addresses) === `/ip4/10.77.0.2/tcp/${port}`)
+  }
+  await again.hear('found', ({ by, peerId }) => by === IDS[1] && peerId === IDS[2])
+  assert.is(watcher.told.some(({ event }) => event === 'gone'), false)
+  assert.is(first.index, 0)
+})
+
+can('a peer of another swarm finds nobody, and its announcements are nobody’s', async () => {
+  await using rig = await hosts({ count: 3 })
+  const [host, other, stranger] = rig.hosts as [Host, Host, Host]
+  const [left, right] = await finders([host, other]) as [Program, Program]
+  const outsider = await stranger.start(FINDER)
+  await outsider.ask('open', { peerId: IDS[3], swarmId: 'aaaaaaaaaaaaaaaaaaaaaaaaaa' })
+  await outsider.ask('announce', { peerId: IDS[3], addresses: addressesOf(stranger, 4003) })
+  await left.hear('found')
+  await right.hear('found')
+  await left.ask('refresh', { peerId: IDS[0] })
+  await right.hear('found', () => right.told.length >= 2)
+  assert.is(outsider.told.length, 0)
+  assert.equal([...left.told, ...right.told].filter(({ peerId }) => peerId === IDS[3]), [])
+})
+
+can('an interface that goes and comes back, or comes only later, is used again by itself', async () => {
+  await using rig = await hosts({ count: 2 })
+  const [host] = rig.hosts as [Host, Host]
+  const [moving, other] = await finders(rig.hosts) as [Program, Program]
+  await other.hear('found')
+  for (const [away, back] of [['down', 'up'], ['unplug', 'plug'], ['cut', 'mend']] as const) {
+    await host[away]()
+    await moving.hear('trouble', ({ details }) => (details as { reason?: string } | undefined)?.reason === 'NO_INTERFACE')
+    for (const { told } of [moving, other]) told.length = 0
+    await host[back]()
+    await Promise.all([moving.hear('found'), other.hear('found'), moving.hear('trouble', ({ code }) => code === undefined)])
+    moving.told.length = 0
+  }
+  await host.readdress('10.77.0.50')
+  other.told.length = 0
+  await moving.ask('announce', { peerId: IDS[0], addresses: addressesOf(host, 4000) })
+  assert.is(((await other.hear('found')).addresses as string[])[0], '/ip4/10.77.0.50/tcp/4000')
+})
+
+can('multicast that is blocked, on its way out or in, is told with its cure, and that it is over', async () => {
+  await using rig = await hosts({ count: 2 })
+  const [host] = rig.hosts as [Host, Host]
+  for (const [way, reason] of [['out', 'EPERM'], ['in', 'SILENT']] as const) {
+    await host.blockMulticast(way)
+    const [blocked, other] = await finders(rig.hosts) as [Program, Program]
+    const trouble = await blocked.hear('trouble')
+    assert.equal([trouble.code, trouble.details], ['MULTICAST_BLOCKED', { reason, interfaces: ['eth0'], others: 0 }])
+    assert.match(String(trouble.message), /eth0: .*allow UDP port 5353/)
+    await host.allowMulticast()
+    await blocked.hear('trouble', ({ code }) => code === undefined)
+    await Promise.all([blocked.hear('found'), other.hear('found')])
+    await Promise.all([blocked.end(), other.end()])
+  }
+})
+
+can('a port that another keeps to itself is told, and used once it is free', async () => {
+  await using rig = await hosts({ count: 2 })
+  const [host, second] = rig.hosts as [Host, Host]
+  const hog = await host.start(new URL('./hog.ts', import.meta.url))
+  await hog.ask('take')
+  const [blocked, other] = await finders([host, second]) as [Program, Program]
+  assert.equal((await blocked.hear('trouble')).details, { reason: 'EADDRINUSE', interfaces: ['eth0'], others: 0 })
+  await hog.end()
+  await blocked.hear('trouble', ({ code }) => code === undefined)
+  await Promise.all([blocked.hear('found'), other.hear('found')])
+})
+
+test.run()
