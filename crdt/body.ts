@@ -15,6 +15,7 @@ import { findForks, mergeForks, rebuild, type Fork } from './fork.ts'
 import { EarlyUpdates, findGap, type EarlyLimits } from './gap.ts'
 import type { Outbox } from './outbox.ts'
 import { REBUILT_ORIGIN } from './state.ts'
+import { isTwisted } from './twist.ts'
 import { clientsOf, readUpdate } from './update.ts'
 
 /** How often a document is built anew for the sake of forks, at most; in milliseconds. */
@@ -25,6 +26,9 @@ export const REBUILD_MS_PER_MIB = 10_000
 
 /** How often a peer's word that we once wrote more makes us take a fresh clientID, at most; in milliseconds. */
 export const RENEW_MS_MIN = 10_000
+
+/** An update that holds nothing. */
+const NOTHING = Uint8Array.of(0, 0)
 
 export interface BodyOptions {
   /** As recovered from the log; its clientID is set here. */
@@ -161,8 +165,8 @@ export class Body {
   }
 
   /**
-   * Applies updates that fit, after those that contradict the document have made a new one of it. Where that has to wait, nothing is
-   * applied: Yjs would put the end of a struct whose beginning it has otherwise into two lists at once.
+   * Applies updates that fit, after those that contradict the document have made a new one of it, and without what is twisted. Where
+   * that has to wait, nothing is applied: Yjs would put the end of a struct whose beginning it has otherwise into two lists at once.
    */
   #integrate (source: Source, updates: readonly Checked[], nowMs: number): { effects: Effect[], isWhole: boolean } {
     const effects: Effect[] = []
@@ -174,8 +178,12 @@ export class Body {
       if (nowMs < this.#rebuildMs) return { effects, isWhole: false }
       effects.push(...this.#rebuild(mergeForks(encodeUpdate(this.#doc), update).state, forks, nowMs))
     }
-    const applied = this.#apply(source, updates)
-    return { effects: [...effects, ...applied], isWhole: !applied.some(({ kind }) => kind === 'reload') }
+    const isToUntwist = isTwisted(this.#doc, updates)
+    if (isToUntwist && nowMs < this.#rebuildMs) return { effects, isWhole: false }
+    effects.push(...this.#apply(source, updates))
+    if (effects.some(({ kind }) => kind === 'reload')) return { effects, isWhole: false }
+    if (isToUntwist) effects.push(...this.#rebuild(mergeForks(Y.encodeStateAsUpdate(this.#doc), NOTHING).state, [], nowMs))
+    return { effects, isWhole: true }
   }
 
   #apply ({ from, author }: Source, updates: readonly Checked[]): Effect[] {

@@ -15,7 +15,8 @@ import { equalBytes } from '../lib/base/bytes.ts'
 import { assert } from '../lib/base/error.ts'
 import { applyUpdate, decodeStructs, encodeUpdate } from './codec.ts'
 import { Writer } from './cursor.ts'
-import { isWhole, writePlace, writeUnit, type Struct } from './unit.ts'
+import { untwist } from './twist.ts'
+import { isSamePlace, isWhole, writePlace, writeUnit, type Struct } from './unit.ts'
 import { readUpdate, type Content, type Range } from './update.ts'
 
 /** Readings of a rebuilt document until it stays the same. Of some lies Yjs makes two documents in turn: peers then merge once more. */
@@ -50,7 +51,7 @@ export function forksBetween (left: Uint8Array, right: Uint8Array): Fork[] {
 /**
  * Merges two states, each without gaps, of which the second may also be some update that fits onto the first.
  *
- * @returns the merged state, without gaps, and the forks found
+ * @returns the merged state, without gaps and twists (twist.ts), and the forks found
  */
 export function mergeForks (ours: Uint8Array, theirs: Uint8Array): { state: Uint8Array, forks: Fork[] } {
   const [left, right] = [structsOf(ours), structsOf(theirs)]
@@ -61,7 +62,7 @@ export function mergeForks (ours: Uint8Array, theirs: Uint8Array): { state: Uint
     merged.set(client, structs)
     if (conflict !== undefined) forks.push({ client, clock: conflict })
   }
-  return { state: writeState(merged, [...readUpdate(ours).deletes, ...readUpdate(theirs).deletes]), forks }
+  return { state: writeState(untwist(merged), [...readUpdate(ours).deletes, ...readUpdate(theirs).deletes]), forks }
 }
 
 /**
@@ -155,12 +156,26 @@ function firstConflict (left: readonly Struct[], right: readonly Struct[], from:
   return undefined
 }
 
-/** Whether two structs certainly say the same from one clock to another: of texts at once, since most of what comes twice is text. */
+/** Whether two structs certainly do not contradict each other from one clock to another, without writing down either: most do not. */
 function isSame (left: Struct, right: Struct, from: number, to: number): boolean {
-  if (!(left instanceof Y.Item) || !(right instanceof Y.Item)) return true
-  if (!(left.content instanceof Y.ContentString) || !(right.content instanceof Y.ContentString)) return false
-  if (compareBytes(placeAt(first, left, from), placeAt(second, right, from)) !== 0) return false
-  return left.content.str.slice(from - left.id.clock, to - left.id.clock) === right.content.str.slice(from - right.id.clock, to - right.id.clock)
+  return !(left instanceof Y.Item) || !(right instanceof Y.Item) || isEqual(left, right, from, to)
+}
+
+/** Whether two items certainly say the same from one clock to another. */
+function isEqual (left: Y.Item, right: Y.Item, from: number, to: number): boolean {
+  const [first, second] = [from - left.id.clock, from - right.id.clock]
+  return isSamePlace(left, first, right, second) && isSameContent(left.content, first, right.content, second, to - from)
+}
+
+function isSameContent (left: Y.Item['content'], at: number, right: Y.Item['content'], beside: number, length: number): boolean {
+  if (left instanceof Y.ContentString && right instanceof Y.ContentString) return left.str.slice(at, at + length) === right.str.slice(beside, beside + length)
+  if (!(left instanceof Y.ContentAny) || !(right instanceof Y.ContentAny)) return false
+  for (let index = 0; index < length; index++) {
+    const value: unknown = left.arr[at + index]
+    // What is made of parts is compared as it is written.
+    if ((typeof value === 'object' && value !== null) || !Object.is(value, right.arr[beside + index])) return false
+  }
+  return true
 }
 
 /** 0 where two structs may say the same at a clock: of one that was deleted or collected, what is known of it. */
@@ -222,6 +237,7 @@ function winnerAt (left: readonly Struct[], right: readonly Struct[], clock: num
 
 /** Of two that do not contradict each other, the one that knows more; else the first in byte order, so that all choose the same. */
 function better (left: Struct, right: Struct): Struct {
+  if (left instanceof Y.Item && right instanceof Y.Item && left.length === right.length && isEqual(left, right, left.id.clock, left.id.clock + left.length)) return left
   const order = knowledge(right) - knowledge(left)
   if (order !== 0) return order < 0 ? left : right
   return compareBytes(bytesOf(left), bytesOf(right)) <= 0 ? left : right

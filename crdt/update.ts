@@ -14,8 +14,11 @@ import { Reader } from './cursor.ts'
 /** Bytes of the largest update that is read, a whole document among them. */
 export const UPDATE_BYTES_MAX = 64 * 2 ** 20
 
-/** Clients that write in one update: what it takes to find out whether it fits grows with them. */
-export const CLIENTS_MAX = 2 ** 16
+/**
+ * Clients that write in one update: what it takes to find out whether it fits grows with them, to about 30 ms. A document of more
+ * reaches nobody who does not have most of it; a peer takes a fresh clientID only after a crash, see author.ts.
+ */
+export const CLIENTS_MAX = 2 ** 15
 
 /** Deepest nesting of a value in an update; lib0 reads by recursion. */
 export const VALUE_DEPTH_MAX = 256
@@ -32,12 +35,17 @@ export interface Content {
   /** As written, so they may touch or overlap. */
   readonly deletes: readonly Range[]
   readonly structs: number
+  /** What may be put between two clocks in the wrong order: see twist.ts. */
+  readonly twists: readonly Twist[]
 }
+
+/** The struct at `clock` of `client` is put behind `left` and before `right`, both of the client `of`, and `right` is not the later one. */
+export interface Twist { readonly client: number, readonly clock: number, readonly of: number, readonly left: number, readonly right: number }
 
 /** The struct at `clock` of `client` needs the clock `needClock` of `needClient`. */
 export interface Need { readonly client: number, readonly clock: number, readonly needClient: number, readonly needClock: number }
 
-interface Mutable { ranges: Range[], needs: Need[], deletes: Range[], structs: number }
+interface Mutable { ranges: Range[], needs: Need[], deletes: Range[], structs: number, twists: Twist[] }
 
 const HAS_ORIGIN = 0x80
 const HAS_RIGHT_ORIGIN = 0x40
@@ -59,7 +67,7 @@ const NAMED_TYPES = [3, 5]
 export function readUpdate (update: Uint8Array): Content {
   if (update.byteLength > UPDATE_BYTES_MAX) throw new SwarmError('TOO_LARGE', `an update of ${update.byteLength} bytes; limit ${UPDATE_BYTES_MAX}`)
   const reader = new Reader(update, 'an update')
-  const content: Mutable = { ranges: [], needs: [], deletes: [], structs: 0 }
+  const content: Mutable = { ranges: [], needs: [], deletes: [], structs: 0, twists: [] }
   let above = Infinity
   for (let clients = reader.count(CLIENTS_MAX); clients > 0; clients--) {
     const structs = reader.count()
@@ -101,9 +109,9 @@ function readStructs (reader: Reader, content: Mutable, client: number, structs:
 
 /** Reads an item behind its first byte. Returns its length. */
 function readItem (reader: Reader, content: Mutable, client: number, clock: number, info: number): number {
-  if ((info & HAS_ORIGIN) !== 0) readNeed(reader, content, client, clock)
-  if ((info & HAS_RIGHT_ORIGIN) !== 0) readNeed(reader, content, client, clock)
-  if ((info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN)) === 0) {
+  if ((info & HAS_ORIGIN) !== 0 && (info & HAS_RIGHT_ORIGIN) !== 0) readBetween(reader, content, client, clock)
+  else if ((info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN)) !== 0) readNeed(reader, content, client, clock)
+  else {
     // The parent: a root type by its name, or the type that a struct holds.
     if (reader.count() === 1) reader.passText()
     else readNeed(reader, content, client, clock)
@@ -112,9 +120,21 @@ function readItem (reader: Reader, content: Mutable, client: number, clock: numb
   return readContent(reader, info & KIND)
 }
 
+function readBetween (reader: Reader, content: Mutable, client: number, clock: number): void {
+  const [of, left] = [reader.count(), reader.count()]
+  keepNeed(reader, content, client, clock, of, left)
+  const [rightClient, right] = [reader.count(), reader.count()]
+  keepNeed(reader, content, client, clock, rightClient, right)
+  if (rightClient === of && right <= left) content.twists.push({ client, clock, of, left, right })
+}
+
 function readNeed (reader: Reader, content: Mutable, client: number, clock: number): void {
   const needClient = reader.count()
   const needClock = reader.count()
+  keepNeed(reader, content, client, clock, needClient, needClock)
+}
+
+function keepNeed (reader: Reader, content: Mutable, client: number, clock: number, needClient: number, needClock: number): void {
   if (needClient !== client) content.needs.push({ client, clock, needClient, needClock })
   // Yjs does not look for those, and throws; where the later clock is known already, a merge of two branches would come to that.
   else if (needClock >= clock) throw reader.malformed('needs a later clock of its own client')

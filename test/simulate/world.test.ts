@@ -17,8 +17,10 @@ for (const kind of ['ordinary', 'gossip', 'mute', 'liar', 'forger'] as const sat
 }
 
 test('seeds that have failed do so no more', () => {
-  // 2681: an entry of a key, made of several clocks by a lie, was split, and the log replayed to another document.
-  for (const seed of [2681]) assert.is(simulate({ seed }).failure, undefined, `seed ${seed}`)
+  // An entry of a key, made of several clocks by a lie, was split, and the log replayed to another document.
+  assert.is(simulate({ seed: 2681 }).failure, undefined, 'seed 2681')
+  // An item stood behind one clock and before an earlier one of the same run: documents differed with equal digests. See crdt/twist.ts.
+  for (const seed of [3330, 31030]) assert.is(simulate({ seed, kind: 'liar' }).failure, undefined, `seed ${seed}`)
 })
 
 test('a seed gives the same world again, and another seed another one', () => {
