@@ -21,8 +21,9 @@ import type { Membership, Welcome } from './introduction.ts'
 import { deadline } from '../base/clock.ts'
 import type { Clock } from '../base/clock.ts'
 import { SwarmError, assert } from '../base/error.ts'
-import { LineStream } from '../base/line.ts'
 import type { ByteStream, Connection } from '../base/network.ts'
+import { end, listen, send } from './talk.ts'
+import type { TalkOptions } from './talk.ts'
 
 export type { Membership, Welcome } from './introduction.ts'
 
@@ -61,15 +62,15 @@ export async function sayHello (connection: Connection, own: Membership, { clock
   let stream: ByteStream | undefined
   try {
     stream = await connection.open(helloProtocol(own.swarmId), limit.signal)
-    send(stream, introduction)
-    const line = await listen(stream, limit.signal)()
+    send(stream, introduction, gone)
+    const line = await listen(stream, talk(limit.signal))()
     if (line === undefined) throw gone()
     const refusal = readRefusal(line, connection.peerId)
     if (refusal !== undefined) throw refusal
     const welcome = judge(line, own, connection.peerId, clock.wallMs())
     onAdmit?.(welcome)
     admit(connection)
-    end(stream)
+    end(stream, gone)
     return welcome
   } catch (thrown) {
     const error = thrown instanceof SwarmError && limit.signal.aborted ? givenUp(thrown, signal) : thrown
@@ -85,14 +86,14 @@ export async function answerHello (stream: ByteStream, connection: Connection, o
   const introduction = writeIntroduction(checked(own))
   const limit = deadline(clock, HELLO_MS_MAX)
   try {
-    const hear = listen(stream, limit.signal)
+    const hear = listen(stream, talk(limit.signal))
     const line = await hear()
     if (line === undefined) throw gone()
     const welcome = judge(line, own, connection.peerId, clock.wallMs())
     onAdmit?.(welcome)
     admit(connection)
-    send(stream, introduction)
-    end(stream)
+    send(stream, introduction, gone)
+    end(stream, gone)
     const verdict = await hear()
     if (verdict === undefined) return welcome
     throw readRefusal(verdict, connection.peerId) ?? new SwarmError('MALFORMED', `peer ${connection.peerId} said more than hello`)
@@ -110,49 +111,14 @@ function checked (own: Membership): Membership {
   return own
 }
 
-/**
- * What the other end says on a hello stream, word for word: each call gives its next line, or undefined once it has ended its
- * side. Never hangs: the signal fires at the latest at the deadline.
- */
-function listen (stream: ByteStream, signal: AbortSignal): () => Promise<string | undefined> {
-  const heard: (string | undefined | Error)[] = []
-  let wake = (): void => undefined
-  const take = (word: string | undefined | Error): void => {
-    if (heard.length < WORDS_MAX) heard.push(word)
-    wake()
-  }
-  new LineStream(stream, { lineBytesMax: HELLO_LINE_BYTES_MAX }).read({
-    line: take,
-    ended: () => { take(undefined) },
-    closed: error => { take(error instanceof SwarmError && (error.code === 'MALFORMED' || error.code === 'TOO_LARGE') ? error : gone(error)) }
-  })
-  return async () => {
-    if (heard.length === 0 && !signal.aborted) {
-      await new Promise<void>(resolve => {
-        wake = resolve
-        signal.addEventListener('abort', () => { resolve() }, { once: true })
-      })
-    }
-    if (heard.length === 0) throw new SwarmError('ABORTED', 'a wait for hello ended', { cause: signal.reason })
-    const word = heard.shift()
-    if (word instanceof Error) throw word
-    return word
-  }
+function talk (signal: AbortSignal): TalkOptions {
+  return { lineBytesMax: HELLO_LINE_BYTES_MAX, wordsMax: WORDS_MAX, signal, gone }
 }
 
 /** What closes with its last word is not admitted, whatever that word proved. */
 function admit (connection: Connection): void {
   connection.admit()
   if (!connection.admitted) throw gone()
-}
-
-/** Sends a whole line at once; one line always fits into what a fresh stream takes. */
-function send (stream: ByteStream, line: Uint8Array): void {
-  try {
-    stream.send(line)
-  } catch (cause) {
-    throw gone(cause)
-  }
 }
 
 /** Says our code where it may be told, and ends; else resets. */
@@ -165,14 +131,10 @@ function leave (stream: ByteStream, error: unknown): void {
   }
   try {
     stream.send(writeRefusal(code))
-    end(stream)
+    end(stream, gone)
   } catch (cause) {
     stream.abort(gone(cause))
   }
-}
-
-function end (stream: ByteStream): void {
-  stream.end().catch((cause: unknown) => { stream.abort(gone(cause)) })
 }
 
 /** What a wait that ended with its signal means: the caller's signal, or else our own deadline. */

@@ -10,6 +10,7 @@ export async function answer (swarm: Swarm, question: Question, options: AskOpti
   switch (question.do) {
     case 'status': return { ...swarm.status(), gateway } satisfies StatusAnswer
     case 'tools': return swarm.tools({ prefix: question.prefix })
+    case 'invite': return swarm.invite(question.options)
     case 'call': return await callTool(swarm, question, options)
     case 'doc-get': case 'doc-set': case 'doc-watch': return await (await import('./document.ts')).answerDocument(swarm, question, options)
   }

@@ -37,6 +37,7 @@ export async function showStatus (options: CommonOptions, terminal: Terminal): P
   terminal.print([
     `${paint('bold', plainLine(peer.name))} ${paint('dim', peer.peerId)}`,
     field('swarm', `${swarm.kind} ${paint('dim', swarm.id)}`),
+    ...swarm.words === null ? [] : [field('words', swarm.words), field('role', swarm.role)],
     field('process', `${peer.pid}, up ${duration(peer.uptimeMs)}`),
     field('folder', peer.dir ?? 'none: memory only'),
     field('listens', peer.addresses.join(' ') || 'nowhere'),

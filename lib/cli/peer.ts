@@ -12,6 +12,7 @@ export const SEEK_MS_MAX = 5_000
 
 export interface PeerOptions {
   readonly name?: string
+  readonly ticket?: string
   readonly listen?: readonly string[]
 }
 

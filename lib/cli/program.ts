@@ -7,6 +7,7 @@ import type { ConnectOptions } from './connect.ts'
 import type { DemoAgentOptions } from './demo-agent.ts'
 import { EXIT } from './failure.ts'
 import type { InstallOptions } from './install.ts'
+import type { InviteCommandOptions } from './invite.ts'
 import { PREFIXES, TOOLS_MODES } from './request.ts'
 import type { CommonOptions } from './settings.ts'
 import type { Terminal } from './terminal.ts'
@@ -26,7 +27,8 @@ export function program (run: Run): Command {
 
   command(root, 'up', 'run a peer: offer the servers that the config shares')
     .option('--name <name>', 'what others call this peer')
-    .option('--listen <address...>', 'multiaddrs to listen on (default: a free port of this machine only)')
+    .option('--listen <address...>', 'multiaddrs to listen on (default: a free port; in your own swarm of this machine only)')
+    .option('--ticket <ticket>', 'join by this ticket, unless the folder belongs to its swarm already')
     .option('--port <port>', 'port of the gateway for MCP clients, 0 for a free one (default: 7337, or a free one)', readPort)
     .addOption(prefixOption())
     .addOption(toolsOption())
@@ -37,6 +39,21 @@ export function program (run: Run): Command {
     .addOption(prefixOption())
     .addOption(toolsOption())
     .action((options: ConnectOptions) => run(false, async terminal => { await (await import('./connect.ts')).connect(options, terminal) }))
+
+  command(root, 'init', 'make a swarm that others can be let into')
+    .action((options: CommonOptions) => run(options.json === true, async terminal => { await (await import('./init.ts')).init(options, terminal) }))
+
+  command(root, 'invite', 'print a ticket: one line, by which somebody else joins this swarm')
+    .addOption(new Option('--role <role>', 'what they become; an admin may let others in too').choices(['member', 'admin']).default('member'))
+    .option('--expires <duration>', 'how long the ticket can be used, as 30m, 24h or 7d (default: 24h)', readDuration)
+    .option('--uses <count>', 'how many may come by it (default: 1)', readCount)
+    .option('--member-for <duration>', 'how long they stay without meeting an admin, who then prolongs it (default: for ever)', readDuration)
+    .action((options: InviteCommandOptions) => run(options.json === true, async terminal => { await (await import('./invite.ts')).invite(options, terminal) }))
+
+  command(root, 'join', 'join the swarm that a ticket is for')
+    .argument('[ticket]', 'the line that mcp-swarm invite printed; - reads it from standard input; default: $MCP_SWARM_TICKET')
+    .option('--name <name>', 'what others call this peer')
+    .action((ticket: string | undefined, options: CommonOptions & { name?: string }) => run(options.json === true, async terminal => { await (await import('./join.ts')).join(ticket, options, terminal) }))
 
   command(root, 'peers', 'who is there, and what they offer')
     .action((options: CommonOptions) => run(options.json === true, async terminal => { await (await import('./look.ts')).showPeers(options, terminal) }))
@@ -121,6 +138,19 @@ function readPort (text: string): number {
   const port = Number(text)
   if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new InvalidArgumentError('It takes a number from 0 to 65535.')
   return port
+}
+
+/** In milliseconds. */
+function readDuration (text: string): number {
+  const [, digits, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
+  const ms = Number(digits) * ({ s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[unit ?? ''] ?? NaN)
+  if (!(ms > 0)) throw new InvalidArgumentError('It takes a number and a unit: 30m, 24h, 7d.')
+  return ms
+}
+
+function readCount (text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It takes a whole number above 0.')
+  return Number(text)
 }
 
 function readSeconds (text: string): number {

@@ -3,7 +3,7 @@
  * `{"changed":…}` of a document that is watched, then one `{"result":…}` or `{"error":{code,message,details}}`. Closing the connection takes the question back.
  */
 import type { Socket } from 'node:net'
-import { ERROR_CODES, SwarmError, systemClock, type Json, type Prefix, type ToolsMode } from 'mcp-swarm'
+import { ERROR_CODES, SwarmError, systemClock, type InviteOptions, type Json, type Prefix, type ToolsMode } from 'mcp-swarm'
 import { LINE_BYTES_MAX, readLines, writeLine } from './lines.ts'
 
 /** How long a holder may take to answer, in milliseconds, beyond what a call itself may: it may be frozen. */
@@ -42,7 +42,12 @@ export type DocumentQuestion =
   | { readonly do: 'doc-set', readonly name: string, readonly path: string, readonly value?: Json }
   | { readonly do: 'doc-watch', readonly name: string, readonly path: string }
 
-export type Question = DocumentQuestion | { readonly do: 'status' } | { readonly do: 'tools', readonly prefix?: Prefix } | Call
+export interface Invite {
+  readonly do: 'invite'
+  readonly options: InviteOptions
+}
+
+export type Question = DocumentQuestion | Invite | { readonly do: 'status' } | { readonly do: 'tools', readonly prefix?: Prefix } | Call
 
 /** The first line of a connection. `mcp`: everything after it is MCP with the gateway. */
 export type Request = Question | { readonly do: 'mcp' } & ShowOptions
@@ -72,6 +77,10 @@ export function readRequest (line: string): Request {
   const request = readObject(line)
   const { do: what, prefix, tools, tool, arguments: values, agent, peer, timeoutMs, name, path, value } = request
   if (what === 'status') return { do: what }
+  if (what === 'invite') {
+    if (!isObject(request['options'])) throw new SwarmError('MALFORMED', 'a request for a ticket without its options')
+    return { do: what, options: request['options'] as InviteOptions } // checked where the ticket is made
+  }
   if (what === 'tools' || what === 'mcp') {
     if (prefix !== undefined && !PREFIXES.includes(prefix as Prefix)) throw new SwarmError('MALFORMED', 'a request with an unknown prefix')
     if (tools !== undefined && !TOOLS_MODES.includes(tools as ToolsMode)) throw new SwarmError('MALFORMED', 'a request with an unknown mode of tools')
@@ -84,7 +93,7 @@ export function readRequest (line: string): Request {
   }
   const isText = (value: unknown): value is string | undefined => value === undefined || typeof value === 'string'
   if (what !== 'call' || typeof tool !== 'string' || !isObject(values) || !isText(agent) || !isText(peer) || !(timeoutMs === undefined || Number.isFinite(timeoutMs))) {
-    throw new SwarmError('MALFORMED', 'a request that is none of status, tools, call, doc-get, doc-set, doc-watch and mcp')
+    throw new SwarmError('MALFORMED', 'a request that is none of status, tools, call, invite, doc-get, doc-set, doc-watch and mcp')
   }
   return { do: what, tool, arguments: values, agent, peer, timeoutMs: timeoutMs as number | undefined }
 }

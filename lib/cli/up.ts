@@ -23,9 +23,9 @@ export interface UpOptions extends CommonOptions, PeerOptions, ShowOptions {
 export async function up (options: UpOptions, terminal: Terminal): Promise<void> {
   const place = findPlace(options)
   const asked = askedToEnd()
-  const { listen, name, port, prefix, token, tools } = options
+  const { listen, name, port, prefix, ticket, token, tools } = options
   const patience = await isHeld(place) ? 0 : VISITOR_MS_MAX
-  const holder = await useFolder(patience, asked, async () => undefined, async () => await becomeHolder(place, { name, listen, http: { port, prefix, token, tools } }))
+  const holder = await useFolder(patience, asked, async () => undefined, async () => await becomeHolder(place, { name, listen, ticket, http: { port, prefix, token, tools } }))
   const stop = terminal.json ? tellProgram(holder, terminal) : tellPerson(holder, place, terminal)
   await fired(asked)
   stop()
@@ -45,9 +45,9 @@ const EVENTS = ['peer:joined', 'peer:left', 'agent:added', 'agent:changed', 'age
 
 /** A line per event, the first of them `ready`. */
 function tellProgram ({ swarm, gateway, readyMs }: Holder, terminal: Terminal): () => void {
-  const { peer, swarm: { id, kind }, agents, troubles } = swarm.status()
+  const { peer, swarm: { id, kind, role, words }, agents, troubles } = swarm.status()
   const print = (event: string, facts: object): void => { terminal.print(JSON.stringify({ event, ...facts })) }
-  print('ready', { peerId: peer.peerId, addresses: peer.addresses, gateway: gateway?.url ?? null, name: peer.name, swarm: { id, kind }, dir: peer.dir, pid: peer.pid, agents, readyMs })
+  print('ready', { peerId: peer.peerId, addresses: peer.addresses, gateway: gateway?.url ?? null, name: peer.name, swarm: { id, kind, role, words }, dir: peer.dir, pid: peer.pid, agents, readyMs })
   const stops = EVENTS.map(name => swarm.on(name, facts => { print(name, facts ?? {}) }))
   for (const trouble of troubles) print('trouble', trouble)
   for (const met of swarm.peers()) print('peer:joined', met)
@@ -56,11 +56,11 @@ function tellProgram ({ swarm, gateway, readyMs }: Holder, terminal: Terminal): 
 
 function tellPerson ({ swarm, gateway }: Holder, place: Place, terminal: Terminal): () => void {
   const { paint } = terminal
-  const { peer, swarm: { kind }, agents, troubles } = swarm.status()
+  const { peer, swarm: { kind, role, words }, agents, troubles } = swarm.status()
   const field = (name: string, value: string): string => `  ${paint('dim', name.padEnd(8))}${value}`
   terminal.print([
     `${paint('bold', plainLine(peer.name))} is up ${paint('dim', peer.peerId)}`,
-    field('swarm', kind),
+    field('swarm', kind === 'local' ? 'local: this user\'s own' : `${words} ${paint('dim', role)}`),
     field('folder', peer.dir ?? 'none'),
     field('listens', peer.addresses.join(' ') || 'nowhere'),
     ...(gateway === undefined ? [] : [field('gateway', gateway.url), field('token', gateway.tokenPath ?? 'none: whatever runs on this machine may use it')]),

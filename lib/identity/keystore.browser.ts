@@ -7,6 +7,14 @@ export async function loadOrCreateKey (path: string, _random: Random): Promise<P
   throw needsTicket(path)
 }
 
+export async function loadKey (path: string): Promise<PrivateKey | undefined> {
+  throw needsTicket(path)
+}
+
+export async function keepKey (path: string, _key: PrivateKey, _random: Random): Promise<PrivateKey> {
+  throw needsTicket(path)
+}
+
 export function localKeyPath (): string {
   throw needsTicket('the local swarm\'s key')
 }

@@ -35,7 +35,7 @@ const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
  *   VERSION_UNSUPPORTED if a newer release wrote it, FOLDER_UNUSABLE if it cannot be read or made
  */
 export async function loadOrCreateKey (path: string, random: Random): Promise<PrivateKey> {
-  return await loadKey(path) ?? await createKey(path, random)
+  return await loadKey(path) ?? await keepKey(path, generateKey(random), random)
 }
 
 /** The key file of this user's local swarm. */
@@ -51,7 +51,8 @@ export function userDataFolder (env: Readonly<Record<string, string | undefined>
   return platform === 'darwin' ? join(home, 'Library', 'Application Support') : join(home, '.local', 'share')
 }
 
-async function loadKey (path: string): Promise<PrivateKey | undefined> {
+/** Reads the key at `path`; undefined if there is none. @throws SwarmError as `loadOrCreateKey` */
+export async function loadKey (path: string): Promise<PrivateKey | undefined> {
   let text: string
   try {
     const file = await open(path, READ)
@@ -113,9 +114,13 @@ function readSeed (path: string, text: string): Uint8Array {
   }
 }
 
-async function createKey (path: string, random: Random): Promise<PrivateKey> {
+/**
+ * Keeps a key at `path`, unless one is kept there.
+ *
+ * @returns the key that is there now @throws SwarmError as `loadOrCreateKey`
+ */
+export async function keepKey (path: string, key: PrivateKey, random: Random): Promise<PrivateKey> {
   const folder = dirname(path)
-  const key = generateKey(random)
   const draft = join(folder, `.${basename(path)}.${toBase64Url(random.bytes(9))}.draft`)
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 })

@@ -45,9 +45,12 @@ async function open (settings: Settings, parts: Parts): Promise<Swarm> {
     parts.add(async () => { await lock.release() })
   }
   const key = dir === undefined ? generateKey(random) : await loadOrCreateKey(`${dir}/peer.key`, random)
-  const { belonging, reach, network } = await belong(settings, key, parts)
+  const { belonging, reach, network } = await belong(settings, key)
   const folder = dir === undefined ? undefined : storeFolder(dir, belonging)
-  const storage = await openReopening(folder)
+  const storage = await openReopening(folder).catch(async (error: unknown) => {
+    await network.close()
+    throw error
+  })
   parts.add(async () => { await storage.close() })
   parts.add(async () => { await network.close() })
   if (!settings.listensLate) await network.open()
@@ -64,7 +67,7 @@ function storeFolder (dir: string, { kind, swarmId }: Belonging): string {
 interface Belonged { readonly belonging: Belonging, readonly reach: Reach, readonly network: LateNetwork }
 
 /** By what the folder keeps, by ticket, or as this user's own. The network may be open already: a ticket is shown over it. */
-async function belong (settings: Settings, key: PrivateKey, parts: Parts): Promise<Belonged> {
+async function belong (settings: Settings, key: PrivateKey): Promise<Belonged> {
   const { clock, dir, name, random, seams } = settings
   const ticket = settings.ticket === undefined ? undefined : readTicket(settings.ticket)
   const found = dir === undefined ? undefined : await findKept(dir, key.peerId, clock)

@@ -1,15 +1,18 @@
+import type { Role } from '../access/grant.ts'
 import { VERSION } from '../base/version.ts'
 import type { AgentView, PeerView } from '../directory/directory.ts'
 import type { DocumentsStatus } from '../documents/status.ts'
 import type { Links } from '../mesh/links.ts'
 import type { Hosted, HostedKind } from './hosting.ts'
+import type { Belonging } from './membership.ts'
 import type { Refusal } from './neighbours.ts'
+import type { SwarmKind } from './reach.ts'
 import type { Trouble } from './troubles.ts'
 
 /** How a peer is, as plain JSON: what the CLI shows is read from here alone. */
 export interface Status {
   readonly version: string
-  readonly swarm: { readonly id: string, readonly kind: 'local' }
+  readonly swarm: SwarmFacts
   readonly peer: PeerFacts
   /** Whether another peer is known and living. */
   readonly joined: boolean
@@ -24,6 +27,18 @@ export interface Status {
   readonly troubles: readonly Trouble[]
   /** The shared documents that are open here; null where none was ever asked for. */
   readonly documents: DocumentsStatus | null
+}
+
+export interface SwarmFacts {
+  readonly id: string
+  /** local: this user's own. made: one that people are let into. */
+  readonly kind: SwarmKind
+  /** What this peer is in it. */
+  readonly role: Role
+  /** To compare aloud, in a swarm that was made. */
+  readonly words: string | null
+  /** When this peer's grant ends unless it is renewed, in milliseconds since 1970 UTC; null: never. */
+  readonly memberUntilMs: number | null
 }
 
 export interface PeerFacts {
@@ -55,7 +70,7 @@ export interface AgentStatus {
 }
 
 export function describe (facts: {
-  swarmId: string
+  swarm: Belonging
   peer: PeerFacts
   peers: readonly PeerView[]
   links: Links
@@ -65,10 +80,10 @@ export function describe (facts: {
   troubles: readonly Trouble[]
   documents: DocumentsStatus | null
 }): Status {
-  const { calls, documents, hosted, links, peer, peers, refusals, swarmId, troubles } = facts
+  const { calls, documents, hosted, links, peer, peers, refusals, swarm, troubles } = facts
   return {
     version: VERSION,
-    swarm: { id: swarmId, kind: 'local' },
+    swarm: { id: swarm.swarmId, kind: swarm.kind, role: swarm.role, words: swarm.words, memberUntilMs: swarm.terms.memberUntilMs },
     peer: { ...peer, uptimeMs: Math.round(peer.uptimeMs) },
     joined: peers.length > 0,
     peers: peers.map(({ peerId, name, agents }) => {

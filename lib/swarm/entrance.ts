@@ -1,0 +1,180 @@
+/**
+ * The way in by a ticket, before this peer belongs anywhere: dials everybody who may let it in, all at once, and shows the ticket
+ * to one after another of those that answer.
+ *
+ * Whom to ask stands in the ticket, and whoever of that swarm is found meanwhile by other means may be asked too: an inviter
+ * that was started again has other addresses. A refusal by an inviter of the ticket is the last word; one by anybody else may be
+ * a stranger's, who only says that he is of the swarm.
+ */
+import { swarmIdOf } from '../access/grant.ts'
+import { REDEEM_MS_MAX, redeem, type Redeemed } from '../access/redeem.ts'
+import type { Ticket } from '../access/ticket.ts'
+import { deadline, sleep, type Clock } from '../base/clock.ts'
+import { SwarmError, messageOf, type ErrorCode } from '../base/error.ts'
+import type { Connection, Network } from '../base/network.ts'
+import type { Random } from '../base/random.ts'
+
+/** How long the whole may take, in milliseconds. */
+export const ENTER_MS_MAX = 20_000
+
+/** How long after all inviters have failed others of the swarm are waited for, in milliseconds. */
+export const LOOK_MS = 3_000
+
+/** Peers dialled in one entrance; further ones are not. */
+export const CANDIDATES_MAX = 64
+
+/** How long one of them may take to answer a dial, in milliseconds. */
+const DIAL_MS_MAX = REDEEM_MS_MAX
+
+/** Refusals that another inviter would repeat. */
+const FINAL: readonly ErrorCode[] = ['TICKET_INVALID', 'TICKET_EXPIRED', 'TICKET_USED']
+
+/** What came of asking one peer: a program can act on it. */
+export interface Attempt {
+  readonly peerId: string
+  readonly code: string
+  readonly message: string
+  /** Address by address, where it could not be dialled. */
+  readonly causes: readonly string[]
+}
+
+export interface EntranceOptions {
+  readonly ticket: Ticket
+  readonly network: Network
+  readonly clock: Clock
+  readonly random: Random
+  /** Looks for peers of the swarm by other means; returns the way to stop. Left out: only those of the ticket are asked. */
+  readonly look?: (onFound: (peerId: string, addresses: readonly string[]) => void) => Promise<() => Promise<void>>
+}
+
+/**
+ * @throws SwarmError TICKET_INVALID, TICKET_EXPIRED, TICKET_USED, CLOCK_OFF, UNAVAILABLE as an inviter says; UNREACHABLE if nobody
+ *   answers, with `details.inviters` (each an Attempt)
+ */
+export async function enterBy (options: EntranceOptions): Promise<Redeemed> {
+  const entrance = new Entrance(options)
+  try {
+    return await entrance.enter()
+  } finally {
+    await entrance.close()
+  }
+}
+
+class Entrance {
+  readonly #options: EntranceOptions
+  readonly #swarmId: string
+  readonly #limit: ReturnType<typeof deadline>
+  readonly #named: ReadonlySet<string>
+  /** Addresses already dialled of each peer, as one text. */
+  readonly #tried = new Map<string, string>()
+  readonly #connected: Connection[] = []
+  readonly #attempts = new Map<string, Attempt>()
+  readonly #refusals: SwarmError[] = []
+  #dialling = 0
+  #isAsking = false
+  #wake = (): void => undefined
+  #stopLooking: () => Promise<void> = async () => undefined
+
+  constructor (options: EntranceOptions) {
+    this.#options = options
+    this.#swarmId = swarmIdOf(options.ticket.swarmPublicKey)
+    this.#limit = deadline(options.clock, ENTER_MS_MAX)
+    this.#named = new Set(options.ticket.inviters.map(({ peerId }) => peerId))
+  }
+
+  async enter (): Promise<Redeemed> {
+    const { ticket, look } = this.#options
+    for (const { peerId, addresses } of ticket.inviters) this.#dial(peerId, addresses)
+    if (look !== undefined) this.#stopLooking = await look((peerId, addresses) => { this.#dial(peerId, addresses) })
+    let lastLook = look === undefined
+    for (;;) {
+      const connection = this.#connected.shift()
+      if (connection !== undefined) {
+        const redeemed = await this.#ask(connection)
+        if (redeemed !== undefined) return redeemed
+      } else if (this.#limit.signal.aborted || (this.#dialling === 0 && lastLook)) {
+        throw this.#failure()
+      } else if (this.#dialling === 0) {
+        lastLook = true
+        await this.#changed(LOOK_MS)
+        lastLook = this.#connected.length === 0 && this.#dialling === 0
+      } else {
+        await this.#changed()
+      }
+    }
+  }
+
+  async close (): Promise<void> {
+    this.#isAsking = true // nobody is dialled any more
+    this.#limit.done()
+    await this.#stopLooking()
+    await Promise.all(this.#connected.splice(0).map(leave))
+  }
+
+  #dial (peerId: string, addresses: readonly string[]): void {
+    const { network, clock } = this.#options
+    const which = [...addresses].sort().join(' ')
+    if (this.#isAsking || this.#limit.signal.aborted || peerId === network.peerId || this.#tried.get(peerId) === which) return
+    if (addresses.length === 0 || this.#tried.size >= CANDIDATES_MAX) {
+      if (addresses.length === 0) this.#note(peerId, new SwarmError('UNREACHABLE', 'the ticket names no address of it'))
+      return
+    }
+    this.#tried.set(peerId, which)
+    this.#dialling++
+    const limit = deadline(clock, DIAL_MS_MAX, this.#limit.signal)
+    network.dial(peerId, addresses, limit.signal).then(async connection => {
+      if (this.#isAsking) return await leave(connection)
+      this.#connected.push(connection)
+    }, (error: unknown) => { this.#note(peerId, error) }).finally(() => {
+      limit.done()
+      this.#dialling--
+      this.#wake()
+    }).catch((error: unknown) => { this.#note(peerId, error) })
+  }
+
+  async #ask (connection: Connection): Promise<Redeemed | undefined> {
+    const { ticket, network, clock, random } = this.#options
+    try {
+      return await redeem(connection, ticket, { clock, random, peerId: network.peerId }, this.#limit.signal)
+    } catch (error) {
+      if (!(error instanceof SwarmError)) throw error
+      this.#note(connection.peerId, error)
+      if (error.code !== 'UNREACHABLE' && error.code !== 'ABORTED') this.#refusals.push(error)
+      if (FINAL.includes(error.code) && this.#named.has(connection.peerId)) throw error
+      return undefined
+    } finally {
+      await leave(connection) // as a stranger: whoever is let in dials again, and says hello
+    }
+  }
+
+  #note (peerId: string, error: unknown): void {
+    const { code, details } = error instanceof SwarmError ? error : { code: 'UNREACHABLE', details: {} as Readonly<Record<string, unknown>> }
+    const causes = Array.isArray(details['causes']) ? details['causes'].map(String) : []
+    this.#attempts.set(peerId, { peerId, code, message: messageOf(error), causes })
+  }
+
+  /** Waits for the end of a dial, at most so long. */
+  async #changed (boundMs = ENTER_MS_MAX): Promise<void> {
+    const waking = new AbortController()
+    const limit = deadline(this.#options.clock, ENTER_MS_MAX, this.#limit.signal, waking.signal)
+    this.#wake = () => { waking.abort() }
+    await sleep(this.#options.clock, boundMs, limit.signal).catch(() => undefined)
+    limit.done()
+  }
+
+  #failure (): SwarmError {
+    const { clock, ticket } = this.#options
+    const [refusal] = this.#refusals
+    if (refusal !== undefined) return refusal
+    const attempts = [...this.#attempts.values()]
+    const asked = attempts.map(({ peerId, causes, message }) => `${peerId} (${causes.length === 0 ? message : causes.join('; ')})`)
+    const ended = clock.wallMs() >= ticket.terms.joinBeforeMs ? `. By the clock of this machine the ticket ended at ${new Date(ticket.terms.joinBeforeMs).toISOString()}` : ''
+    return new SwarmError('UNREACHABLE', `nobody who may let this peer into swarm ${this.#swarmId} could be reached: ${asked.length === 0 ? 'the ticket names nobody' : asked.join(', ')}${ended}`, {
+      details: { inviters: attempts }
+    })
+  }
+}
+
+async function leave (connection: Connection): Promise<void> {
+  await connection.close().catch((cause: unknown) => { connection.abort(new SwarmError('CLOSED', 'a redemption has ended', { cause })) })
+}
