@@ -276,10 +276,11 @@ export class Swarm {
       swarm: this.#membership,
       peer: { peerId: this.peerId, name: this.name, pid: processId, addresses: this.addresses(), dir: this.#settings.dir ?? null, uptimeMs: this.#settings.clock.nowMs() - this.#startedAtMs },
       peers: this.peers(),
-      links: this.#peer.neighbours.links,
+      neighbours: this.#peer.neighbours,
+      discovery: this.#peer.reach.means,
+      nameOf: peerId => this.#peer.listing.directory.record(peerId)?.record.name ?? null,
       hosted: this.#peer.hosting.all(),
       calls: { ...this.#peer.calling.counts, served: this.#peer.served },
-      refusals: this.#peer.neighbours.refusals,
       troubles: this.#peer.troubles.all,
       documents: this.#peer.documents.opened?.status() ?? null
     })
