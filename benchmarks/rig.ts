@@ -4,7 +4,7 @@
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -77,6 +77,11 @@ export function quantile (values: readonly number[], part: number): number {
 /** Prints a row: what was measured, the figure, the bar it is held against. */
 export function report (what: string, figure: string, bar: string): void {
   console.log(`${what.padEnd(58)} ${figure.padStart(24)}   ${bar}`)
+}
+
+/** Time that this thread has run, where the system tells: the rest of a long turn is others' doing. */
+export function threadCpuMs (): number | undefined {
+  return process.platform === 'linux' ? Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0]) / 1e6 : undefined
 }
 
 export function ms (value: number): string {

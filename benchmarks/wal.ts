@@ -3,7 +3,7 @@
  * and in memory. Beside each figure stands what LevelDB or Yjs alone takes for the same, measured in the same run: on a busy machine
  * only the ratio of the two means anything.
  */
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Level } from 'level'
@@ -14,7 +14,7 @@ import { documentKey } from '../crdt/name.ts'
 import { Wal, type Opened } from '../crdt/wal.ts'
 import { systemClock } from '../lib/base/clock.ts'
 import { openReopening } from '../lib/storage/reopen.ts'
-import { isSmoke, ms, quantile, report } from './rig.ts'
+import { isSmoke, ms, quantile, report, threadCpuMs } from './rig.ts'
 
 const WRITERS = 1_000
 const APPENDS = isSmoke ? 5_000 : 300_000
@@ -141,11 +141,6 @@ async function opens (runRecords: number): Promise<void> {
     report('  folded beside: took, longest turn, most CPU in a turn', `${ms(tookMs)}, ${ms(longestMs)}, ${longestCpuMs === undefined ? 'not known here' : ms(longestCpuMs)}`, 'bar 20 ms')
     await peer.close()
   }
-}
-
-/** Time that this thread has run, where the system tells: the rest of a long turn is others' doing. */
-function threadCpuMs (): number | undefined {
-  return process.platform === 'linux' ? Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0]) / 1e6 : undefined
 }
 
 async function timed (work: () => Promise<unknown>): Promise<{ tookMs: number, longestMs: number, longestCpuMs: number | undefined }> {

@@ -100,6 +100,11 @@ export function encodeUpdate (doc: Y.Doc, vector?: Uint8Array): Uint8Array {
   return Y.encodeStateAsUpdateV2(doc, vector, new Encoder())
 }
 
+/** An encoder of Yjs's, for structs written one by one. */
+export function makeEncoder (): Y.UpdateEncoderV1 {
+  return new Encoder()
+}
+
 /** The structs of `Y.decodeUpdate`. */
 export function decodeStructs (update: Uint8Array): (Y.Item | Y.GC | Y.Skip)[] {
   return Y.decodeUpdateV2(update, Decoder).structs

@@ -13,7 +13,7 @@
 import * as Y from 'yjs'
 import { equalBytes } from '../lib/base/bytes.ts'
 import { assert } from '../lib/base/error.ts'
-import { applyUpdate, decodeStructs, encodeUpdate } from './codec.ts'
+import { applyUpdate, decodeStructs, encodeUpdate, makeEncoder } from './codec.ts'
 import { Writer } from './cursor.ts'
 import { untwist } from './twist.ts'
 import { isSamePlace, isWhole, writePlace, writeUnit, type Struct } from './unit.ts'
@@ -279,7 +279,7 @@ function writeState (clients: ReadonlyMap<number, readonly Struct[]>, deletes: r
   const sorted = [...clients].filter(([, structs]) => structs.length > 0).sort(([left], [right]) => right - left)
   const writer = new Writer().count(sorted.length)
   for (const [client, structs] of sorted) {
-    const encoder = new Y.UpdateEncoderV1()
+    const encoder = makeEncoder()
     for (const struct of structs) struct.write(encoder, 0)
     writer.count(structs.length).count(client).count(startOf(structs)).put(encoder.toUint8Array())
   }

@@ -11,14 +11,36 @@ export function writePlace (writer: Writer, item: Y.Item, offset = 0): void {
   writeId(writer, origin)
   writeId(writer, item.rightOrigin)
   if (origin !== null || item.rightOrigin !== null) return
-  // A type in a document; the name of a root type or an id in an update.
-  const parent = item.parent as Y.AbstractType<unknown> | Y.ID | string
+  const parent = parentOf(item.parent)
   if (typeof parent === 'string') writer.byte(2).text(parent)
-  else if (!('_item' in parent)) writeId(writer, parent)
-  else if (parent._item === null) writer.byte(2).text(rootName(parent))
-  else writeId(writer, parent._item.id)
+  else writeId(writer, parent)
   if (item.parentSub === null) writer.byte(0)
   else writer.byte(1).text(item.parentSub)
+}
+
+/** Whether `writePlace` writes the same of two items, each at an offset. False where that would have to be tried. */
+export function isSamePlace (left: Y.Item, at: number, right: Y.Item, beside: number): boolean {
+  const isFirst = at === 0 && beside === 0
+  if (!isFirst && (at === 0 || beside === 0)) return false
+  if (isFirst ? !isSameId(left.origin, right.origin) : left.id.client !== right.id.client || left.id.clock + at !== right.id.clock + beside) return false
+  if (!isSameId(left.rightOrigin, right.rightOrigin)) return false
+  if (!isFirst || left.origin !== null || left.rightOrigin !== null) return true
+  return left.parentSub === right.parentSub && isSameParent(left.parent, right.parent)
+}
+
+function isSameId (left: Y.ID | null, right: Y.ID | null): boolean {
+  return left === null || right === null ? left === right : left.client === right.client && left.clock === right.clock
+}
+
+function isSameParent (left: Y.Item['parent'], right: Y.Item['parent']): boolean {
+  const [ours, theirs] = [parentOf(left), parentOf(right)]
+  return typeof ours === 'string' || typeof theirs === 'string' ? ours === theirs : isSameId(ours, theirs)
+}
+
+/** The name of a root type, or the id of the item that holds another. */
+function parentOf (parent: Y.Item['parent']): string | Y.ID | null {
+  if (parent === null || typeof parent === 'string' || !('_item' in parent)) return parent
+  return parent._item === null ? rootName(parent) : parent._item.id
 }
 
 const rootNames = new WeakMap<object, string>()

@@ -34,7 +34,9 @@ export function concatBytes (...parts: readonly Uint8Array[]): Uint8Array {
 }
 
 export function equalBytes (left: Uint8Array, right: Uint8Array): boolean {
-  return left.byteLength === right.byteLength && left.every((byte, index) => byte === right[index])
+  if (left.byteLength !== right.byteLength) return false
+  for (let at = 0; at < left.byteLength; at++) if (left[at] !== right[at]) return false
+  return true
 }
 
 const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'

@@ -4,9 +4,10 @@ import * as assert from 'uvu/assert'
 import * as Y from 'yjs'
 import { SwarmError } from '../../lib/base/error.ts'
 import { seededRandom } from '../../lib/base/random.ts'
+import { forgeCircle } from '../../lib/simulate/hostile.ts'
 import { applyUpdates, reachOf } from '../../crdt/apply.ts'
 import { findGap } from '../../crdt/gap.ts'
-import { UPDATE_BYTES_MAX, VALUE_DEPTH_MAX, readUpdate, readVector } from '../../crdt/update.ts'
+import { CLIENTS_MAX, UPDATE_BYTES_MAX, VALUE_DEPTH_MAX, readUpdate, readVector } from '../../crdt/update.ts'
 
 /** Mutants tried. How long they take is for benchmarks/hostile.ts to say: a loaded machine may stop any of them for a while. */
 const MUTANTS = 20_000
@@ -67,6 +68,11 @@ for (const text of ['a', 'Grüße', '😀', '\ufeffmark', 'x'.repeat(1_000), 'ü
     assert.equal(readUpdate(Y.encodeStateAsUpdate(doc)).ranges, [{ client: 1, from: 0, to: text.length }])
   })
 }
+
+test('so many clients may write in one update', () => {
+  assert.is(readUpdate(forgeCircle(CLIENTS_MAX)).ranges.length, CLIENTS_MAX)
+  assert.throws(() => readUpdate(forgeCircle(CLIENTS_MAX + 1)), (error: unknown) => error instanceof SwarmError && error.code === 'MALFORMED')
+})
 
 test('reads an update with a hole in two ranges', () => {
   const doc = new Y.Doc()
