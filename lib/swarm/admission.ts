@@ -19,8 +19,13 @@ export interface AdmissionEvents {
   readonly onRefused: (connection: Connection, error: unknown) => void
 }
 
-/** @returns the way to stop */
-export function admitPeers (network: Network, membership: Membership, clock: Clock, { onProven, onAdmitted, onRefused }: AdmissionEvents): () => void {
+export interface Admission {
+  /** Says hello anew on an admitted connection: our grant is another one now. */
+  readonly introduce: (connection: Connection) => void
+  readonly stop: () => void
+}
+
+export function admitPeers (network: Network, membership: Membership, clock: Clock, { onProven, onAdmitted, onRefused }: AdmissionEvents): Admission {
   const stopping = new AbortController()
   const refuse = (connection: Connection, error: unknown): void => {
     if (!stopping.signal.aborted) onRefused(connection, error)
@@ -63,10 +68,11 @@ export function admitPeers (network: Network, membership: Membership, clock: Clo
     settle(connection, answerHello(stream, connection, membership, { clock, onAdmit: welcome => { prove(connection, welcome) } }))
   }, { beforeAdmission: true, streamsMax: 1 })
 
+  const introduce = (connection: Connection): void => {
+    settle(connection, sayHello(connection, membership, { clock, signal: stopping.signal, onAdmit: welcome => { prove(connection, welcome) } }))
+  }
   const stopListening = network.onConnection(connection => {
-    if (connection.direction === 'outbound') return settle(connection, sayHello(connection, membership, {
-      clock, signal: stopping.signal, onAdmit: welcome => { prove(connection, welcome) }
-    }))
+    if (connection.direction === 'outbound') return introduce(connection)
     const cancel = clock.after(HELLO_MS_MAX, () => {
       waiting.delete(connection)
       refuse(connection, new SwarmError('NOT_ADMITTED', `no hello in ${HELLO_MS_MAX} ms`))
@@ -78,11 +84,12 @@ export function admitPeers (network: Network, membership: Membership, clock: Clo
     })
   })
 
-  return () => {
+  const stop = (): void => {
     stopping.abort(new SwarmError('CLOSED', 'the swarm is closed'))
     stopListening()
     network.unhandle(protocol)
     for (const cancel of [...waiting.values(), ...ending.values()]) cancel()
     ending.clear()
   }
+  return { introduce, stop }
 }

@@ -13,9 +13,10 @@ import { enterBy } from './entrance.ts'
 import { LateNetwork } from './late-network.ts'
 import { joinLocal } from './local.ts'
 import { belongAs, findKept, made, needsTicket, swarmKeyPath, type Belonging } from './membership.ts'
-import { settle, type JoinOptions, type Settings } from './options.ts'
+import { settle, type JoinOptions, type Means, type Seams, type Settings } from './options.ts'
 import { Parts } from './parts.ts'
 import { reachOf, type Reach, type SwarmKind } from './reach.ts'
+import type { RendezvousOptions } from './rendezvous.ts'
 import { Swarm } from './swarm.ts'
 
 /**
@@ -98,13 +99,9 @@ async function belong (settings: Settings, key: PrivateKey): Promise<Belonged> {
 async function redeemed (ticket: Ticket, { clock, dir, name, random, seams }: Settings, key: PrivateKey, { network, reach: { means } }: Pick<Belonged, 'network' | 'reach'>): Promise<Belonging> {
   const { inviters, swarmPublicKey } = ticket
   const swarmId = swarmIdOf(swarmPublicKey)
-  const openFolder = seams.openRendezvous ?? openRendezvous
   const { grant, swarmKey } = await enterBy({
     ticket, network, clock, random,
-    look: !means.folder ? undefined : async onFound => {
-      const rendezvous = await openFolder({ swarmId, peerId: key.peerId, clock, random, onFound: ({ peerId, addresses }) => { onFound(peerId, addresses) }, onGone: () => {} })
-      return async () => { await rendezvous.close() }
-    }
+    look: means.folder || means.mdns ? async onFound => await lookAround(onFound, means, { swarmId, peerId: key.peerId, clock, random }, seams) : undefined
   })
   const terms = verifyGrant(grant, swarmPublicKey, key.peerId, clock.wallMs())
   if (dir !== undefined) {
@@ -112,6 +109,18 @@ async function redeemed (ticket: Ticket, { clock, dir, name, random, seams }: Se
     await saveKept(dir, { swarmPublicKey, grant, inviters })
   }
   return await made({ swarmPublicKey, name, grant, terms, swarmKey, inviters, dir })
+}
+
+/** Looks for peers of a swarm on this machine and on the LAN, without being found. @returns the way to stop */
+async function lookAround (onFound: (peerId: string, addresses: readonly string[]) => void, means: Means, which: Pick<RendezvousOptions, 'swarmId' | 'peerId' | 'clock' | 'random'>, seams: Seams): Promise<() => Promise<void>> {
+  const ways: { close (): Promise<void> }[] = []
+  if (means.folder) {
+    ways.push(await (seams.openRendezvous ?? openRendezvous)({ ...which, onFound: ({ peerId, addresses }) => { onFound(peerId, addresses) }, onGone: () => {} }))
+  }
+  // What stands in its way is told once this peer is in: it may well find an inviter without.
+  const openMdns = means.mdns ? seams.openMdns ?? (await import('#mdns')).openMdns : undefined
+  if (openMdns !== undefined) ways.push(await openMdns({ ...which, onFound, onGone: () => {}, onTrouble: () => {} }))
+  return async () => { await Promise.all(ways.map(async way => { await way.close() })) }
 }
 
 async function keepSwarmKey (dir: string, swarmKey: PrivateKey, random: Random): Promise<void> {

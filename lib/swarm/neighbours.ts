@@ -2,8 +2,9 @@
  * The peers this one is connected to: sought wherever somebody tells of them (sightings.ts), admitted, watched, dialled again when a
  * connection breaks, and taken out of the directory when they are gone.
  *
- * Invariants: a peer is in routing only after its own record has come over an admitted connection; it leaves at once when it
- * says so, when it gives no sign of life, or when its connection broke and dialling it fails; else when its lease ends. Peers of
+ * Invariants: a peer that was linked leaves routing at once when it says so, when it gives no sign of life, or when its connection
+ * broke and dialling it fails. Whom of many to be linked with is the mesh's to choose (mesh.ts); the others are dialled when
+ * they are called. Peers of
  * whom anybody may tell are dialled within a budget (budget.ts), so that whoever makes peers up costs little.
  */
 import { isRunning } from '#platform'
@@ -19,7 +20,8 @@ import { Budget } from '../mesh/budget.ts'
 import { Dialler, type Progress } from '../mesh/dialler.ts'
 import { Keeper } from '../mesh/keeper.ts'
 import { Links } from '../mesh/links.ts'
-import { admitPeers } from './admission.ts'
+import { Mesh } from '../mesh/mesh.ts'
+import { admitPeers, type Admission } from './admission.ts'
 import type { Rendezvous, RendezvousOptions } from './rendezvous.ts'
 import { Sightings, type Sighting } from './sightings.ts'
 
@@ -47,6 +49,8 @@ export interface Refusal {
   readonly address: string
   readonly direction: 'inbound' | 'outbound'
   readonly code: string
+  /** `details.reason` of the error, if it has one. */
+  readonly reason: string | null
   readonly message: string
   readonly atMs: number
 }
@@ -71,6 +75,10 @@ export interface NeighbourEvents {
   readonly onBroken: (peerId: string) => void
   /** It is gone. */
   readonly onLost: (peerId: string, reason: SwarmError) => void
+  /** A connection is to be closed, as one too many: the other end is to be told. */
+  readonly onPart?: (connection: Connection) => Promise<void>
+  /** Whether a peer is to stay linked for what is shared with it. */
+  readonly isUsed?: (peerId: string) => boolean
   /** Peers cannot be found by these means for now; without an error, they can again. */
   readonly onTrouble: (source: Source, error: SwarmError | undefined) => void
 }
@@ -80,6 +88,7 @@ export class Neighbours {
   readonly #clock: Clock
   readonly #dialler: Dialler
   readonly #keeper: Keeper
+  readonly #mesh: Mesh
   readonly #events: NeighbourEvents
   readonly #welcomes = new WeakMap<Connection, Welcome>()
   readonly #sightings = new Sightings()
@@ -87,7 +96,7 @@ export class Neighbours {
   readonly #processes = new Map<string, number>()
   readonly #linkedAtMs = new Map<string, number>()
   readonly #refusals: Refusal[] = []
-  readonly #stopAdmitting: () => void
+  readonly #admission: Admission
   readonly #discoveries: Discovery[] = []
   readonly #budget: Budget
   /** Hinted peers that wait for the budget: at most HINTED_MAX, as `#sightings` holds no more. */
@@ -106,6 +115,13 @@ export class Neighbours {
     this.links = new Links({ peerId: network.peerId, clock, random })
     this.#dialler = new Dialler({ network, clock, random })
     this.#keeper = new Keeper({ links: this.links, dialler: this.#dialler, clock })
+    this.#mesh = new Mesh({
+      peerId: network.peerId, links: this.links, dialler: this.#dialler, keeper: this.#keeper, clock, random,
+      addresses: peerId => this.#sightings.addresses(peerId),
+      isKept: peerId => this.#sightings.has(peerId, 'ticket') || this.#sightings.has(peerId, 'asked'),
+      isUsed: peerId => events.isUsed?.(peerId) ?? false,
+      part: async connection => { await events.onPart?.(connection) }
+    })
     this.links.on('connected', ({ peerId, connection }) => { this.#linked(peerId, connection) })
     this.links.on('moved', ({ peerId, connection }) => {
       this.#events.onLink(connection)
@@ -117,7 +133,7 @@ export class Neighbours {
     })
     this.#keeper.on('lost', ({ peerId, reason }) => { this.#events.onLost(peerId, reason) })
     this.#dialler.on('failed', ({ peerId, error, attempts }) => { this.#failed(peerId, error, attempts) })
-    this.#stopAdmitting = admitPeers(network, membership, clock, {
+    this.#admission = admitPeers(network, membership, clock, {
       onProven: (connection, welcome) => { this.#welcomes.set(connection, welcome) },
       onAdmitted: connection => { this.links.add(connection) },
       onRefused: (connection, error) => { this.#refused(connection, error) }
@@ -188,7 +204,22 @@ export class Neighbours {
   /** A peer that has left in order is not dialled again until it is found anew, but by those who were told to keep to it. */
   forget (peerId: string): void {
     for (const source of PASSING) this.#sightings.unsee(peerId, source)
-    if (!this.#sightings.has(peerId, 'ticket') && !this.#sightings.has(peerId, 'asked')) this.#dialler.forget(peerId)
+    if (!this.#sightings.has(peerId, 'ticket') && !this.#sightings.has(peerId, 'asked')) this.#mesh.forget(peerId)
+  }
+
+  /** A peer that is not linked is said to be gone, and could not be dialled. */
+  gone (peerId: string): void {
+    this.#mesh.gone(peerId)
+  }
+
+  /** A connection to a peer, dialled if there is none. @throws SwarmError UNREACHABLE, ABORTED */
+  async reach (peerId: string, signal: AbortSignal): Promise<Connection> {
+    return await this.#mesh.reach(peerId, signal)
+  }
+
+  /** The other end of a connection has no use for it. */
+  heardPart (connection: Connection): void {
+    this.#mesh.heardPart(connection)
   }
 
   /** Who is at the other end of an admitted connection, while its grant lasts. */
@@ -200,12 +231,12 @@ export class Neighbours {
 
   /** Whether a peer that the folder names, and that is still linked or sought, has not been met yet. @param counts of those sought */
   isLooking (isMet: (peerId: string) => boolean, counts: (peerId: string) => boolean): boolean {
-    return [...this.#processes.keys()].some(peerId => !isMet(peerId) && (this.links.get(peerId) !== undefined || (this.#dialler.wants(peerId) && counts(peerId))))
+    return [...this.#processes.keys()].some(peerId => !isMet(peerId) && (this.links.get(peerId) !== undefined || (this.#mesh.wants(peerId) && counts(peerId))))
   }
 
   /** Whether a peer is linked, or may answer at any moment. */
   isSought (peerId: string): boolean {
-    return this.links.get(peerId) !== undefined || this.#dialler.wants(peerId)
+    return this.links.get(peerId) !== undefined || this.#mesh.wants(peerId)
   }
 
   /** How a peer was found and is being reached. */
@@ -224,7 +255,8 @@ export class Neighbours {
     try {
       await Promise.all([this.#rendezvous?.close(), ...this.#discoveries.map(async discovery => { await discovery.close() })])
     } finally {
-      this.#stopAdmitting()
+      this.#admission.stop()
+      this.#mesh.close()
       this.#keeper.close()
       this.links.close()
       await this.#dialler.close()
@@ -233,7 +265,7 @@ export class Neighbours {
 
   #unsee (peerId: string, source: Source): void {
     const isForgotten = this.#sightings.unsee(peerId, source)
-    if (isForgotten && this.links.get(peerId) === undefined) this.#dialler.forget(peerId)
+    if (isForgotten && this.links.get(peerId) === undefined) this.#mesh.forget(peerId)
     else if (!isForgotten && this.#dialler.wants(peerId)) this.#want(peerId)
   }
 
@@ -244,7 +276,7 @@ export class Neighbours {
       return
     }
     this.#hinted.delete(peerId)
-    this.#dialler.want(peerId, this.#sightings.addresses(peerId))
+    this.#mesh.want(peerId)
   }
 
   /** Dials hinted peers as far as the budget goes, the newest hint first: old ones may long be over. */
@@ -258,7 +290,7 @@ export class Neighbours {
       const waitMs = this.#budget.take(this.#clock.nowMs())
       if (waitMs > 0) return void (this.#cancelHint = this.#clock.after(waitMs, () => { this.#spend() }))
       this.#hinted.delete(peerId)
-      this.#dialler.want(peerId, this.#sightings.addresses(peerId))
+      this.#mesh.want(peerId)
     }
   }
 
@@ -273,10 +305,18 @@ export class Neighbours {
   #failed (peerId: string, error: SwarmError, attempts: number): void {
     const checked = this.#rendezvous?.check(peerId)
     // A file that cannot be taken away costs only further attempts, which are bounded by their back-off.
-    checked?.catch((cause: unknown) => { this.#note({ peerId, address: '', direction: 'outbound', code: 'FOLDER_UNUSABLE', message: String(cause) }) })
-    this.#note({ peerId, address: '', direction: 'outbound', code: error.code, message: error.message })
+    checked?.catch((cause: unknown) => { this.#note({ peerId, address: '', direction: 'outbound', code: 'FOLDER_UNUSABLE', reason: null, message: String(cause) }) })
+    this.#note({ peerId, address: '', direction: 'outbound', code: error.code, reason: null, message: error.message })
     if (STEADFAST.some(source => this.#sightings.has(peerId, source))) return
-    if (attempts >= (this.#sightings.isHinted(peerId) ? HINT_ATTEMPTS_MAX : ATTEMPTS_MAX)) this.#dialler.forget(peerId)
+    if (attempts >= (this.#sightings.isHinted(peerId) ? HINT_ATTEMPTS_MAX : ATTEMPTS_MAX)) this.#mesh.forget(peerId)
+  }
+
+  /** Our grant is another one: every link is shown it, before it ends with the old one. */
+  introduceAnew (): void {
+    for (const peerId of this.links.peers()) {
+      const connection = this.links.get(peerId)
+      if (connection !== undefined) this.#admission.introduce(connection)
+    }
   }
 
   /** Remembers that somebody on a connection was not let in. */
@@ -287,7 +327,8 @@ export class Neighbours {
   #refused (connection: Connection, error: unknown): void {
     const { peerId, address, direction } = connection
     const code = error instanceof SwarmError ? error.code : 'NOT_ADMITTED'
-    this.#note({ peerId, address, direction, code, message: error instanceof Error ? error.message : String(error) })
+    const reason = error instanceof SwarmError ? error.details['reason'] : undefined
+    this.#note({ peerId, address, direction, code, reason: typeof reason === 'string' ? reason : null, message: error instanceof Error ? error.message : String(error) })
   }
 
   #note (refusal: Omit<Refusal, 'atMs'>): void {

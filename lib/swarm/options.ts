@@ -1,5 +1,6 @@
 import { defaultName, environment } from '#platform'
 import { systemClock, type Clock } from '../base/clock.ts'
+import type { Discovery, DiscoveryOptions } from '../base/discovery.ts'
 import { SwarmError } from '../base/error.ts'
 import { isObject } from '../base/json.ts'
 import type { Network } from '../base/network.ts'
@@ -72,8 +73,9 @@ export interface JoinOptions {
 export interface Seams {
   readonly clock?: Clock
   readonly random?: Random
-  readonly openNetwork?: (options: { key: PrivateKey, listen: readonly string[], clock: Clock, random: Random }) => Promise<Network>
+  readonly openNetwork?: (options: { key: PrivateKey, listen: readonly string[], swarmId: string, clock: Clock, random: Random }) => Promise<Network>
   readonly openRendezvous?: (options: RendezvousOptions) => Promise<Rendezvous>
+  readonly openMdns?: (options: DiscoveryOptions) => Promise<Discovery>
   readonly swarmKey?: PrivateKey
 }
 

@@ -31,6 +31,7 @@ import { Neighbours } from './neighbours.ts'
 import type { Settings } from './options.ts'
 import type { Parts } from './parts.ts'
 import type { Reach } from './reach.ts'
+import { Renewing } from './renewing.ts'
 import { Requesting } from './requesting.ts'
 import type { Sharing } from './sharing.ts'
 import { Showing } from './showing.ts'
@@ -84,6 +85,7 @@ export class Peer {
   readonly configured: Configured
   readonly documents: LateDocuments
   readonly inviting: Inviting
+  readonly #renewing: Renewing
   /** Fires when the peer begins to close. */
   readonly closing = new AbortController()
   readonly #settings: Settings
@@ -131,6 +133,7 @@ export class Peer {
         onLink: connection => {
           this.listing.begin(connection)
           this.inviting.begin(connection)
+          this.#renewing.begin()
         },
         onMoved: peerId => { this.pipes.renewPeer(peerId) },
         onBroken: peerId => { this.pipes.closePeer(peerId) },
@@ -158,9 +161,18 @@ export class Peer {
     this.inviting = new Inviting({
       belonging: membership, network, storage, clock, random,
       callerOf: connection => this.neighbours.callerOf(connection),
-      admins: () => this.#linkedAdmins(),
+      admins: () => this.#linkedAdmins().map(({ peerId, addresses }) => ({ peerId, addresses })),
       onTrouble: (code, message) => { this.troubles.note(code, message) },
       onRefused: (connection, error) => { this.neighbours.refuse(connection, error) }
+    })
+    this.#renewing = new Renewing({
+      belonging: membership, network, clock,
+      admins: () => this.#linkedAdmins().map(({ connection }) => connection),
+      onRenewed: () => { this.neighbours.introduceAnew() },
+      onTrouble: error => {
+        if (error === undefined) this.troubles.over('membership')
+        else this.troubles.set('membership', error.code, error.message)
+      }
     })
     this.configured = new Configured(this.sharing, () => { this.listing.announce(true) })
     const self: Caller = { peerId: this.id, role: 'admin' }
@@ -194,6 +206,8 @@ export class Peer {
     parts.add(async () => { await this.neighbours.close() })
     await Promise.all([this.#bindings.load(), this.listing.open(), this.inviting.open()])
     parts.add(async () => { this.inviting.close() })
+    this.#renewing.open()
+    parts.add(async () => { await this.#renewing.close() })
     parts.add(async () => { await this.#bindings.close() })
     parts.add(async () => { await this.listing.close() })
     parts.add(async () => { await this.documents.close() })
@@ -227,11 +241,11 @@ export class Peer {
     if (this.reach.kind === 'made') this.#remember()
   }
 
-  #linkedAdmins (): Inviter[] {
+  #linkedAdmins (): (Inviter & { readonly connection: Connection })[] {
     const { links } = this.neighbours
     return this.listing.directory.peers().flatMap(({ peerId, self, addresses }) => {
       const connection = self ? undefined : links.get(peerId)
-      return connection === undefined || this.neighbours.callerOf(connection)?.role !== 'admin' ? [] : [{ peerId, addresses: ranked(addresses) }]
+      return connection === undefined || this.neighbours.callerOf(connection)?.role !== 'admin' ? [] : [{ peerId, addresses: ranked(addresses), connection }]
     })
   }
 
