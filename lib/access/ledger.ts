@@ -124,8 +124,8 @@ export class Ledger {
       throw error
     }
     this.#events.emit('added', { uses: fresh, from })
-    for (const ticket of new Set(fresh.map(use => use.ticket))) {
-      const [peers, allowed] = [this.#tickets.get(ticket)?.size ?? 0, fresh.find(use => use.ticket === ticket)?.uses ?? 0]
+    for (const [ticket, allowed] of new Map(fresh.map(use => [use.ticket, use.uses]))) {
+      const peers = this.#tickets.get(ticket)?.size ?? 0
       if (peers > allowed) this.#onOverused(ticket, peers, allowed)
     }
   }

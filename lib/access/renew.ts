@@ -55,7 +55,9 @@ export async function askRenewal (connection: Connection, own: { readonly grant:
       throw new SwarmError('NOT_ADMITTED', `peer ${connection.peerId} renewed a grant to less than it was`)
     }
     return { grant, terms }
-  } catch (error) {
+  } catch (thrown) {
+    const isLate = limit.signal.aborted && signal?.aborted !== true
+    const error = isLate ? new SwarmError('UNREACHABLE', `peer ${connection.peerId} did not renew a grant in ${RENEW_MS_MAX} ms`, { cause: thrown }) : thrown
     stream?.abort(error instanceof Error ? error : gone())
     throw error
   } finally {
