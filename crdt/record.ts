@@ -8,7 +8,7 @@
 import { utf8 } from '../lib/base/bytes.ts'
 import { SwarmError } from '../lib/base/error.ts'
 import { HASH_BYTES } from '../lib/base/witness.ts'
-import { sha256 } from '#hash'
+import { isSha256, sha256 } from '#hash'
 
 /** Version of every value written here. */
 export const RECORD_VERSION = 1
@@ -48,11 +48,8 @@ export function unseal (place: Uint8Array, value: Uint8Array): Uint8Array | unde
   const covered = bytes <= scratch.byteLength ? scratch.subarray(0, bytes) : new Uint8Array(bytes)
   covered.set(place)
   covered.set(value.subarray(0, end), place.byteLength)
-  const hash = sha256(covered)
-  for (let index = 0; index < HASH_BYTES; index++) {
-    if (hash[index] !== value[end + index]) return undefined
-  }
-  return value.subarray(end)
+  const hash = value.subarray(end)
+  return isSha256(covered, hash) ? hash : undefined
 }
 
 /** Of short values, what the hash covers is put together here. */

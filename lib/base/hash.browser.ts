@@ -4,3 +4,9 @@ import { sha256 as digest } from '@noble/hashes/sha2.js'
 export function sha256 (bytes: Uint8Array): Uint8Array {
   return digest(bytes)
 }
+
+/** Whether the SHA-256 of bytes begins with these. */
+export function isSha256 (bytes: Uint8Array, beginning: Uint8Array): boolean {
+  const whole = digest(bytes)
+  return beginning.every((byte, index) => byte === whole[index])
+}

@@ -29,27 +29,40 @@ type Operation = { type: 'put', key: string, value: Uint8Array } | { type: 'del'
  * @throws SwarmError FOLDER_IN_USE, FOLDER_UNUSABLE with its cause, VERSION_UNSUPPORTED if a newer release wrote it
  */
 export async function openStorage (folder: string | undefined): Promise<Storage> {
-  if (folder !== undefined) return new LevelStorage(await openStore(folder), folder)
+  if (folder !== undefined) return new LevelStorage(await openStore(folder), folder, viewOf)
   const { MemoryLevel } = await import('memory-level')
   const memory = new MemoryLevel<string, Uint8Array>({ keyEncoding: 'utf8', valueEncoding: 'view', storeEncoding: 'view' })
   await memory.open()
-  return new LevelStorage(memory, 'in memory')
+  return new LevelStorage(memory, 'in memory', copyOf)
+}
+
+/** What memory gives is what it holds. */
+function copyOf (value: Uint8Array): Uint8Array {
+  return new Uint8Array(value)
+}
+
+/** What a store gives is nobody else's; in Node it is a Buffer, whose `slice` would be a view. */
+function viewOf ({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
 class LevelStorage implements Storage {
   readonly #engine: Engine
   readonly #name: string
+  readonly #own: (value: Uint8Array) => Uint8Array
   #closed: Promise<void> | undefined
 
-  constructor (engine: Engine, name: string) {
+  /** @param own makes what was read the reader's */
+  constructor (engine: Engine, name: string, own: (value: Uint8Array) => Uint8Array) {
     this.#engine = engine
     this.#name = name
+    this.#own = own
   }
 
   async get (key: string): Promise<Uint8Array | undefined> {
     checkKey(key)
     const value = await this.#try(async () => await this.#engine.get(key), 'read')
-    return value === undefined ? undefined : new Uint8Array(value)
+    return value === undefined ? undefined : this.#own(value)
   }
 
   async write (changes: readonly Change[], options: { sync?: boolean } = {}): Promise<void> {
@@ -69,7 +82,7 @@ class LevelStorage implements Storage {
       for (;;) {
         const some = await this.#try(async () => await entries.nextv(READ_ENTRIES), 'read')
         if (some.length === 0) return
-        for (const [key, value] of some) yield [key, new Uint8Array(value)]
+        for (const [key, value] of some) yield [key, this.#own(value)]
       }
     } finally {
       await entries.close()
