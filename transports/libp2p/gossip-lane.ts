@@ -7,23 +7,14 @@
  * that the other end sees the same, and both begin anew with what they are subscribed to.
  */
 import type { Stream } from '@libp2p/interface'
-import { concatBytes } from '../../lib/base/bytes.ts'
 import { afterTurn } from '../../lib/base/clock.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError } from '../../lib/base/error.ts'
 import type { Libp2pConnection } from './connection.ts'
 import { ANSWER, FrameReader, QUESTION, RPC_BYTES_MAX, isAnswer, isQuestion } from './gossip-frames.ts'
 import { Inlet } from './gossip-inlet.ts'
+import { Outbound } from './gossip-outbound.ts'
 import { Watch } from './gossip-watch.ts'
-
-/** What we speak: gossipsub 1.2, with the salt in front of each message that gossip.ts describes. */
-export const GOSSIP_PROTOCOL = '/mcp-swarm/gossip/1.0.0'
-
-/** Bytes a neighbour may leave unread before its streams are given up. */
-export const OUTBOUND_BYTES_MAX = 4 * 2 ** 20
-
-/** Bytes gathered in one turn that leave without waiting for its end: one frame of the muxer. */
-const FLUSH_BYTES = 60_000
 
 /** Before a lane that failed is opened again: nothing after the first failure, then this, doubled each time. */
 const REOPEN_MS = 100
@@ -32,15 +23,14 @@ const REOPEN_MS_MAX = 10_000
 /** How long a lane must hold before its failures are forgotten. */
 const SOUND_MS = 20_000
 
-/** How long a neighbour may take nothing before that is a stream that is broken. */
-const STUCK_MS_MAX = 5_000
-
 /** Silences in a row, over new streams each time, after which the connection itself is given up. */
 const SILENCES_MAX = 3
 
 /** What a lane tells gossipsub, and asks of its surroundings. */
 export interface LaneHost {
   readonly clock: Clock
+  /** The protocol id of its streams. */
+  readonly protocol: string
   /** Gossipsub has a neighbour; resolves when it can send to it. */
   connect (connection: Libp2pConnection, outlet: Outlet): Promise<void>
   /** Gossipsub reads what the neighbour sends. */
@@ -65,18 +55,6 @@ export interface Outlet {
 }
 
 interface Inbound { readonly stream: Stream, readonly inlet: Inlet }
-interface Outbound {
-  readonly stream: Stream
-  readonly connection: Libp2pConnection
-  hasBegun: boolean
-  /** Of this turn of the event loop: what leaves together is encrypted once. */
-  unsent: Uint8Array[]
-  unsentBytes: number
-  /** When it was first seen that the neighbour takes nothing more. */
-  stuckMs: number | undefined
-  /** Who waits for all of it to leave. */
-  waiting: (() => void)[]
-}
 
 export class Lane {
   readonly watch: Watch
@@ -152,7 +130,7 @@ export class Lane {
     this.#out = undefined
     this.#owesAnswer = false
     if (inbound !== undefined) this.#drop(inbound, why)
-    outbound?.stream.abort(new SwarmError('CLOSED', `gossip: ${why}`))
+    outbound?.abort(why)
     if (outbound?.hasBegun === true) this.#host.forget(outbound.connection)
     const nowMs = this.#host.clock.nowMs()
     if (nowMs - this.#failedMs > SOUND_MS) this.#failures = 0
@@ -178,9 +156,7 @@ export class Lane {
     const lives = await outbound.connection.probe(this.#closing.signal).then(() => true, () => false)
     if (this.#out !== outbound) return
     const nowMs = clock.nowMs()
-    if (outbound.stream.writeBufferLength > 0) outbound.stuckMs ??= nowMs
-    const isSlow = outbound.stuckMs !== undefined && nowMs - outbound.stuckMs < STUCK_MS_MAX
-    if (!this.watch.settle(lives && !isSlow, nowMs)) return this.#host.due()
+    if (!this.watch.settle(lives && !outbound.isSlow(nowMs), nowMs)) return this.#host.due()
     const ways = [...this.#ways]
     const isHopeless = this.watch.unanswered > SILENCES_MAX
     this.fail('no answer came')
@@ -189,11 +165,7 @@ export class Lane {
 
   /** Sends what waits, and resolves when it has left our queues, or cannot any more; undefined if it has. */
   drained (): Promise<void> | undefined {
-    const outbound = this.#out
-    if (outbound === undefined) return undefined
-    flush(outbound)
-    if (!outbound.stream.writableNeedsDrain) return undefined
-    return new Promise(resolve => { outbound.waiting.push(resolve) })
+    return this.#out?.drained()
   }
 
   close (): void {
@@ -208,7 +180,7 @@ export class Lane {
     if (connection === undefined || this.#isOpening || this.#out !== undefined) return
     this.#isOpening = true
     try {
-      const stream = await connection.openRaw(GOSSIP_PROTOCOL, this.#closing.signal)
+      const stream = await connection.openRaw(this.#host.protocol, this.#closing.signal)
       if (this.#closing.signal.aborted || !connection.isOpen) stream.abort(new SwarmError('CLOSED', 'gossip has closed'))
       else this.#opened(connection, stream)
     } catch (error) {
@@ -220,17 +192,8 @@ export class Lane {
   }
 
   #opened (connection: Libp2pConnection, stream: Stream): void {
-    const outbound: Outbound = { stream, connection, hasBegun: false, unsent: [], unsentBytes: 0, stuckMs: undefined, waiting: [] }
+    const outbound = new Outbound(stream, connection, () => { if (this.#out === outbound) this.fail('the other end reset our stream') })
     this.#out = outbound
-    stream.maxWriteBufferLength = OUTBOUND_BYTES_MAX
-    stream.addEventListener('drain', () => {
-      outbound.stuckMs = undefined
-      relieve(outbound)
-    })
-    stream.addEventListener('close', () => {
-      relieve(outbound)
-      if (this.#out === outbound) this.fail('the other end reset our stream')
-    }, { once: true })
     this.watch.opened(this.#host.clock.nowMs())
     this.#say(QUESTION)
     if (this.#owesAnswer) this.#answer()
@@ -253,16 +216,9 @@ export class Lane {
     if (this.#out !== outbound) throw new SwarmError('CLOSED', 'this stream of gossip has ended')
     // The other end would have to break with us over it; gossip is only ever likely to arrive.
     if (frame.byteLength > RPC_BYTES_MAX) return
-    this.#put(outbound, frame instanceof Uint8Array ? frame : frame.subarray())
+    outbound.put(frame instanceof Uint8Array ? frame : frame.subarray())
     this.watch.sent()
     this.#host.due()
-  }
-
-  #put (outbound: Outbound, frame: Uint8Array): void {
-    outbound.unsent.push(frame)
-    outbound.unsentBytes += frame.byteLength
-    if (outbound.unsentBytes >= FLUSH_BYTES) flush(outbound)
-    else if (outbound.unsent.length === 1) afterTurn(() => { flush(outbound) })
   }
 
   #heard (frame: Uint8Array, inlet: Inlet): void {
@@ -279,7 +235,7 @@ export class Lane {
   }
 
   #say (frame: Uint8Array): void {
-    if (this.#out !== undefined) this.#put(this.#out, frame)
+    this.#out?.put(frame)
   }
 
   #reopen (): void {
@@ -295,20 +251,6 @@ export class Lane {
     inlet.end()
     stream.abort(new SwarmError('CLOSED', `gossip: ${why}`))
   }
-}
-
-function flush (outbound: Outbound): void {
-  const { stream, unsent } = outbound
-  if (unsent.length === 0) return
-  outbound.unsent = []
-  outbound.unsentBytes = 0
-  if (stream.status === 'open' && stream.writeStatus === 'writable') stream.send(concatBytes(...unsent))
-  relieve(outbound)
-}
-
-function relieve (outbound: Outbound): void {
-  if (outbound.stream.status === 'open' && (outbound.unsent.length > 0 || outbound.stream.writableNeedsDrain)) return
-  for (const resolve of outbound.waiting.splice(0)) resolve()
 }
 
 function isRefusal (error: unknown): boolean {

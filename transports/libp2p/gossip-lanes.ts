@@ -2,7 +2,7 @@ import type { Connection as LibConnection, Stream } from '@libp2p/interface'
 import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError } from '../../lib/base/error.ts'
 import type { Libp2pConnection } from './connection.ts'
-import { GOSSIP_PROTOCOL, Lane } from './gossip-lane.ts'
+import { Lane } from './gossip-lane.ts'
 import type { LaneHost } from './gossip-lane.ts'
 import type { Router } from './gossip-router.ts'
 import type { Guard } from './guard.ts'
@@ -19,8 +19,14 @@ const DESPAIR_MS = 600_000
 /** Neighbours of which that is remembered, the oldest forgotten first. */
 const DESPAIRED_MAX = 1_000
 
+/** What we speak: gossipsub 1.2, with the salt in front of each message that gossip.ts describes. @param swarmId undefined for peers that belong to none */
+export function gossipProtocol (swarmId: string | undefined): string {
+  return `/mcp-swarm/${swarmId === undefined ? '' : `${swarmId}/`}gossip/1.0.0`
+}
+
 /** A lane to each neighbour, and the one timer that watches them all. */
 export class Lanes {
+  readonly #protocol: string
   readonly #clock: Clock
   readonly #router: Router
   readonly #lanes = new Map<string, Lane>()
@@ -29,14 +35,15 @@ export class Lanes {
   #cancel: (() => void) | undefined
   #isOpen = true
 
-  constructor (clock: Clock, router: Router) {
+  constructor (protocol: string, clock: Clock, router: Router) {
+    this.#protocol = protocol
     this.#clock = clock
     this.#router = router
   }
 
   /** Answers neighbours that open a stream. */
   async listen (guard: Guard, find: (raw: LibConnection) => Libp2pConnection | undefined): Promise<void> {
-    await guard.handle(GOSSIP_PROTOCOL, (stream, raw) => {
+    await guard.handle(this.#protocol, (stream, raw) => {
       const connection = find(raw)
       if (connection === undefined || !this.#isOpen) stream.abort(new SwarmError('CLOSED', 'gossip has closed'))
       else this.#serve(stream, connection)
@@ -79,6 +86,7 @@ export class Lanes {
     if (known !== undefined) return known
     const host: LaneHost = {
       clock: this.#clock,
+      protocol: this.#protocol,
       connect: async (connection, outlet) => { await this.#router.connect(connection, outlet) },
       receive: (connection, inlet) => { this.#router.receive(connection, inlet) },
       forget: connection => { this.#router.forget(connection) },

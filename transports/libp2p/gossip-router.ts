@@ -16,6 +16,7 @@ import type { Verdict } from '../../lib/base/network.ts'
 import type { Libp2pConnection } from './connection.ts'
 import { RPC_BYTES_MAX } from './gossip-frames.ts'
 import type { Inlet } from './gossip-inlet.ts'
+import { boundCache, type Cache } from './gossip-cache.ts'
 import type { Frame, Outlet } from './gossip-lane.ts'
 import type { Components } from './guard.ts'
 
@@ -82,7 +83,7 @@ interface Internals extends Omit<GossipSub, 'publish'> {
   stop (): Promise<void>
   handleIWant (peerId: string, wish: unknown): { topic: string, data?: Uint8Array }[]
   sendRpc (peerId: string, rpc: { subscriptions: [], messages: { topic: string, data?: Uint8Array }[], control?: Control }): boolean
-  readonly mcache: { getGossipIDs: (topics: Set<string>) => Map<string, Uint8Array[]> }
+  readonly mcache: Cache & { getGossipIDs: (topics: Set<string>) => Map<string, Uint8Array[]> }
   readonly score: { readonly params: { readonly topics: Record<string, typeof TOPIC_SCORE> } }
 }
 
@@ -113,6 +114,7 @@ export async function openRouter (components: Components, idOf: (topic: string, 
   const parts = { peerId, privateKey, peerStore, connectionManager, logger, registrar } as unknown as Parameters<ReturnType<typeof gossipsub>>[0]
   const pubsub = gossipsub(settings(idOf))(parts) as unknown as Internals
   pubsub.protocols = [MESHSUB]
+  boundCache(pubsub.mcache)
   answerInParts(pubsub)
   tellNewcomers(pubsub)
   const judges = pubsub.topicValidators

@@ -15,7 +15,7 @@ import type { Gossip, Judge } from '../../lib/base/network.ts'
 import type { Random } from '../../lib/base/random.ts'
 import { checkJoin, checkPublish } from '../gossip.ts'
 import type { Libp2pConnection } from './connection.ts'
-import { Lanes } from './gossip-lanes.ts'
+import { Lanes, gossipProtocol } from './gossip-lanes.ts'
 import { openRouter } from './gossip-router.ts'
 import type { Router } from './gossip-router.ts'
 import type { Components, Guard } from './guard.ts'
@@ -30,6 +30,8 @@ const ID_BYTES = 20
 const FLOOD_PEERS_MAX = 12
 
 export interface GossipParts {
+  /** Names the protocol; absent for peers that belong to no swarm. */
+  readonly swarmId: string | undefined
   readonly components: Components
   readonly guard: Guard
   readonly clock: Clock
@@ -37,9 +39,9 @@ export interface GossipParts {
   readonly find: (raw: LibConnection) => Libp2pConnection | undefined
 }
 
-export async function openGossip ({ components, guard, clock, random, find }: GossipParts): Promise<Libp2pGossip> {
+export async function openGossip ({ swarmId, components, guard, clock, random, find }: GossipParts): Promise<Libp2pGossip> {
   const router = await openRouter(components, idOf)
-  const lanes = new Lanes(clock, router)
+  const lanes = new Lanes(gossipProtocol(swarmId), clock, router)
   await lanes.listen(guard, find)
   return new Libp2pGossip(router, lanes, random)
 }

@@ -187,8 +187,8 @@ export class Libp2pNetwork implements Network {
   /** Peers that gossip nothing never load what it takes. */
   async #openGossip (): Promise<Gossip> {
     const { openGossip } = await import('./gossip.ts')
-    const { components, guard, clock, random } = this.#parts
-    const gossip = await openGossip({ components, guard, clock, random, find: raw => this.#byConnection.get(raw) })
+    const { components, guard, clock, random, swarmId } = this.#parts
+    const gossip = await openGossip({ swarmId, components, guard, clock, random, find: raw => this.#byConnection.get(raw) })
     if (this.#closed !== undefined) {
       gossip.close()
       throw new SwarmError('CLOSED', 'gossip: this peer has closed')

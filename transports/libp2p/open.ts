@@ -41,7 +41,7 @@ export interface NetworkOptions {
   readonly key: PrivateKey
   /** Multiaddrs to listen on. Default: a free TCP port on loopback; nothing in a page. */
   readonly listen?: readonly string[]
-  /** Names the protocols of the swarm's hash table. Absent: those of peers that belong to none. */
+  /** Names the protocols of the swarm's gossip and hash table. Absent: those of peers that belong to none. */
   readonly swarmId?: string
   readonly clock: Clock
   readonly random: Random

@@ -9,11 +9,14 @@ import { systemClock } from '../../../lib/base/clock.ts'
 import { GOSSIP_TOPICS_MAX } from '../../../lib/base/network.ts'
 import type { Network } from '../../../lib/base/network.ts'
 import { ANSWER, FrameReader, RPC_BYTES_MAX, isQuestion } from '../../../transports/libp2p/gossip-frames.ts'
-import { GOSSIP_PROTOCOL } from '../../../transports/libp2p/gossip-lane.ts'
+import { CACHE_BYTES_MAX } from '../../../transports/libp2p/gossip-cache.ts'
+import { gossipProtocol } from '../../../transports/libp2p/gossip-lanes.ts'
 import { VirtualClock } from '../../support/clock.ts'
 import { until, within } from '../../support/within.ts'
 import { knock, openStranger } from './peers.ts'
 import { TOPIC, link, meet, openTapped } from './tapped.ts'
+
+const GOSSIP_PROTOCOL = gossipProtocol(undefined)
 
 interface Scripted {
   readonly theirs: LibConnection
@@ -132,6 +135,20 @@ test('one that wishes for many large messages at once gets them in parts it can 
   reader.send(wish(ids))
   await until('the answer', () => large().reduce((sum, frame) => sum + Math.floor(frame.byteLength / payload.byteLength), 0) === count)
   assert.ok(large().length > 1 && large().every(frame => frame.byteLength < RPC_BYTES_MAX), large().map(frame => frame.byteLength).join(' '))
+  await Promise.all([ours.network.close(), reader.stop()])
+})
+
+test('a newcomer is told of no more than the cache may hold', async () => {
+  const ours = await openTapped()
+  const payload = new Uint8Array(60_000).fill(120)
+  const count = Math.ceil(CACHE_BYTES_MAX / payload.byteLength) + 60
+  for (let round = 0; round < count; round++) assert.is(await ours.gossip.publish(TOPIC, payload), 0)
+  const reader = await script(ours.network, true)
+  reader.send(subscription(TOPIC))
+  const idBytes = field(2, new Uint8Array(20)).byteLength
+  const told = (): number => Math.floor(Math.max(...reader.frames.map(({ byteLength }) => byteLength)) / idBytes)
+  await until('the list', () => told() > 10)
+  assert.ok(told() * payload.byteLength <= 1.02 * CACHE_BYTES_MAX, `${told()} of ${count}`)
   await Promise.all([ours.network.close(), reader.stop()])
 })
 

@@ -154,4 +154,15 @@ function varint (value: number): Uint8Array {
   return Uint8Array.from(bytes)
 }
 
+test('peers of two swarms, should one admit the other, share no stream of gossip', async () => {
+  const [a, b, c] = [await openTapped({ swarmId: 'one' }), await openTapped({ swarmId: 'two' }), await openTapped({ swarmId: 'one' })]
+  await link(a.network, b.network)
+  await link(a.network, c.network)
+  await until('the neighbour of the same swarm', () => a.gossip.peers(TOPIC).length > 0)
+  assert.is(await a.gossip.publish(TOPIC, utf8('to one')), 1)
+  await until('the message', () => c.seen.length === 1)
+  assert.equal([a.gossip.peers(TOPIC), b.gossip.peers(TOPIC), b.seen], [[c.network.peerId], [], []])
+  await Promise.all([a, b, c].map(async ({ network }) => { await network.close() }))
+})
+
 test.run()

@@ -8,7 +8,7 @@ import type { Clock } from '../../../lib/base/clock.ts'
 import type { Connection, Gossip, Network, Verdict } from '../../../lib/base/network.ts'
 import { systemRandom } from '../../../lib/base/random.ts'
 import { generateKey } from '../../../lib/identity/key.ts'
-import { GOSSIP_PROTOCOL } from '../../../transports/libp2p/gossip-lane.ts'
+import { gossipProtocol } from '../../../transports/libp2p/gossip-lanes.ts'
 import type { Components } from '../../../transports/libp2p/guard.ts'
 import { openOver } from '../../../transports/libp2p/open.ts'
 import { until, within } from '../../support/within.ts'
@@ -26,14 +26,14 @@ export interface Tapped {
   readonly connections: () => LibConnection[]
 }
 
-export async function openTapped (options: { clock?: Clock, judge?: (word: string) => Verdict } = {}): Promise<Tapped> {
+export async function openTapped (options: { clock?: Clock, swarmId?: string, judge?: (word: string) => Verdict } = {}): Promise<Tapped> {
   let components: Components | undefined
   const tap = (made: Components): ReturnType<ReturnType<typeof tcp>> => {
     components = made
     return tcp()(made)
   }
   const network = await openOver([tap as never], ['/ip4/127.0.0.1/tcp/0'], {
-    key: generateKey(systemRandom), clock: options.clock ?? systemClock, random: systemRandom
+    key: generateKey(systemRandom), clock: options.clock ?? systemClock, random: systemRandom, ...options.swarmId === undefined ? {} : { swarmId: options.swarmId }
   })
   const seen: string[] = []
   const gossip = await network.gossip()
@@ -44,7 +44,7 @@ export async function openTapped (options: { clock?: Clock, judge?: (word: strin
   })
   const connections = (): LibConnection[] => (components as unknown as { connectionManager: { getConnections: () => LibConnection[] } }).connectionManager.getConnections()
   const stream = (direction: Stream['direction']): Stream => {
-    const found = connections().flatMap(({ streams }) => streams).findLast(({ protocol, direction: way, status }) => protocol === GOSSIP_PROTOCOL && way === direction && status === 'open')
+    const found = connections().flatMap(({ streams }) => streams).findLast(({ protocol, direction: way, status }) => protocol === gossipProtocol(options.swarmId) && way === direction && status === 'open')
     assert.ok(found, `an ${direction} stream of gossip`)
     return found
   }
