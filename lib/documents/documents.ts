@@ -1,13 +1,11 @@
 /**
- * The documents of a peer: opens and closes them, and drives what their cores decide (crdt/sync.ts).
- *
- * Effects are performed in order. What shows a change to others (an envelope, a message) waits until the log has that change on
- * disk. Three ways bring changes to others, each for when the last has failed: gossip, at once; an echo, ECHO_MS after an own
+ * The documents of a peer: opens and closes them, tells their cores (crdt/sync.ts) what happens, and when; performing.ts does what
+ * those decide. Three ways bring changes to others, each for when the last has failed: gossip, at once; an echo, ECHO_MS after an own
  * change (asking.ts); and the rounds of anti-entropy.
  */
 import type { Clock } from '../base/clock.ts'
 import { afterTurn } from '../base/clock.ts'
-import { SwarmError, type ErrorCode } from '../base/error.ts'
+import { SwarmError } from '../base/error.ts'
 import type { Connection, Network } from '../base/network.ts'
 import type { Random } from '../base/random.ts'
 import type { Storage } from '../base/storage.ts'
@@ -15,17 +13,16 @@ import type { Witness } from '../base/witness.ts'
 import type { PrivateKey } from '../identity/key.ts'
 import type { Links } from '../mesh/links.ts'
 import { Committer, type Durability } from '../../crdt/committer.ts'
-import { writeMessage } from '../../crdt/message.ts'
 import { documentKey } from '../../crdt/name.ts'
 import { listDocuments } from '../../crdt/place.ts'
-import type { Effect } from '../../crdt/replica.ts'
-import { Sync, type Action } from '../../crdt/sync.ts'
+import { Sync } from '../../crdt/sync.ts'
 import { Asking, CONFIRM_MS, NEIGHBOURS_MAX } from './asking.ts'
 import { Channels } from './channels.ts'
 import { Copy, failureOf } from './copy.ts'
 import { Document } from './document.ts'
 import { Gossiping } from './gossiping.ts'
 import { keyOf, kindOf } from './peek.ts'
+import { Performing, type OnTrouble } from './performing.ts'
 import type { DocumentEntry, DocumentsStatus } from './status.ts'
 
 /** Documents open at once. */
@@ -47,8 +44,7 @@ export interface DocumentsOptions {
   readonly isMember: (connection: Connection) => boolean
   /** Default OPEN_MAX. */
   readonly openMax?: number
-  /** Something is wrong with a subject; a message of undefined: no more. */
-  readonly onTrouble: (subject: string, code: ErrorCode, message: string | undefined) => void
+  readonly onTrouble: OnTrouble
 }
 
 interface Opened { readonly copy: Promise<Copy>, handles: number, closing: Promise<void> | undefined }
@@ -60,6 +56,7 @@ export class Documents {
   readonly #channels: Channels
   readonly #gossiping: Gossiping
   readonly #asking: Asking
+  readonly #performing: Performing
   /** By key; `#copies` has those that are open, also while the last of their changes goes to disk. */
   readonly #opened = new Map<string, Opened>()
   readonly #copies = new Map<string, Copy>()
@@ -77,14 +74,14 @@ export class Documents {
     this.#asking = new Asking({
       clock, random,
       peers: () => this.#channels.peers,
-      show: (copy, effect) => { this.#show(copy, effect) },
-      compare: peerId => { this.#perform(this.#sync.begin(peerId)) }
+      show: (copy, effect) => { this.#performing.show(copy, effect) },
+      compare: peerId => { this.#performing.perform(this.#sync.begin(peerId)) }
     })
     this.#gossiping = new Gossiping({
       network, swarmId,
       onEnvelope: (document, from, bytes) => {
         const { verdict, actions } = this.#sync.heard(document, from, bytes, clock.nowMs())
-        this.#perform(actions)
+        this.#performing.perform(actions)
         this.#copies.get(document)?.heard(from)
         return verdict
       },
@@ -95,9 +92,14 @@ export class Documents {
       swarmId, network, links, clock, random, isMember,
       onOpen: peerId => { this.#linked(peerId) },
       onGone: peerId => { this.#gone(peerId) },
-      onRoom: peerId => { this.#perform(this.#sync.begin(peerId)) },
+      onRoom: peerId => { this.#performing.perform(this.#sync.begin(peerId)) },
       onMessage: (peerId, bytes) => { this.#hear(peerId, bytes) },
       onTrouble: (peerId, error) => { options.onTrouble(`documents/${peerId}`, error.code, `the exchange of documents with peer ${peerId} broke: ${error.message}`) }
+    })
+    this.#performing = new Performing({
+      copies: this.#copies, sync: this.#sync, channels: this.#channels, gossiping: this.#gossiping, asking: this.#asking, clock,
+      onTrouble: options.onTrouble,
+      onChange: () => { this.#arm() }
     })
     this.#tick()
   }
@@ -178,7 +180,7 @@ export class Documents {
     const copy = await Copy.open({
       name, key, swarmId, signer: this.#options.key, random, clock, committer: this.#committer,
       onEdit: (from, update) => { this.#edited(from, update) },
-      onDurable: (from, sequence) => { if (this.#copies.get(key) === from) this.#perform(this.#sync.durable(key, sequence)) },
+      onDurable: (from, sequence) => { if (this.#copies.get(key) === from) this.#performing.perform(this.#sync.durable(key, sequence)) },
       onFailure: failure => { this.#options.onTrouble('documents', failure?.code ?? 'DISK_FAILED', failure?.message) },
       confirm: from => {
         this.#asking.confirm(from)
@@ -192,7 +194,7 @@ export class Documents {
     }
     this.#copies.set(key, copy)
     this.#gossiping.join(key)
-    this.#perform(this.#sync.add(copy.replica, clock.nowMs()))
+    this.#performing.perform(this.#sync.add(copy.replica, clock.nowMs()))
     this.#compareSoon()
     return copy
   }
@@ -224,13 +226,13 @@ export class Documents {
   #edited (copy: Copy, update: Uint8Array): void {
     const { key } = copy
     if (this.#copies.get(key) !== copy) return
-    this.#perform(this.#sync.edited(key, update))
+    this.#performing.perform(this.#sync.edited(key, update))
     this.#asking.edited(key)
     this.#arm()
   }
 
   #linked (peerId: string): void {
-    this.#perform(this.#sync.connected(peerId))
+    this.#performing.perform(this.#sync.connected(peerId))
     for (const copy of this.#copies.values()) if (copy.isDamaged || copy.isAwaited) this.#asking.ask(copy, peerId)
     this.#arm()
   }
@@ -249,80 +251,13 @@ export class Documents {
     const copy = key === undefined ? undefined : this.#copies.get(key)
     if (key !== undefined && copy === undefined) return
     if (copy !== undefined) this.#asking.heard(copy.key, peerId)
-    this.#perform(this.#sync.received(peerId, bytes, this.#options.clock.nowMs()))
+    this.#performing.perform(this.#sync.received(peerId, bytes, this.#options.clock.nowMs()))
     if (copy !== undefined && (kind === 'have' || kind === 'got' || kind === 'state')) {
       this.#asking.answered(copy.key, peerId)
       copy.heard(peerId)
       if (copy.needs(peerId)) this.#asking.ask(copy, peerId)
     }
     this.#arm()
-  }
-
-  #perform (actions: readonly Action[]): void {
-    for (const action of actions) this.#act(action)
-  }
-
-  #act (action: Action): void {
-    switch (action.kind) {
-      case 'append': return this.#copies.get(action.document)?.append(action.seq, action.update, action.origin)
-      case 'publish': return this.#publish(action.document, action.envelope, action.after)
-      case 'send': return this.#send(action)
-      case 'alarm': {
-        const { document, client, clock, from } = action.alarm
-        const copy = this.#copies.get(document)
-        this.#options.onTrouble(`fork/${document}`, 'RECORD_INVALID', `document ${JSON.stringify(copy?.name ?? document)}: two different changes have the number ${client}/${clock}, as peer ${from} shows`)
-        return copy?.alarmed(action.alarm)
-      }
-      case 'replaced': return this.#copies.get(action.document)?.replaced()
-      case 'reload': return void this.#reload(action.document, action.error)
-      case 'refused': return this.#options.onTrouble(`refused/${action.from}`, action.error.code, `what peer ${action.from} said about a document was refused: ${action.error.message}`)
-      case 'raise': {
-        const { error } = action
-        if (error instanceof SwarmError) this.#options.onTrouble(`document/${action.document}`, error.code, `a change of document ${JSON.stringify(this.#copies.get(action.document)?.name)} reaches nobody: ${error.message}`)
-        else queueMicrotask(() => { throw error }) // an observer of the application broke: it is told as any exception of its own
-      }
-    }
-  }
-
-  #publish (key: string, envelope: Uint8Array, after: number): void {
-    const copy = this.#copies.get(key)
-    copy?.when(after, () => {
-      void this.#gossiping.publish(key, envelope).then(count => {
-        if (this.#copies.get(key) !== copy) return
-        if (count === 0 && this.#channels.peers.size > 0) this.#asking.edited(key, true)
-        this.#perform(this.#sync.published(key))
-        this.#arm()
-      })
-    })
-  }
-
-  #send ({ to, bytes, document, after }: Action & { kind: 'send' }): void {
-    const go = (): void => { this.#channels.send(to, bytes) }
-    if (document === undefined) go()
-    else this.#copies.get(document)?.when(after, go)
-  }
-
-  async #reload (key: string, cause: unknown): Promise<void> {
-    const copy = this.#copies.get(key)
-    if (copy === undefined) return
-    this.#sync.remove(key)
-    this.#options.onTrouble(`document/${key}`, 'DOCUMENT_DAMAGED', `document ${JSON.stringify(copy.name)} is opened anew, since Yjs stopped in the middle of a change: ${String(cause)}`)
-    try {
-      await copy.reload()
-      if (this.#copies.get(key) !== copy || copy.isClosed) return
-      this.#perform(this.#sync.add(copy.replica, this.#options.clock.nowMs()))
-      copy.reloaded()
-      this.#options.onTrouble(`document/${key}`, 'DOCUMENT_DAMAGED', undefined)
-    } catch (error) {
-      if (!(error instanceof SwarmError)) throw error
-      copy.events.emit('trouble', error)
-      this.#options.onTrouble(`document/${key}`, error.code, `document ${JSON.stringify(copy.name)} cannot be opened anew: ${error.message}. Close it and open it again`)
-    }
-  }
-
-  #show (copy: Copy, effect: Effect): void {
-    if (effect.kind !== 'send') return
-    this.#send({ kind: 'send', to: effect.to, bytes: writeMessage({ key: copy.key, ...effect.message }), document: copy.key, after: effect.after })
   }
 
   /** Compares everything with neighbours at the end of this turn: after documents were opened, however many. */
@@ -332,14 +267,14 @@ export class Documents {
     afterTurn(() => {
       this.#compareAll = false
       if (this.#isClosed) return
-      for (const peerId of this.#asking.some(this.#channels.peers, NEIGHBOURS_MAX)) this.#perform(this.#sync.begin(peerId))
+      for (const peerId of this.#asking.some(this.#channels.peers, NEIGHBOURS_MAX)) this.#performing.perform(this.#sync.begin(peerId))
     })
   }
 
   #tick (): void {
     const nowMs = this.#options.clock.nowMs()
     this.#tickMs = Infinity
-    this.#perform(this.#sync.tick(nowMs))
+    this.#performing.perform(this.#sync.tick(nowMs))
     this.#asking.tick(key => this.#copies.get(key))
     for (const copy of this.#copies.values()) if (copy.isAwaited) this.#asking.confirm(copy)
     this.#arm()

@@ -1,0 +1,105 @@
+/**
+ * Does what the cores of documents decide (crdt/sync.ts), in order. What shows a change to others, an envelope or a message, waits until
+ * the log has that change on disk.
+ */
+import type { Clock } from '../base/clock.ts'
+import { SwarmError, type ErrorCode } from '../base/error.ts'
+import { writeMessage } from '../../crdt/message.ts'
+import type { Effect } from '../../crdt/replica.ts'
+import type { Action, Sync } from '../../crdt/sync.ts'
+import type { Asking } from './asking.ts'
+import type { Channels } from './channels.ts'
+import type { Copy } from './copy.ts'
+import type { Gossiping } from './gossiping.ts'
+
+/** Something is wrong with a subject; a message of undefined: no more. */
+export type OnTrouble = (subject: string, code: ErrorCode, message: string | undefined) => void
+
+export interface PerformingParts {
+  /** Open ones, by key. */
+  readonly copies: ReadonlyMap<string, Copy>
+  readonly sync: Sync
+  readonly channels: Pick<Channels, 'peers' | 'send'>
+  readonly gossiping: Pick<Gossiping, 'publish'>
+  readonly asking: Pick<Asking, 'edited'>
+  readonly clock: Clock
+  readonly onTrouble: OnTrouble
+  /** Something may be due earlier than it was. */
+  readonly onChange: () => void
+}
+
+export class Performing {
+  readonly #parts: PerformingParts
+
+  constructor (parts: PerformingParts) {
+    this.#parts = parts
+  }
+
+  perform (actions: readonly Action[]): void {
+    for (const action of actions) this.#act(action)
+  }
+
+  #act (action: Action): void {
+    switch (action.kind) {
+      case 'append': return this.#parts.copies.get(action.document)?.append(action.seq, action.update, action.origin)
+      case 'publish': return this.#publish(action.document, action.envelope, action.after)
+      case 'send': return this.#send(action)
+      case 'alarm': {
+        const { document, client, clock, from } = action.alarm
+        const copy = this.#parts.copies.get(document)
+        this.#parts.onTrouble(`fork/${document}`, 'RECORD_INVALID', `document ${JSON.stringify(copy?.name ?? document)}: two different changes have the number ${client}/${clock}, as peer ${from} shows`)
+        return copy?.alarmed(action.alarm)
+      }
+      case 'replaced': return this.#parts.copies.get(action.document)?.replaced()
+      case 'reload': return void this.#reload(action.document, action.error)
+      case 'refused': return this.#parts.onTrouble(`refused/${action.from}`, action.error.code, `what peer ${action.from} said about a document was refused: ${action.error.message}`)
+      case 'raise': {
+        const { error } = action
+        if (error instanceof SwarmError) this.#parts.onTrouble(`document/${action.document}`, error.code, `a change of document ${JSON.stringify(this.#parts.copies.get(action.document)?.name)} reaches nobody: ${error.message}`)
+        else queueMicrotask(() => { throw error }) // an observer of the application broke: it is told as any exception of its own
+      }
+    }
+  }
+
+  #publish (key: string, envelope: Uint8Array, after: number): void {
+    const copy = this.#parts.copies.get(key)
+    copy?.when(after, () => {
+      void this.#parts.gossiping.publish(key, envelope).then(count => {
+        if (this.#parts.copies.get(key) !== copy) return
+        if (count === 0 && this.#parts.channels.peers.size > 0) this.#parts.asking.edited(key, true)
+        this.perform(this.#parts.sync.published(key))
+        this.#parts.onChange()
+      })
+    })
+  }
+
+  #send ({ to, bytes, document, after }: Action & { kind: 'send' }): void {
+    const go = (): void => { this.#parts.channels.send(to, bytes) }
+    if (document === undefined) go()
+    else this.#parts.copies.get(document)?.when(after, go)
+  }
+
+  async #reload (key: string, cause: unknown): Promise<void> {
+    const copy = this.#parts.copies.get(key)
+    if (copy === undefined) return
+    this.#parts.sync.remove(key)
+    this.#parts.onTrouble(`document/${key}`, 'DOCUMENT_DAMAGED', `document ${JSON.stringify(copy.name)} is opened anew, since Yjs stopped in the middle of a change: ${String(cause)}`)
+    try {
+      await copy.reload()
+      if (this.#parts.copies.get(key) !== copy || copy.isClosed) return
+      this.perform(this.#parts.sync.add(copy.replica, this.#parts.clock.nowMs()))
+      copy.reloaded()
+      this.#parts.onTrouble(`document/${key}`, 'DOCUMENT_DAMAGED', undefined)
+    } catch (error) {
+      if (!(error instanceof SwarmError)) throw error
+      copy.events.emit('trouble', error)
+      this.#parts.onTrouble(`document/${key}`, error.code, `document ${JSON.stringify(copy.name)} cannot be opened anew: ${error.message}. Close it and open it again`)
+    }
+  }
+
+  /** Shows what was asked for outside of the cores' turn. */
+  show (copy: Copy, effect: Effect): void {
+    if (effect.kind !== 'send') return
+    this.#send({ kind: 'send', to: effect.to, bytes: writeMessage({ key: copy.key, ...effect.message }), document: copy.key, after: effect.after })
+  }
+}
