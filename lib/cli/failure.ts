@@ -36,6 +36,11 @@ const CURES: Partial<Record<ErrorCode, string>> = {
   UNREACHABLE: 'See who is there: mcp-swarm peers'
 }
 
+/** What to do about a code, if there is anything that its sentence does not say. */
+export function cureOf (code: ErrorCode): string | undefined {
+  return CURES[code]
+}
+
 /** Wrong usage of the command line itself, told as such. */
 export class UsageError extends Error {}
 

@@ -1,7 +1,8 @@
 /** `invite`: prints a ticket, made by the peer that holds the folder, or in its stead where none runs. */
 import { inviteFrom, type Invitation, type Role } from 'mcp-swarm'
 import { useFolder } from './folder.ts'
-import { duration, next } from './look.ts'
+import { next } from './look.ts'
+import { duration } from './said.ts'
 import { ask } from './request.ts'
 import { findPlace, type CommonOptions } from './settings.ts'
 import { askedToEnd } from './signal.ts'

@@ -1,8 +1,9 @@
 /** The commands that look: `status`, `peers`, `tools`. */
-import type { GatewayTool, Prefix, Status } from 'mcp-swarm'
+import { systemClock, type GatewayTool, type Prefix, type Status } from 'mcp-swarm'
 import type { StatusAnswer } from './answer.ts'
 import { useFolder } from './folder.ts'
 import { ask, type AskOptions, type Question } from './request.ts'
+import { duration, foundBy, linkText, plural } from './said.ts'
 import { findPlace, type CommonOptions, type Place } from './settings.ts'
 import { askedToEnd } from './signal.ts'
 import { reachHolder } from './socket.ts'
@@ -58,20 +59,25 @@ export async function showStatus (options: CommonOptions, terminal: Terminal): P
 
 export async function showPeers (options: CommonOptions, terminal: Terminal): Promise<void> {
   const place = findPlace(options)
-  const { peers } = await inquire(place, { do: 'status' }, { signal: askedToEnd() }) as Status
+  const { peers, sought } = await inquire(place, { do: 'status' }, { signal: askedToEnd() }) as Status
   if (terminal.json) return terminal.print(JSON.stringify(peers))
   if (peers.length === 0) {
-    terminal.note('No other peer is here.')
-    return next(terminal, 'mcp-swarm up in a folder with a .mcp.json that shares something')
+    terminal.note(sought.length === 0 ? 'No other peer is here.' : `No other peer is here; ${plural(sought.length, 'peer')} looked for.`)
+    return next(terminal, sought.length === 0 ? 'mcp-swarm up in a folder with a .mcp.json that shares something' : `mcp-swarm doctor${place.flags}`)
   }
   const { paint } = terminal
-  terminal.print(table(['PEER', 'ID', 'LINK', 'OFFERS'], peers.map(({ name, peerId, connected, agents }) => [
-    plainLine(name),
-    peerId,
-    connected ? 'connected' : 'broken',
-    agents.map(agentText).join(', ') || '-'
+  const nowMs = systemClock.wallMs()
+  terminal.print(table(['PEER', 'ID', 'LINK', 'FOR', 'FOUND', 'OFFERS'], peers.map(peer => [
+    plainLine(peer.name),
+    peer.peerId,
+    linkText(peer),
+    peer.linkedAtMs === null ? '-' : duration(nowMs - peer.linkedAtMs),
+    foundBy(peer.found),
+    peer.agents.map(agentText).join(', ') || '-'
   ]), paint))
-  next(terminal, `mcp-swarm tools${place.flags}`)
+  const isBroken = sought.length > 0 || peers.some(({ trying }) => trying !== null)
+  if (sought.length > 0) terminal.note(`${plural(sought.length, 'more peer')} looked for and not reached.`)
+  next(terminal, isBroken ? `mcp-swarm doctor${place.flags}` : `mcp-swarm tools${place.flags}`)
 }
 
 export async function showTools (query: string | undefined, options: CommonOptions & { prefix?: Prefix }, terminal: Terminal): Promise<void> {
@@ -101,11 +107,4 @@ export function agentText ({ name, available, reason, tools }: Status['peers'][n
 /** Names the next useful command, for a person. */
 export function next (terminal: Terminal, command: string): void {
   if (!terminal.json) terminal.note(terminal.paint('dim', `\nNext: ${command}`))
-}
-
-export function duration (ms: number): string {
-  const seconds = Math.floor(ms / 1_000)
-  if (seconds < 60) return `${seconds} s`
-  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
-  return `${Math.floor(seconds / 3_600)} h ${Math.floor(seconds / 60) % 60} min`
 }

@@ -91,6 +91,9 @@ export function program (run: Run): Command {
   command(root, 'status', 'how this peer is')
     .action((options: CommonOptions) => run(options.json === true, async terminal => { await (await import('./look.ts')).showStatus(options, terminal) }))
 
+  command(root, 'doctor', 'why peers are not seen or calls fail, and what to do')
+    .action((options: CommonOptions) => run(options.json === true, async terminal => await (await import('./doctor.ts')).doctor(options, terminal)))
+
   command(root, 'install', 'put the swarm into the config of an MCP client')
     .addArgument(new Argument('<client>', 'which client').choices(CLIENTS))
     .option('--as <name>', 'name of the entry', 'swarm')

@@ -75,6 +75,8 @@ export interface NeighbourEvents {
   readonly onBroken: (peerId: string) => void
   /** It is gone. */
   readonly onLost: (peerId: string, reason: SwarmError) => void
+  /** Asks the other end of a connection for a sign of life; by default the connection does. */
+  readonly probe?: (connection: Connection, signal: AbortSignal) => Promise<unknown>
   /** A connection is to be closed, as one too many: the other end is to be told. */
   readonly onPart?: (connection: Connection) => Promise<void>
   /** Whether a peer is to stay linked for what is shared with it. */
@@ -112,7 +114,7 @@ export class Neighbours {
     this.#clock = clock
     this.#events = events
     this.#budget = new Budget({ burst: HINTS_AT_ONCE, perSecond: HINTS_PER_SECOND, nowMs: clock.nowMs() })
-    this.links = new Links({ peerId: network.peerId, clock, random })
+    this.links = new Links({ peerId: network.peerId, clock, random, probe: events.probe })
     this.#dialler = new Dialler({ network, clock, random })
     this.#keeper = new Keeper({ links: this.links, dialler: this.#dialler, clock })
     this.#mesh = new Mesh({

@@ -53,6 +53,30 @@ for (const [what, words] of [['does not exist', 'no-such-command-here'], ['dies 
   })
 }
 
+test('doctor says what is wrong at a running peer, with its cure, and fails for it', async () => {
+  const outcome = await home.run(['doctor', '--dir', deskFolder])
+  assert.is(outcome.code, 1, outcome.stderr)
+  assert.match(outcome.stdout, /✓ desk .* runs as process \d+/)
+  assert.match(outcome.stdout, /! your own swarm.*\n {2}→ To let others in: mcp-swarm init/)
+  assert.match(outcome.stdout, /✗ gone cannot serve: .*\n {2}→ Start its command by hand/)
+  const { healthy, findings } = json(await home.run(['doctor', '--json', '--dir', deskFolder])) as { healthy: boolean, findings: Facts[] }
+  assert.is(healthy, false)
+  assert.ok(findings.some(({ level, about }) => level === 'good' && about === 'peer'))
+})
+
+test('doctor joins for a moment where no peer runs, and says why it could not', async () => {
+  const outcome = await home.run(['doctor', '--dir', home.path('alone')])
+  assert.is(outcome.code, 0, outcome.stdout)
+  assert.match(outcome.stdout, /no peer runs for folder/)
+  assert.match(outcome.stdout, /desk: connected directly at .*, found on this machine/)
+  const exposed = home.path('exposed')
+  assert.is((await home.run(['status', '--dir', exposed])).code, 0)
+  chmodSync(home.path('exposed', 'peer.key'), 0o644)
+  const failed = await home.run(['doctor', '--dir', exposed])
+  assert.is(failed.code, 1)
+  assert.match(failed.stdout, /✗ cannot join: KEY_EXPOSED: .*\n {2}→ Nobody else may read it/)
+})
+
 test('status asks the running peer', async () => {
   const outcome = await home.run(['status', '--json', '--dir', deskFolder])
   assert.is(outcome.code, 0, outcome.stderr)
@@ -73,7 +97,7 @@ test('peers joins for a moment where no peer runs', async () => {
   const peers = JSON.parse(outcome.stdout) as Facts[]
   assert.equal(peers.map(({ peerId, name, connected }) => [peerId, name, connected]), [[ready['peerId'], 'desk', true]])
   const shown = await home.run(['peers', '--dir', home.path('visitor')])
-  assert.match(shown.stdout, /desk +12D3KooW\w+ +connected +dies \(unavailable: .*\), gone \(unavailable: .*\), sums \(\d+ tools\)/)
+  assert.match(shown.stdout, /desk +12D3KooW\w+ +direct +\d+ s +on this machine +dies \(unavailable: .*\), gone \(unavailable: .*\), sums \(\d+ tools\)/)
   assert.match(shown.stderr, 'Next: mcp-swarm tools')
 })
 
@@ -231,7 +255,7 @@ test('a key that others may read is refused, with what to do', async () => {
 test('help and version are results', async () => {
   const help = await home.run(['--help'])
   assert.is(help.code, 0)
-  for (const command of ['up', 'connect', 'peers', 'tools', 'call', 'status', 'demo']) assert.match(help.stdout, new RegExp(`^  ${command}\\b`, 'm'))
+  for (const command of ['up', 'connect', 'peers', 'tools', 'call', 'status', 'doctor', 'init', 'invite', 'join', 'demo']) assert.match(help.stdout, new RegExp(`^  ${command}\\b`, 'm'))
   assert.not.match(help.stdout, 'demo-agent')
   assert.match((await home.run(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/)
   assert.is((await home.run([])).code, 0)

@@ -42,7 +42,7 @@ export class Home {
 
   constructor () {
     for (const name of ['home', 'data', 'run', 'work']) mkdirSync(this.path(name), { mode: 0o700 })
-    this.env = { PATH: process.env['PATH'] ?? '', HOME: this.path('home'), XDG_DATA_HOME: this.path('data'), XDG_RUNTIME_DIR: this.path('run') }
+    this.env = { PATH: process.env['PATH'] ?? '', HOME: this.path('home'), XDG_DATA_HOME: this.path('data'), XDG_RUNTIME_DIR: this.path('run'), MCP_SWARM_DISCOVERY: 'folder' } // nothing goes to the LAN
     const coverage = process.env['NODE_V8_COVERAGE']
     if (coverage !== undefined) this.env['NODE_V8_COVERAGE'] = resolve(coverage)
   }
