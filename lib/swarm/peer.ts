@@ -3,7 +3,6 @@
  *
  * Opened in the order in which they need each other, closed in reverse (parts.ts).
  */
-import type { Inviter } from '../access/ticket.ts'
 import { afterTurn } from '../base/clock.ts'
 import { Emitter } from '../base/emitter.ts'
 import { SwarmError, messageOf } from '../base/error.ts'
@@ -161,13 +160,16 @@ export class Peer {
     this.inviting = new Inviting({
       belonging: membership, network, storage, clock, random,
       callerOf: connection => this.neighbours.callerOf(connection),
-      admins: () => this.#linkedAdmins().map(({ peerId, addresses }) => ({ peerId, addresses })),
+      admins: () => {
+        const linked = new Set(this.#linkedAdmins().map(({ peerId }) => peerId))
+        return this.listing.directory.peers().filter(({ peerId }) => linked.has(peerId)).map(({ peerId, addresses }) => ({ peerId, addresses: ranked(addresses) }))
+      },
       onTrouble: (code, message) => { this.troubles.note(code, message) },
       onRefused: (connection, error) => { this.neighbours.refuse(connection, error) }
     })
     this.#renewing = new Renewing({
       belonging: membership, network, clock,
-      admins: () => this.#linkedAdmins().map(({ connection }) => connection),
+      admins: () => this.#linkedAdmins(),
       onRenewed: () => { this.neighbours.introduceAnew() },
       onTrouble: error => {
         if (error === undefined) this.troubles.over('membership')
@@ -241,12 +243,9 @@ export class Peer {
     if (this.reach.kind === 'made') this.#remember()
   }
 
-  #linkedAdmins (): (Inviter & { readonly connection: Connection })[] {
+  #linkedAdmins (): Connection[] {
     const { links } = this.neighbours
-    return this.listing.directory.peers().flatMap(({ peerId, self, addresses }) => {
-      const connection = self ? undefined : links.get(peerId)
-      return connection === undefined || this.neighbours.callerOf(connection)?.role !== 'admin' ? [] : [{ peerId, addresses: ranked(addresses), connection }]
-    })
+    return links.peers().flatMap(peerId => links.get(peerId) ?? []).filter(connection => this.neighbours.callerOf(connection)?.role === 'admin')
   }
 
   /** Peers of last time are looked for where they were; those of the local swarm are found in its folder. */

@@ -323,7 +323,7 @@ scene('a recorded redemption, said again, is worth nothing', async () => {
   const ticket = rig.ticket({ uses: 5 })
   const nonce = toBase64Url(random.bytes(32))
   const first = await rig.connect()
-  let proof = new Uint8Array()
+  let proof: Uint8Array = new Uint8Array()
   const heard = await rig.say(first.connection, [writeLine({ pass: ticket.pass, nonce }), lines => {
     const theirs = (JSON.parse(lines[0] ?? '{}') as { nonce: string }).nonce
     proof = writeLine({ proof: toBase64Url(signProof(ticket.key, { swarmPublicKey: rig.swarmKey.publicKey, inviter: rig.inviterKey.peerId, joiner: first.network.peerId, nonces: [nonce, theirs] })) })
