@@ -16,7 +16,7 @@ export type Names = ReadonlyMap<string, readonly string[]>
 /** Imports go strictly downwards: to a smaller rank. Parts of one rank are strangers. */
 const RANKS = new Map(Object.entries({
   base: 0, identity: 1, access: 2, storage: 2, transports: 2, crdt: 2, directory: 3, message: 3, simulate: 3, mesh: 4, mcp: 5, documents: 5, swarm: 6,
-  index: 7, testing: 7, cli: 8, examples: 8, benchmarks: 9, test: 9, scripts: 9
+  index: 7, testing: 7, cli: 8, examples: 8, test: 9, benchmarks: 10, scripts: 10
 }))
 
 /** A package that only one folder may import, so that its next major version touches only that. */

@@ -15,6 +15,8 @@ const GROUP = '224.0.0.251'
 const PORT = 5353
 const SINK_PORT = 9
 const ROUND_MS = 20
+/** Peers made up: more than anybody dials in a minute. */
+const MADE_UP = 500
 /** Lies to one question. */
 const LIES_PER_QUESTION = 8
 
@@ -39,12 +41,13 @@ hosted({
     const sockets = await Promise.all((sources as string[]).map(openFrom))
     if (!sink.listening) await new Promise<void>(resolve => { sink.listen(SINK_PORT, '0.0.0.0', resolve) })
     const truths = peers as string[]
+    const madeUp = Array.from({ length: MADE_UP }, () => generateKey(systemRandom).peerId)
     let told = 0
     const lie = (): void => {
       const nth = told++ % sockets.length
       const source = (sources as string[])[nth] ?? ''
       const label = Buffer.from(systemRandom.bytes(8)).toString('hex')
-      const peerId = told % 3 === 0 ? truths[told % truths.length] ?? '' : generateKey(systemRandom).peerId
+      const peerId = told % 3 === 0 ? truths[told % truths.length] ?? '' : madeUp[told % MADE_UP] ?? ''
       const said = seal(key, label, { peerId, addresses: told % 7 === 0 ? [] : [`/ip4/${source}/tcp/${SINK_PORT}`] }, systemRandom)
       const sealed = told % 2 === 0 ? said : systemRandom.bytes(200)
       sockets[nth]?.send(writeAnswer(key.tag, label, 1_200, sealed), PORT, GROUP)

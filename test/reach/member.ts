@@ -21,7 +21,7 @@ hosted({
   join: async ({ name, ticket, discovery, listen }) => {
     const startedMs = Date.now()
     const joined = swarm = await joinSwarm({
-      dir, name: String(name), ...(ticket === undefined ? {} : { ticket: String(ticket) }),
+      dir, name: String(name), ...(ticket === undefined ? {} : { ticket: ticket as string }),
       ...(listen === undefined ? {} : { listen: listen as string[] }), discovery: discovery as Partial<Means>
     })
     joined.on('trouble', ({ code, message }) => { tell('trouble', { code, message }) })
@@ -37,7 +37,7 @@ hosted({
     const beganMs = performance.now()
     for (;;) {
       try {
-        const { content } = await member().call('whoami', {}, { peer: String(peer), timeoutMs: 1_000 })
+        const { content } = await member().call('whoami', {}, { peer: String(peer), timeoutMs: 500 })
         return { at: Date.now(), said: content }
       } catch (error) {
         if (performance.now() - beganMs > Number(boundMs)) throw error

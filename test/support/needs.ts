@@ -23,10 +23,15 @@ export type Need = keyof typeof HELD
  * Use: `needs(test, 'chromium')('a page joins', async () => …)`.
  */
 export function needs<Context> (test: Test<Context>, ...all: readonly Need[]): (name: string, run: Callback<Context>) => void {
-  const missing = all.filter(need => HELD[need]() === undefined)
+  const missing = lacking(...all)
   if (missing.length === 0) return test
   console.log(`\nneeds ${missing.join(' and ')}: tests skipped`)
   return (name, run) => { test.skip(name, run) }
+}
+
+/** What of these is missing here. */
+export function lacking (...all: readonly Need[]): Need[] {
+  return all.filter(need => HELD[need]() === undefined)
 }
 
 /** Where a program lies, or undefined. */
