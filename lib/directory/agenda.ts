@@ -1,12 +1,14 @@
 /**
  * What one end of an exchange has to say next: facts that wait to be told, not lines in a queue, so that nothing piles up
- * while the other end does not read. The own record comes first; then what is short; catalogues last, one at a time.
+ * while the other end does not read. The own record comes first; then what is short; then records of third peers; catalogues
+ * last, one at a time.
  */
 import { SwarmError } from '../base/error.ts'
+import { compare, differing, bitsFor, digestOf, digestsOf, markOf } from './digest.ts'
 import type { Directory } from './directory.ts'
 import type { PeerRecord } from './record.ts'
 import type { Requests } from './requests.ts'
-import type { Said } from './wire.ts'
+import { MARKS_MAX, TOLD_MAX, type Gone, type Said } from './wire.ts'
 
 /** Questions of the other end that may wait for their answers at once; a record has room for 22 catalogues. */
 export const WANTS_MAX = 64
@@ -26,32 +28,37 @@ export interface AgendaOptions {
 }
 
 export class Agenda {
-  /** Due: our record, where it has changed; that it still holds; theirs, which they lack; a question for theirs. */
+  /** Due: our record, where it has changed; theirs, which they lack; that we part; a digest of what we hold, in one or in parts. */
   record = false
-  alive = false
   newer = false
-  wantRecord = false
+  part = false
+  sum = false
+  sums = false
+  /** Counts of the other end's question, and of ours. */
+  pong: number | undefined
+  ping: number | undefined
+  /** The digests of the other end that we are to answer. */
+  theirs: readonly string[] | undefined
+  /** Third peers whose records are to be told in full, and those of which only the mark is. */
+  readonly told = new Set<string>()
+  readonly have = new Set<string>()
+  /** Marks of records to ask for. */
+  readonly need = new Set<string>()
+  readonly gone = new Map<string, Gone>()
+  /** Catalogues of third peers to ask for. */
+  readonly fetch = new Set<string>()
   readonly #options: AgendaOptions
   readonly #requests: Requests
+  readonly #nowMs: () => number
   /** The last of our records on this stream. */
   #told: { readonly record: PeerRecord, readonly wire: string } | undefined
   /** Their questions, and our unasked answers; whether they hold the text. */
   readonly #answers = new Map<string, boolean>()
 
-  constructor (options: AgendaOptions, requests: Requests) {
+  constructor (options: AgendaOptions, requests: Requests, nowMs: () => number) {
     this.#options = options
     this.#requests = requests
-  }
-
-  /** The lease of the record that was told last. */
-  get leaseMs (): number {
-    return this.#told?.record.leaseMs ?? 0
-  }
-
-  /** Makes the own record due even if it has not changed. */
-  tellAnew (): void {
-    this.#told = undefined
-    this.record = true
+    this.#nowMs = nowMs
   }
 
   /** @throws SwarmError OVERLOADED if too many of their questions wait */
@@ -62,9 +69,20 @@ export class Agenda {
     this.#answers.set(hash, isHeld)
   }
 
+  /** The other end holds what it lists of some parts: what it lacks is to be told, and what we lack asked for. */
+  settle (bits: number, parts: ReadonlyMap<number, readonly string[]>): void {
+    const { directory } = this.#options
+    const { missingHere, missingThere } = compare(directory.marks(), bits, parts)
+    for (const mark of missingThere) {
+      const peerId = directory.marked(mark)
+      if (peerId !== undefined) this.told.add(peerId)
+    }
+    for (const mark of missingHere) this.need.add(mark)
+  }
+
   /** Takes what is to be said next from the agenda. */
   next (): Said | undefined {
-    return this.nextRecord() ?? this.#nextWord() ?? this.#nextAnswer()
+    return this.nextRecord() ?? this.#nextSign() ?? this.#nextWord() ?? this.#nextDigest() ?? this.#nextNews() ?? this.#nextAnswer()
   }
 
   nextRecord (): Said & { kind: 'record' } | undefined {
@@ -75,7 +93,6 @@ export class Agenda {
     const follows = this.#told === undefined ? [] : this.#newCatalogues(this.#told.record, own.record)
     for (const hash of follows) this.#answers.set(hash, false)
     this.#told = own
-    this.alive = false
     return { kind: 'record', wire: own.wire, follows }
   }
 
@@ -91,33 +108,95 @@ export class Agenda {
     })
   }
 
+  #nextSign (): Said | undefined {
+    const { ping, pong } = this
+    if (pong !== undefined) {
+      this.pong = undefined
+      return { kind: 'pong', count: pong }
+    }
+    if (ping !== undefined) {
+      this.ping = undefined
+      return { kind: 'ping', count: ping }
+    }
+    if (!this.part) return undefined
+    this.part = false
+    return { kind: 'part' }
+  }
+
   #nextWord (): Said | undefined {
     const { directory, peerId } = this.#options
-    if (this.alive && this.#told !== undefined) {
-      this.alive = false
-      const { incarnation, sequence } = this.#told.record
-      return { kind: 'alive', incarnation, sequence }
-    }
     const held = directory.record(peerId)
     if (this.newer && held !== undefined) {
       this.newer = false
       return { kind: 'newer', wire: held.wire }
     }
-    if (this.wantRecord) {
-      this.wantRecord = false
-      return { kind: 'want-record' }
+    const own = this.#requests.next()
+    if (own !== undefined) return { kind: 'want', hash: own, held: directory.hasCatalogue(own) }
+    for (const hash of this.fetch) {
+      this.fetch.delete(hash)
+      if (directory.isMissing(hash)) return { kind: 'want', hash, held: false }
     }
-    const hash = this.#requests.next()
-    return hash === undefined ? undefined : { kind: 'want', hash, held: directory.hasCatalogue(hash) }
+    return undefined
+  }
+
+  #nextDigest (): Said | undefined {
+    const { directory } = this.#options
+    if (this.sum) {
+      this.sum = false
+      return { kind: 'sum', count: directory.livingCount, digest: digestOf(directory.marks()) }
+    }
+    if (this.sums) {
+      this.sums = false
+      return { kind: 'sums', digests: digestsOf(directory.marks(), bitsFor(directory.livingCount)) }
+    }
+    const { theirs } = this
+    if (theirs === undefined) return undefined
+    this.theirs = undefined
+    const { bits, parts } = differing(directory.marks(), theirs)
+    return parts.size === 0 ? undefined : { kind: 'marks', bits, parts }
+  }
+
+  #nextNews (): Said | undefined {
+    const { directory } = this.#options
+    if (this.gone.size > 0) return { kind: 'gone', peers: takeSome(this.gone, MARKS_MAX).map(([, gone]) => gone) }
+    const nowMs = this.#nowMs()
+    while (this.told.size > 0) {
+      const records = takeSome(this.told, TOLD_MAX).flatMap(([peerId]) => {
+        this.have.delete(peerId)
+        const told = directory.tell(peerId, nowMs)
+        return told === undefined ? [] : [[told.wire, Math.round(told.ageMs / 1_000)] as const]
+      })
+      if (records.length > 0) return { kind: 'told', records }
+    }
+    const need = takeSome(this.need, MARKS_MAX).map(([mark]) => mark).filter(mark => directory.marked(mark) === undefined)
+    if (need.length > 0) return { kind: 'need', marks: need }
+    const have = takeSome(this.have, MARKS_MAX).flatMap(([peerId]) => {
+      const told = directory.tell(peerId, nowMs)
+      return told === undefined ? [] : [markOf(told.wire)]
+    })
+    return have.length > 0 ? { kind: 'have', marks: have } : undefined
   }
 
   #nextAnswer (): Said | undefined {
+    const { catalogueText, directory, mayRead } = this.#options
     const [hash, isHeld] = this.#answers.entries().next().value ?? []
     if (hash === undefined) return undefined
     this.#answers.delete(hash)
-    const text = this.#options.catalogueText(hash)
+    const own = catalogueText(hash)
+    if (own !== undefined && !mayRead(hash)) return { kind: 'refused', hash, code: 'FORBIDDEN' }
+    const text = own ?? directory.openText(hash)
     if (text === undefined) return { kind: 'refused', hash, code: 'UNAVAILABLE' }
-    if (!this.#options.mayRead(hash)) return { kind: 'refused', hash, code: 'FORBIDDEN' }
     return isHeld === true ? { kind: 'readable', hash } : { kind: 'catalogue', hash, text }
   }
+}
+
+/** Takes up to so many out of a set or a map, the longest there first. */
+function takeSome<Key, Value> (from: { entries (): Iterable<[Key, Value]>, delete (key: Key): unknown }, max: number): [Key, Value][] {
+  const taken: [Key, Value][] = []
+  for (const entry of from.entries()) {
+    if (taken.length >= max) break
+    taken.push(entry)
+  }
+  for (const [key] of taken) from.delete(key)
+  return taken
 }

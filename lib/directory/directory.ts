@@ -1,19 +1,22 @@
 /**
- * The merged records of all known peers: a pure core, the same for records that come from the peer itself, from disk and,
- * later, by gossip.
+ * The merged records of all known peers: a pure core, the same for records that come from the peer itself, from others and
+ * from disk.
  *
  * A peer is living, or absent for a reason: stored (known from disk), expired, unreachable or left. Invariants:
  * - of one peer the record with the highest (incarnation, sequence) is held, in whatever order records arrive; after a
  *   record that says `left` only a higher one counts, and that record stays as long as any absent peer's does;
- * - the lease runs from the moment a record was heard here, by this peer's own clock; the sender's never counts;
+ * - the lease runs from the moment a record was first heard by anyone who passed it on, each by its own clock; no later
+ *   telling by others makes it longer;
  * - a record heard once more revives or renews its peer only when it comes directly, from a connection whose other end
- *   has proven to be that peer: a thawed process is back at once, while a replay by others changes nothing;
+ *   has proven to be that peer: a thawed process is back at once, while a replay by others changes nothing. But one from
+ *   disk counts as soon as anybody says that it still holds;
  * - nobody but `setOwn` changes this peer's own record;
  * - a record that names a new catalogue leaves the tools of the last one in place until the new one is here.
  */
 import { assert, type ErrorCode } from '../base/error.ts'
 import { canonicalJson } from '../base/json.ts'
 import type { Catalogue } from './catalogue.ts'
+import { markOf } from './digest.ts'
 import { Library, LIBRARY_BYTES_MAX } from './library.ts'
 import { Offers, type Provider, type Query } from './offers.ts'
 import { viewAgent, viewOffering, viewPeer, type Absence, type AgentView, type Offer, type Offering, type Peer, type PeerView } from './peer.ts'
@@ -27,7 +30,7 @@ export const PEERS_MAX = 10_000
 
 /** How long an absent peer stays known, and how long one that has left: enough for any late copy of an older record. */
 export const ABSENT_MS_MAX = 24 * 3_600_000
-export const LEFT_MS_MAX = 600_000
+export const LEFT_MS_MAX = 3_600_000
 
 /** How often catalogues that no agent names are dropped. */
 const SWEEP_MS = 60_000
@@ -53,6 +56,8 @@ export class Directory {
   readonly #peers = new Map<string, Peer>()
   readonly #offers = new Offers()
   readonly #library: Library
+  /** Living peers, this one among them, by the marks of their records. */
+  readonly #marks = new Map<string, string>()
   #sweptMs = -Infinity
   #edition = 0
 
@@ -87,22 +92,25 @@ export class Directory {
   /**
    * Takes in a verified record.
    *
-   * @param direct it came over a connection whose other end is that very peer
+   * @param options.direct it came over a connection whose other end is that very peer
+   * @param options.ageMs how long ago it was heard first, as others say: so much of its lease is over
    */
-  merge (record: PeerRecord, wire: string, nowMs: number, { direct = false } = {}): Merged {
+  merge (record: PeerRecord, wire: string, nowMs: number, { direct = false, ageMs = 0 } = {}): Merged {
     if (record.peerId === this.peerId) return { outcome: 'own', changes: [] }
     const held = this.#peers.get(record.peerId)
+    const endsMs = nowMs + record.leaseMs - ageMs
     const age = held === undefined ? 1 : compareAge(record, held.record) || compareText(wire, held.wire)
     if (age < 0) return { outcome: 'outdated', changes: [] }
     if (held !== undefined && age === 0) {
-      if (!direct || held.record.left === true) return { outcome: 'known', changes: [] }
+      if (!(direct || (held.absence === 'stored' && endsMs > nowMs)) || held.record.left === true) return { outcome: 'known', changes: [] }
       const revived = held.absence !== undefined
-      const changes = revived ? this.#place(held, held.record, held.wire, nowMs + held.record.leaseMs) : []
-      held.atMs = nowMs + held.record.leaseMs
+      const changes = revived ? this.#place(held, held.record, held.wire, endsMs) : []
+      held.atMs = endsMs
       return { outcome: revived ? 'revived' : 'renewed', changes }
     }
+    if (endsMs <= nowMs) return { outcome: 'known', changes: [] }
     if (held === undefined && !this.#makeRoom()) return { outcome: 'full', changes: [] }
-    const changes = record.left === true ? this.#placeLeft(held, record, wire, nowMs) : this.#place(held, record, wire, nowMs + record.leaseMs)
+    const changes = record.left === true ? this.#placeLeft(held, record, wire, nowMs) : this.#place(held, record, wire, endsMs)
     return { outcome: 'taken', changes }
   }
 
@@ -120,12 +128,16 @@ export class Directory {
     return peer === undefined || peer.absence !== undefined || peerId === this.peerId ? [] : this.#makeAbsent(peer, 'unreachable', nowMs)
   }
 
-  /** Ends leases and forgets peers that have long been absent; to be called about once a second. */
-  tick (nowMs: number): Change[] {
+  /**
+   * Ends leases and forgets peers that have long been absent; to be called about once a second.
+   *
+   * @param isWatched whether a peer is known to live by other means than its lease
+   */
+  tick (nowMs: number, isWatched: (peerId: string) => boolean = () => false): Change[] {
     const changes: Change[] = []
     for (const [peerId, peer] of this.#peers) {
       if (peer.absence === undefined) {
-        if (nowMs >= peer.atMs) changes.push(...this.#makeAbsent(peer, 'expired', nowMs))
+        if (nowMs >= peer.atMs && !isWatched(peerId)) changes.push(...this.#makeAbsent(peer, 'expired', nowMs))
       } else if (nowMs - peer.atMs >= (peer.absence === 'left' ? LEFT_MS_MAX : ABSENT_MS_MAX)) this.#forget(peerId, peer)
     }
     if (nowMs - this.#sweptMs >= SWEEP_MS) {
@@ -168,6 +180,23 @@ export class Directory {
     return this.#library.get(hash)?.catalogue
   }
 
+  /**
+   * The text of a catalogue as any member may see it. Undefined where it is not here, or where a peer shows it to some alone: then
+   * that peer is the one to ask, even if another names it too.
+   */
+  openText (hash: string): string | undefined {
+    const volume = this.#library.get(hash)
+    const offers = [...this.#offers.naming(hash)]
+    if (volume === undefined || offers.length === 0 || offers.some(({ entry }) => entry.restricted === true)) return undefined
+    return JSON.stringify(volume.catalogue)
+  }
+
+  /** Whether a catalogue that any member may see is not here, though a living peer offers it. */
+  isMissing (hash: string): boolean {
+    if (this.hasCatalogue(hash)) return false
+    return [...this.#offers.naming(hash)].some(({ entry, peer }) => entry.restricted !== true && peer.absence === undefined)
+  }
+
   hasCatalogue (hash: string): boolean {
     return this.#library.get(hash) !== undefined
   }
@@ -176,6 +205,40 @@ export class Directory {
   record (peerId: string): { readonly record: PeerRecord, readonly wire: string } | undefined {
     const peer = this.#peers.get(peerId)
     return peer === undefined ? undefined : { record: peer.record, wire: peer.wire }
+  }
+
+  /** The marks of the newest records of all living peers, this one among them. */
+  marks (): Iterable<string> {
+    return this.#marks.keys()
+  }
+
+  /** How many those are. */
+  get livingCount (): number {
+    return this.#marks.size
+  }
+
+  /** The peer whose newest record has a mark, if it lives. */
+  marked (mark: string): string | undefined {
+    return this.#marks.get(mark)
+  }
+
+  /** A record that is held already, so that its signature need not be verified once more. */
+  signed (wire: string): { readonly record: PeerRecord, readonly wire: string } | undefined {
+    const held = this.record(this.#marks.get(markOf(wire)) ?? '')
+    return held?.wire === wire ? held : undefined
+  }
+
+  /** What others are told of a living peer: its record as it came, and how long ago it was first heard, in milliseconds. */
+  tell (peerId: string, nowMs: number): { readonly wire: string, readonly ageMs: number } | undefined {
+    const peer = this.#peers.get(peerId)
+    if (peer === undefined || (peer.absence !== undefined && peer.absence !== 'left')) return undefined
+    if (peerId === this.peerId || peer.absence === 'left') return { wire: peer.wire, ageMs: 0 }
+    return { wire: peer.wire, ageMs: Math.max(0, nowMs + peer.record.leaseMs - peer.atMs) }
+  }
+
+  /** Why a known peer does not count as living; undefined while it does, and for one that is not known. */
+  absence (peerId: string): Absence | undefined {
+    return this.#peers.get(peerId)?.absence
   }
 
   isLiving (peerId: string): boolean {
@@ -219,6 +282,8 @@ export class Directory {
     const peer: Peer = held ?? { record, wire, absence: undefined, atMs: leaseEndsMs, offers: new Map() }
     const renamed = peer.record.name !== record.name
     this.#edition++
+    this.#marks.delete(markOf(peer.wire))
+    this.#marks.set(markOf(wire), record.peerId)
     Object.assign(peer, { record, wire, absence: undefined, atMs: leaseEndsMs })
     this.#peers.set(record.peerId, peer)
     const changes: Change[] = []
@@ -252,6 +317,7 @@ export class Directory {
   #makeAbsent (peer: Peer, why: Absence, nowMs: number): Change[] {
     peer.absence = why
     peer.atMs = nowMs
+    this.#marks.delete(markOf(peer.wire))
     this.#edition++
     const view = viewPeer(peer, this.peerId)
     return [{ kind: 'peer-left', peer: view, why }, ...view.agents.map(agent => ({ kind: 'agent-removed', agent } as const))]

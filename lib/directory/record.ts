@@ -15,11 +15,14 @@ import { isHash, isPlainText } from './catalogue.ts'
 /** Longest signed record in bytes; it bounds the agents of a peer too (18 with names of ten characters). */
 export const RECORD_BYTES_MAX = 2_048
 
-/** How long a record counts after it was heard, by default; in milliseconds. */
-export const LEASE_MS = 30_000
+/**
+ * How long a record counts after it was heard, by default; in milliseconds. Peers that are linked watch each other, and tell the
+ * others who is gone: the lease is for what none of them has seen.
+ */
+export const LEASE_MS = 1_800_000
 
 export const LEASE_MS_MIN = 1_000
-export const LEASE_MS_MAX = 600_000
+export const LEASE_MS_MAX = 3_600_000
 
 /** Characters in the name of a peer or an agent, a pool, a role or a version. */
 export const LABEL_CHARS_MAX = 64
@@ -46,6 +49,8 @@ export interface AgentEntry {
   readonly available: boolean
   /** Why it is not available. */
   readonly reason?: string
+  /** Not every member may see its catalogue: only its own peer shows it, to those it allows. */
+  readonly restricted?: boolean
 }
 
 export interface PeerRecord {
@@ -151,6 +156,7 @@ function checkRecord (body: JsonObject): PeerRecord {
 function checkAgent (value: unknown): AgentEntry {
   if (!isObject(value)) throw invalid('format', 'one of its agents is not an object')
   if (typeof value.available !== 'boolean') throw invalid('format', 'available of an agent is neither true nor false')
+  if (value.restricted !== undefined && typeof value.restricted !== 'boolean') throw invalid('format', 'restricted of an agent is neither true nor false')
   if (!isHash(value.catalogue)) throw invalid('format', 'the catalogue of an agent is not a hash')
   const optional = (member: string, charsMax: number): Record<string, string> =>
     value[member] === undefined ? {} : { [member]: textIn(value, member, charsMax) }
@@ -162,7 +168,8 @@ function checkAgent (value: unknown): AgentEntry {
     ...optional('version', LABEL_CHARS_MAX),
     catalogue: value.catalogue,
     available: value.available,
-    ...optional('reason', REMARK_CHARS_MAX)
+    ...optional('reason', REMARK_CHARS_MAX),
+    ...value.restricted === true ? { restricted: true } : {}
   }
 }
 

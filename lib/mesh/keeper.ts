@@ -8,6 +8,8 @@ import type { Links } from './links.ts'
 export const REDIAL_MS = 1_000
 
 export interface KeeperEvents {
+  /** The connection to a peer broke, and it has until REDIAL_MS: somebody is to dial it. */
+  missing: { readonly peerId: string }
   /** Take the peer out of routing. The dialler goes on in the background: `connected` of Links brings it back. */
   lost: { readonly peerId: string, readonly reason: SwarmError }
 }
@@ -21,15 +23,22 @@ export class Keeper {
   readonly #events = new Emitter<KeeperEvents>()
   /** Peers that may come back, each with the way to stop waiting. Bounded by the connections there were. */
   readonly #missing = new Map<string, { readonly reason: SwarmError, readonly cancel: () => void }>()
+  /** Peers that have said that they will close their connection, and live on. */
+  readonly #excused = new Set<string>()
   readonly #stops: (() => void)[]
 
   constructor ({ links, dialler, clock }: { readonly links: Links, readonly dialler: Dialler, readonly clock: Clock }) {
     this.#stops = [
-      links.on('connected', ({ peerId }) => { this.#take(peerId) }),
+      links.on('connected', ({ peerId }) => {
+        this.#excused.delete(peerId)
+        this.#take(peerId)
+      }),
       links.on('disconnected', ({ peerId, reason }) => {
+        if (this.#excused.delete(peerId)) return
         if (reason.code !== 'CLOSED') return this.#events.emit('lost', { peerId, reason })
         const cancel = clock.after(REDIAL_MS, () => { this.#lose(peerId, `did not come back in ${REDIAL_MS} ms`) })
         this.#missing.set(peerId, { reason, cancel })
+        this.#events.emit('missing', { peerId })
       }),
       dialler.on('failed', ({ peerId, error }) => { this.#lose(peerId, 'cannot be dialled again', error) })
     ]
@@ -37,6 +46,16 @@ export class Keeper {
 
   on<Name extends keyof KeeperEvents> (name: Name, listener: (event: KeeperEvents[Name]) => void): () => void {
     return this.#events.on(name, listener)
+  }
+
+  /** The end of a peer's connection is agreed on: it is not lost. Until then, or until `connected`. */
+  excuse (peerId: string, isExcused = true): void {
+    if (isExcused) this.#excused.add(peerId)
+    else this.#excused.delete(peerId)
+  }
+
+  isExcused (peerId: string): boolean {
+    return this.#excused.has(peerId)
   }
 
   close (): void {

@@ -45,6 +45,7 @@ interface Link {
 
 export class Links {
   readonly #own: string
+  readonly #probe: (connection: Connection, signal: AbortSignal) => Promise<unknown>
   readonly #clock: Clock
   readonly #random: Random
   readonly #events = new Emitter<LinkEvents>()
@@ -53,7 +54,14 @@ export class Links {
   readonly #links = new Map<Connection, Link>()
   #isClosed = false
 
-  constructor ({ peerId, clock, random }: { readonly peerId: string, readonly clock: Clock, readonly random: Random }) {
+  /** @param options.probe asks the other end for a sign of life; by default the connection does */
+  constructor ({ peerId, clock, random, probe }: {
+    readonly peerId: string
+    readonly clock: Clock
+    readonly random: Random
+    readonly probe?: ((connection: Connection, signal: AbortSignal) => Promise<unknown>) | undefined
+  }) {
+    this.#probe = probe ?? (async (connection, signal) => await connection.probe(signal))
     this.#own = peerId
     this.#clock = clock
     this.#random = random
@@ -98,6 +106,11 @@ export class Links {
   /** Ids of the connected peers. */
   peers (): string[] {
     return [...this.#peers.keys()]
+  }
+
+  /** Whether a call is in flight on any connection to a peer. */
+  isHeld (peerId: string): boolean {
+    return this.#peers.get(peerId)?.some(({ holds }) => holds > 0) ?? false
   }
 
   /** Probes every connection now: much may have changed unseen. */
@@ -148,7 +161,7 @@ export class Links {
     const intervalMs = (): number => probeIntervalMs(this.#links.size)
     const link: Link = {
       connection,
-      watch: watch(connection, { clock: this.#clock, random: this.#random, intervalMs, unreachable }),
+      watch: watch(connection, { clock: this.#clock, random: this.#random, intervalMs, unreachable, probe: this.#probe }),
       holds: 0,
       cancelRetirement: undefined,
       isDue: false

@@ -16,13 +16,15 @@ export interface Watch {
  * Probes a connection for as long as it is watched.
  *
  * @param intervalMs asked before each round: it depends on how many connections there are
+ * @param probe settles when the other end has answered, or the signal fires
  * @param unreachable called at most once, after which the watch has stopped
  */
-export function watch (connection: Connection, { clock, random, intervalMs, unreachable }: {
+export function watch (connection: Connection, { clock, random, intervalMs, unreachable, probe: ask }: {
   readonly clock: Clock
   readonly random: Random
   readonly intervalMs: () => number
   readonly unreachable: () => void
+  readonly probe: (connection: Connection, signal: AbortSignal) => Promise<unknown>
 }): Watch {
   const health = new Health(clock.nowMs(), random, intervalMs())
   const stopping = new AbortController()
@@ -46,7 +48,7 @@ export function watch (connection: Connection, { clock, random, intervalMs, unre
   const probe = async (): Promise<void> => {
     const { signal, done } = deadline(clock, PROBE_MS, stopping.signal)
     // A probe that fails is silence, whatever the error was: the core counts silence by its own clock.
-    await connection.probe(signal).then(() => { health.heard(clock.nowMs()) }, () => undefined)
+    await ask(connection, signal).then(() => { health.heard(clock.nowMs()) }, () => undefined)
     done()
   }
   const stop = (): void => {

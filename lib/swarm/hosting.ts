@@ -15,6 +15,9 @@ import type { Caller, HostedAgent } from '../mcp/host.ts'
 /** `agent`: made here. `server`: an existing MCP server, offered unchanged. */
 export type HostedKind = 'agent' | 'server'
 
+/** Who is nobody in particular: what this one may see is for every member, and anyone may pass it on. */
+const ANY_MEMBER: Caller = { peerId: '', role: 'member' }
+
 export interface Hosted {
   readonly agent: HostedAgent
   readonly kind: HostedKind
@@ -45,7 +48,7 @@ export class Hosting {
     if (this.#hosted.has(agent.name)) {
       throw new SwarmError('AGENT_EXISTS', `this peer already hosts an agent named ${agent.name}`, { details: { agent: agent.name } })
     }
-    this.#checkFits([...this.all().map(hosted => this.#entryOf(hosted)), this.#entryOf({ agent })])
+    this.#checkFits([...this.all().map(hosted => this.#entryOf(hosted)), this.#entryOf({ agent, rules })])
     const stop = agent.onChange(() => { this.#tell() })
     this.#hosted.set(agent.name, { agent, kind, rules, stop })
     this.#tell()
@@ -109,7 +112,7 @@ export class Hosting {
     await Promise.allSettled(hosted.map(({ agent }) => agent.close()))
   }
 
-  #entryOf ({ agent }: { agent: HostedAgent }): AgentEntry {
+  #entryOf ({ agent, rules }: Pick<Hosted, 'agent' | 'rules'>): AgentEntry {
     return {
       name: agent.name,
       role: agent.role,
@@ -118,7 +121,8 @@ export class Hosting {
       version: agent.version,
       catalogue: this.#hashOf(agent.catalogue),
       available: agent.availability.available,
-      reason: agent.availability.available ? undefined : agent.availability.reason
+      reason: agent.availability.available ? undefined : agent.availability.reason,
+      restricted: allows(rules, ANY_MEMBER) ? undefined : true
     }
   }
 

@@ -1,5 +1,6 @@
 /**
- * Keeps the directory: tells the others this peer's own record, takes in theirs, and remembers both on disk.
+ * Keeps the directory: tells the others this peer's own record, takes in theirs and what they tell of third ones, and remembers
+ * both on disk.
  *
  * Invariants: the own record is made anew after every turn in which what is offered changed, and never says less than is
  * offered unless it would not fit; each connection carries one exchange, begun by the peer that dialled it.
@@ -13,8 +14,10 @@ import { utf8 } from '../base/bytes.ts'
 import { canonicalJson } from '../base/json.ts'
 import { Directory, type Change } from '../directory/directory.ts'
 import { Exchange } from '../directory/exchange.ts'
+import { Hearsay, type HearsayEvents } from '../directory/hearsay.ts'
 import { Keep } from '../directory/keep.ts'
 import { LEASE_MS, signRecord, type AgentEntry, type PeerRecord } from '../directory/record.ts'
+import { putSigned } from '../directory/shelf.ts'
 import { directoryProtocol } from '../directory/wire.ts'
 import type { PrivateKey } from '../identity/key.ts'
 import type { Caller } from '../mcp/host.ts'
@@ -36,6 +39,19 @@ export const EXCHANGES_MAX = 2
  */
 export const TELL_MS_MIN = 20
 
+/**
+ * When the own record is told anew, unchanged but for its sequence, as parts of its lease: between the two. It costs each peer a
+ * record for every other one in that time.
+ */
+const RENEW_PART_MIN = 0.4
+const RENEW_PART_MAX = 0.5
+
+/** How long others are given to hear of a refutation before this peer refutes again that it is gone, in milliseconds. */
+export const REFUTE_MS_MIN = 1_000
+
+/** How long a question over the exchange may take before the connection itself is asked, in milliseconds. */
+export const PING_MS = 1_000
+
 /** How long a stream for an exchange may take to open, in milliseconds. */
 const OPEN_MS = 5_000
 
@@ -50,6 +66,13 @@ interface Options {
   readonly hosting: Hosting
   readonly callerOf: (connection: Connection) => Caller | undefined
   readonly onChange: (changes: readonly Change[]) => void
+  /** Something came from the other end of a connection. */
+  readonly onHeard: (connection: Connection) => void
+  /** The other end of a connection is about to close it, and lives on. */
+  readonly onPart: (connection: Connection) => void
+  readonly isLinked: (peerId: string) => boolean
+  /** Dials a peer that is said to be gone; resolves with whether it is linked now. */
+  readonly verify: (peerId: string) => Promise<boolean>
   readonly onTrouble: (code: ErrorCode, message: string) => void
 }
 
@@ -58,7 +81,10 @@ export class Listing {
   readonly #options: Options
   readonly #protocol: string
   readonly #keep: Keep
-  readonly #exchanges = new Set<Exchange>()
+  readonly #hearsay: Hearsay
+  readonly #exchanges = new Map<Exchange, Connection>()
+  /** The newest on each connection. */
+  readonly #current = new Map<Connection, Exchange>()
   /** Open connections on which this end keeps an exchange up, each with the way to stop. */
   readonly #kept = new Map<Connection, AbortController>()
   #incarnation = 0
@@ -69,11 +95,17 @@ export class Listing {
   #toldMs = -Infinity
   #cancelTelling: (() => void) | undefined
   #cancelTick: () => void = () => undefined
+  #cancelRenewal: () => void = () => undefined
+  #cancelRefutation: (() => void) | undefined
 
   constructor (options: Options) {
     this.#options = options
     this.#protocol = directoryProtocol(options.swarmId)
     this.directory = new Directory(options.key.peerId)
+    this.#hearsay = new Hearsay({
+      directory: this.directory, swarmId: options.swarmId, clock: options.clock, random: options.random,
+      isLinked: options.isLinked, verify: options.verify, events: this.#events()
+    })
     this.#keep = new Keep({
       storage: options.storage, swarmId: options.swarmId, clock: options.clock,
       onFailure: error => { options.onTrouble('FOLDER_UNUSABLE', `what is known of other peers cannot be kept: ${messageOf(error)}`) }
@@ -87,7 +119,7 @@ export class Listing {
     this.#incarnation = Math.floor(clock.wallMs())
     this.announce()
     network.handle(this.#protocol, (stream, connection) => {
-      const exchange = this.#run(stream, connection)
+      const exchange = this.#run(stream, connection, false)
       if (exchange !== undefined) void exchange.closed.then(error => { this.#report(connection, error) })
     }, { streamsMax: EXCHANGES_MAX })
     this.#tick()
@@ -128,9 +160,37 @@ export class Listing {
     void this.#keepUp(connection, stop.signal)
   }
 
-  /** A peer that is gone no longer counts as living. */
+  /** A peer that was linked and is gone no longer counts as living, and the others are told. */
   lose (peerId: string): void {
-    this.#tell(this.directory.remove(peerId, this.#options.clock.nowMs()))
+    const changes = this.directory.remove(peerId, this.#options.clock.nowMs())
+    if (changes.length === 0 || this.#isClosed) return
+    this.#tell(changes)
+    this.#hearsay.lost(peerId)
+  }
+
+  /** Says on a connection that it is about to be closed here, as one too many. */
+  async part (connection: Connection): Promise<void> {
+    await this.#current.get(connection)?.part()
+  }
+
+  /**
+   * Asks the other end of a connection for a sign of life: over the exchange, which costs a tenth of what a fresh stream does.
+   *
+   * @throws SwarmError UNREACHABLE, ABORTED
+   */
+  async probe (connection: Connection, signal: AbortSignal): Promise<void> {
+    const exchange = this.#current.get(connection)
+    if (exchange === undefined) return void await connection.probe(signal)
+    const limit = deadline(this.#options.clock, PING_MS, signal)
+    try {
+      await exchange.ping(limit.signal)
+    } catch (error) {
+      // It may have a catalogue of megabytes before it: the connection itself says whether anyone is there.
+      if (signal.aborted) throw error
+      await connection.probe(signal)
+    } finally {
+      limit.done()
+    }
   }
 
   /** Says that this peer leaves, waits for it to be heard, and writes down what is known. */
@@ -140,9 +200,12 @@ export class Listing {
     this.#isClosed = true
     this.#cancelTick()
     this.#cancelTelling?.()
+    this.#cancelRenewal()
+    this.#cancelRefutation?.()
+    this.#hearsay.close()
     for (const stop of this.#kept.values()) stop.abort()
     this.#options.network.unhandle(this.#protocol)
-    await Promise.all([...this.#exchanges].map(async exchange => { await exchange.leave() }))
+    await Promise.all([...this.#exchanges.keys()].map(async exchange => { await exchange.leave() }))
     await this.#keep.close()
   }
 
@@ -156,8 +219,24 @@ export class Listing {
       if (!(error instanceof SwarmError)) throw error
       return this.#options.onTrouble(error.code, `this peer's record cannot tell of what it offers: ${error.message}`)
     }
+    putSigned(signed, this.#options.swarmId)
     this.#tell(this.directory.setOwn(signed.record, signed.wire))
-    if (!left) this.#tellOthers()
+    if (left) return
+    this.#tellOthers()
+    this.#renewLater()
+  }
+
+  #renewLater (): void {
+    const { clock, random } = this.#options
+    this.#cancelRenewal()
+    this.#cancelRenewal = clock.after(LEASE_MS * (RENEW_PART_MIN + (RENEW_PART_MAX - RENEW_PART_MIN) * random.next()), () => { this.announce(true) })
+  }
+
+  /** Others think that this peer is gone. */
+  #refute (): void {
+    if (this.#cancelRefutation !== undefined || this.#isClosed) return
+    this.#cancelRefutation = this.#options.clock.after(REFUTE_MS_MIN, () => { this.#cancelRefutation = undefined })
+    this.announce(true)
   }
 
   #tellOthers (): void {
@@ -166,7 +245,7 @@ export class Listing {
     const tell = (): void => {
       this.#cancelTelling = undefined
       this.#toldMs = clock.nowMs()
-      for (const exchange of this.#exchanges) exchange.announce()
+      for (const exchange of this.#exchanges.keys()) exchange.announce()
     }
     const waitMs = this.#toldMs + TELL_MS_MIN - clock.nowMs()
     if (waitMs > 0) this.#cancelTelling = clock.after(waitMs, tell)
@@ -198,7 +277,7 @@ export class Listing {
     const limit = deadline(this.#options.clock, OPEN_MS, signal)
     try {
       const stream = await connection.open(this.#protocol, limit.signal).finally(limit.done)
-      return await this.#run(stream, connection)?.closed
+      return await this.#run(stream, connection, true)?.closed
     } catch (error) {
       return error
     }
@@ -209,32 +288,42 @@ export class Listing {
     this.#options.onTrouble(error.code, `the directory exchange with peer ${connection.peerId} broke: ${messageOf(error)}`)
   }
 
-  #run (stream: ByteStream, connection: Connection): Exchange | undefined {
-    const { callerOf, clock, hosting, random, swarmId } = this.#options
+  #run (stream: ByteStream, connection: Connection, begins: boolean): Exchange | undefined {
+    const { callerOf, clock, hosting, swarmId, onHeard, onPart } = this.#options
     const caller = callerOf(connection)
     if (caller === undefined || this.#isClosed) {
       stream.abort(new SwarmError('NOT_ADMITTED', `peer ${connection.peerId} is not admitted`))
       return undefined
     }
     const exchange = new Exchange({
-      swarmId, peerId: connection.peerId, directory: this.directory, clock, random,
+      swarmId, peerId: connection.peerId, directory: this.directory, clock, hearsay: this.#hearsay, begins,
       catalogueText: hash => hosting.catalogueText(hash),
       mayRead: hash => hosting.mayRead(hash, caller),
-      events: {
-        changed: changes => { this.#tell(changes) },
-        recordTaken: (record, wire) => { this.#keep.saveRecord(record, wire) },
-        catalogueTaken: (hash, text) => { this.#keep.saveCatalogue(hash, text) },
-        outdated: record => {
-          this.#incarnation = Math.max(this.#incarnation, record.incarnation + 1)
-          this.#said = undefined
-          this.announce()
-        }
-      }
+      onHeard: () => { onHeard(connection) },
+      onPart: () => { onPart(connection) }
     })
-    this.#exchanges.add(exchange)
+    this.#exchanges.set(exchange, connection)
+    this.#current.set(connection, exchange)
     exchange.run(stream)
-    void exchange.closed.then(() => { this.#exchanges.delete(exchange) })
+    void exchange.closed.then(() => {
+      this.#exchanges.delete(exchange)
+      if (this.#current.get(connection) === exchange) this.#current.delete(connection)
+    })
     return exchange
+  }
+
+  #events (): HearsayEvents {
+    return {
+      changed: changes => { this.#tell(changes) },
+      recordTaken: (record, wire) => { this.#keep.saveRecord(record, wire) },
+      catalogueTaken: (hash, text) => { this.#keep.saveCatalogue(hash, text) },
+      outdated: record => {
+        this.#incarnation = Math.max(this.#incarnation, record.incarnation + 1)
+        this.#said = undefined
+        this.announce()
+      },
+      accused: () => { this.#refute() }
+    }
   }
 
   /**
@@ -246,7 +335,7 @@ export class Listing {
     const dueMs = clock.nowMs() + TICK_MS
     this.#cancelTick = clock.after(TICK_MS, () => {
       const isLate = clock.nowMs() - dueMs > LATE_MS_MAX && !wasLate
-      if (!isLate) this.#tell(this.directory.tick(clock.nowMs()))
+      if (!isLate) this.#tell(this.directory.tick(clock.nowMs(), this.#options.isLinked))
       this.#tick(isLate)
     })
   }

@@ -118,6 +118,10 @@ export class Peer {
       swarmId: this.swarmId, key, name, network, storage, clock, random, hosting: this.hosting,
       callerOf: connection => this.neighbours.callerOf(connection),
       onChange: changes => { this.#changed(changes) },
+      onHeard: connection => { this.neighbours.links.heard(connection) },
+      onPart: connection => { this.neighbours.heardPart(connection) },
+      isLinked: peerId => this.neighbours.links.get(peerId) !== undefined,
+      verify: async peerId => await this.neighbours.reach(peerId, this.closing.signal).then(() => true, () => false),
       onTrouble: (code, message) => { this.troubles.note(code, message) }
     })
     this.#bindings = new Bindings({
@@ -137,6 +141,8 @@ export class Peer {
         onMoved: peerId => { this.pipes.renewPeer(peerId) },
         onBroken: peerId => { this.pipes.closePeer(peerId) },
         onLost: peerId => { this.listing.lose(peerId) },
+        onPart: async connection => { await this.listing.part(connection) },
+        probe: async (connection, signal) => { await this.listing.probe(connection, signal) },
         onTrouble: (source, error) => {
           if (error === undefined) this.troubles.over(`discovery ${source}`)
           else this.troubles.set(`discovery ${source}`, error.code, error.message)
@@ -295,6 +301,7 @@ export class Peer {
           break
         case 'peer-left':
           if (change.why === 'left') this.neighbours.forget(change.peer.peerId)
+          else this.neighbours.gone(change.peer.peerId)
           this.events.emit('peer:left', change.peer)
           break
         default:
@@ -314,11 +321,15 @@ export class Peer {
   }
 
   async #openPipe (peerId: string, signal: AbortSignal): Promise<ByteStream> {
-    const { links } = this.neighbours
-    const connection = links.get(peerId)
-    if (connection === undefined) throw new SwarmError('UNREACHABLE', `no connection to peer ${peerId}`, { details: { peerId, sent: false } })
-    const stream = await connection.open(mcpProtocol(this.swarmId), signal)
-    this.#holds.set(stream, links.hold(connection))
-    return stream
+    const connection = await this.neighbours.reach(peerId, signal)
+    const release = this.neighbours.links.hold(connection)
+    try {
+      const stream = await connection.open(mcpProtocol(this.swarmId), signal)
+      this.#holds.set(stream, release)
+      return stream
+    } catch (error) {
+      release()
+      throw error
+    }
   }
 }

@@ -5,7 +5,7 @@ import { SwarmError } from '../../lib/base/error.ts'
 import { sealCatalogue } from '../../lib/directory/catalogue.ts'
 import { WANTS_MAX } from '../../lib/directory/agenda.ts'
 import { signRecord } from '../../lib/directory/record.ts'
-import { DIRECTORY_LINE_BYTES_MAX, FOLLOWS_MAX } from '../../lib/directory/wire.ts'
+import { DIRECTORY_LINE_BYTES_MAX, FOLLOWS_MAX, MARKS_MAX, TOLD_MAX } from '../../lib/directory/wire.ts'
 import { ScriptedStream } from '../support/bytestream.ts'
 import { VirtualClock, settle } from '../support/clock.ts'
 import { Party } from './party.ts'
@@ -45,8 +45,20 @@ for (const [name, lines, code] of [
   ['a valid record of this very peer', [line({ record: signRecord(keyOf(1), recordOf(keyOf(1), { incarnation: 9 }), SWARM) })], 'RECORD_INVALID'],
   ['follows that are no list', [line({ record: record(), follows: hash })], 'MALFORMED'],
   ['more follows than a record can name', [line({ record: record(), follows: Array(FOLLOWS_MAX + 1).fill(hash) })], 'MALFORMED'],
-  ['alive without numbers', [line({ alive: ['1', '2'] })], 'MALFORMED'],
-  ['alive that is no list', [line({ alive: true })], 'MALFORMED'],
+  ['told that is no list', [line({ told: record() })], 'MALFORMED'],
+  ['told without an age', [line({ told: [[record()]] })], 'MALFORMED'],
+  ['told with an age below zero', [line({ told: [[record(), -1]] })], 'MALFORMED'],
+  ['more told than a line may hold', [line({ told: Array(TOLD_MAX + 1).fill([record(), 0]) })], 'MALFORMED'],
+  ['a told record with a wrong signature', [line({ told: [[record().replace('mallory', 'alicia!'), 0]] })], 'RECORD_INVALID'],
+  ['marks that are none', [line({ have: ['x'] })], 'MALFORMED'],
+  ['more marks than a line may hold', [line({ need: Array(MARKS_MAX + 1).fill('m'.repeat(11)) })], 'MALFORMED'],
+  ['gone that names no state', [line({ gone: [[mallory.peerId, '1', 2]] })], 'MALFORMED'],
+  ['a sum that is no digest', [line({ sum: [1, 'x'] })], 'MALFORMED'],
+  ['sums of three parts', [line({ sums: ['0.0', '0.0', '0.0'] })], 'MALFORMED'],
+  ['sums of too many parts', [line({ sums: Array(512).fill('0.0') })], 'MALFORMED'],
+  ['marks of a part that is not there', [line({ marks: [1, { 2: [] }] })], 'MALFORMED'],
+  ['marks of more parts than there are', [line({ marks: [9, {}] })], 'MALFORMED'],
+  ['a ping without a count', [line({ ping: 'now' })], 'MALFORMED'],
   ['a want that is no hash', [line({ want: '../key' })], 'MALFORMED'],
   ['a newer record that is not ours', [line({ newer: record() })], 'RECORD_INVALID'],
   ['a newer record of ours with a wrong signature', [line({ newer: signRecord(keyOf(1), recordOf(keyOf(1)), SWARM).replace('alice', 'alina') })], 'RECORD_INVALID'],
@@ -109,8 +121,8 @@ test('a refused catalogue that is not forbidden is asked for again later', async
 test('no line breaks the reader: it is taken, ignored or refused with a code', async () => {
   const seed = 9_001
   console.log(`hostile lines: seed ${seed}`)
-  const members = fc.constantFrom('record', 'alive', 'newer', 'want', 'catalogue', 'text', 'readable', 'refused', 'code', 'follows', 'held')
-  const values = fc.oneof(fc.jsonValue(), fc.constantFrom(hash, record(), 'record', [1, 1], notes.text, notes.hash))
+  const members = fc.constantFrom('record', 'told', 'have', 'need', 'gone', 'sum', 'sums', 'marks', 'ping', 'pong', 'newer', 'want', 'catalogue', 'text', 'readable', 'refused', 'code', 'follows', 'held')
+  const values = fc.oneof(fc.jsonValue(), fc.constantFrom(hash, record(), 'record', [1, 1], [1, '0.0'], ['0.0', '0.0'], [[record(), 0]], ['m'.repeat(11)], [[mallory.peerId, 1, 1]], [1, { 0: [] }], 7, notes.text, notes.hash))
   await fc.assert(fc.asyncProperty(fc.array(fc.dictionary(members, values, { maxKeys: 4 }), { maxLength: 5 }), async messages => {
     const { alice, say, end } = face()
     say(...messages.map(line))

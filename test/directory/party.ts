@@ -5,6 +5,7 @@ import type { Catalogue } from '../../lib/directory/catalogue.ts'
 import { sealCatalogue } from '../../lib/directory/catalogue.ts'
 import { Directory, type Change } from '../../lib/directory/directory.ts'
 import { Exchange } from '../../lib/directory/exchange.ts'
+import { Hearsay } from '../../lib/directory/hearsay.ts'
 import type { AgentEntry, PeerRecord } from '../../lib/directory/record.ts'
 import type { PrivateKey } from '../../lib/identity/key.ts'
 import { linkedStreams, type PairedStream } from '../support/pair.ts'
@@ -21,6 +22,12 @@ export class Party {
   readonly kept: string[] = []
   readonly outdated: PeerRecord[] = []
   readonly exchanges: Exchange[] = []
+  readonly hearsay: Hearsay
+  /** Peers that it is linked to, and those it could dial. */
+  readonly linked = new Set<string>()
+  readonly dialable = new Set<string>()
+  readonly dialled: string[] = []
+  accusations = 0
   incarnation = 1
   sequence = 0
   readonly #clock: Clock
@@ -30,15 +37,40 @@ export class Party {
     this.key = keyOf(seed)
     this.directory = new Directory(this.key.peerId, limits)
     this.#clock = clock
+    this.hearsay = new Hearsay({
+      directory: this.directory, swarmId: SWARM, clock, random: seededRandom(seed),
+      isLinked: peerId => this.linked.has(peerId),
+      verify: async peerId => {
+        this.dialled.push(peerId)
+        return this.dialable.has(peerId)
+      },
+      events: {
+        changed: changes => { this.changes.push(...changes) },
+        recordTaken: ({ peerId: teller }) => { this.kept.push(teller) },
+        catalogueTaken: hash => { this.kept.push(hash) },
+        outdated: record => { this.outdated.push(record) },
+        accused: () => {
+          this.accusations++
+          this.renew()
+        }
+      }
+    })
+  }
+
+  /** Says the same, under the next sequence. */
+  renew (): void {
+    const { agents = [] } = this.directory.own?.record ?? {}
+    this.directory.setOwn(...this.sign({ agents }))
+    for (const exchange of this.exchanges) exchange.announce()
   }
 
   /** Offers these catalogues, by the names of their agents, and tells everybody. */
-  offer (catalogues: Record<string, Catalogue>, more: Partial<PeerRecord> = {}): void {
+  offer (catalogues: Record<string, Catalogue>, more: Partial<PeerRecord> = {}, entry: Partial<AgentEntry> = {}): void {
     const agents: AgentEntry[] = Object.entries(catalogues).map(([name, catalogue]) => {
       const { hash, text } = sealCatalogue(catalogue)
       this.texts.set(hash, text)
       this.directory.addCatalogue(hash, catalogue, text.length)
-      return agent(name, hash)
+      return agent(name, hash, entry)
     })
     this.directory.setOwn(...this.sign({ agents, ...more }))
     for (const exchange of this.exchanges) exchange.announce()
@@ -48,7 +80,7 @@ export class Party {
     return signed(this.key, { name: this.name, incarnation: this.incarnation, sequence: ++this.sequence, ...more })
   }
 
-  exchangeWith (peerId: string): Exchange {
+  exchangeWith (peerId: string, begins = false): Exchange {
     const exchange = new Exchange({
       swarmId: SWARM,
       peerId,
@@ -56,15 +88,15 @@ export class Party {
       catalogueText: hash => this.texts.get(hash),
       mayRead: () => !this.denied.has(peerId),
       clock: this.#clock,
-      random: seededRandom(this.exchanges.length),
-      events: {
-        changed: changes => { this.changes.push(...changes) },
-        recordTaken: ({ peerId: teller }) => { this.kept.push(teller) },
-        catalogueTaken: hash => { this.kept.push(hash) },
-        outdated: record => { this.outdated.push(record) }
-      }
+      hearsay: this.hearsay,
+      begins
     })
     this.exchanges.push(exchange)
+    this.linked.add(peerId)
+    void exchange.closed.then(() => {
+      this.exchanges.splice(this.exchanges.indexOf(exchange), 1)
+      this.linked.delete(peerId)
+    })
     return exchange
   }
 
@@ -77,7 +109,7 @@ export class Party {
 /** Runs the protocol between two; each end's stream shows what that end sent. */
 export function connect (left: Party, right: Party): { exchanges: [Exchange, Exchange], streams: [PairedStream, PairedStream] } {
   const streams = linkedStreams('/directory')
-  const exchanges: [Exchange, Exchange] = [left.exchangeWith(right.key.peerId), right.exchangeWith(left.key.peerId)]
+  const exchanges: [Exchange, Exchange] = [left.exchangeWith(right.key.peerId, true), right.exchangeWith(left.key.peerId)]
   exchanges[0].run(streams[0])
   exchanges[1].run(streams[1])
   return { exchanges, streams }

@@ -75,6 +75,7 @@ for (const lastsMs of [1_000, DAY_MS]) {
     const rig = new Rig()
     const [ours, theirs] = [rig.peer(alice, null), rig.peer(bob, lastsMs)]
     ours.neighbours.see(bob.peerId, theirs.network.addresses(), 'record')
+    await settle()
     await rig.clock.advance(lastsMs - 1)
     assert.equal(ours.told, ['link'])
     const [connection] = ours.connections as [Connection]
@@ -97,6 +98,7 @@ test('a clock that is set forward ends a grant that is over by it', async () => 
   const rig = new Rig()
   const [ours, theirs] = [rig.peer(alice, null), rig.peer(bob, 30 * DAY_MS)]
   ours.neighbours.see(bob.peerId, theirs.network.addresses(), 'record')
+  await settle()
   await rig.clock.advance(1_000)
   const [connection] = ours.connections as [Connection]
   rig.clock.aheadMs = 31 * DAY_MS
@@ -109,6 +111,7 @@ test('a clock that is set back ends no grant early', async () => {
   const rig = new Rig()
   const [ours, theirs] = [rig.peer(alice, null), rig.peer(bob, 60_000)]
   ours.neighbours.see(bob.peerId, theirs.network.addresses(), 'record')
+  await settle()
   await rig.clock.advance(1_000)
   rig.clock.aheadMs = -60_000
   await rig.clock.advance(118_000)
@@ -163,6 +166,7 @@ test('false addresses of a peer do not keep it from being reached at its own', a
   const { options } = told(ours.neighbours, rig.clock)
   options.onFound(bob.peerId, Array.from({ length: 100 }, (_, lie) => `/memory/nowhere-${lie}`))
   ours.neighbours.see(bob.peerId, theirs.network.addresses(), 'remembered')
+  await settle()
   await rig.clock.advance(1_000)
   assert.equal(ours.told, ['link'])
   assert.equal(ours.neighbours.approach(bob.peerId).sightings.map(({ source }) => source), ['mdns', 'remembered'])
@@ -173,6 +177,7 @@ test('who says how a peer is reached: what is tried, and why it failed', async (
   const rig = new Rig()
   const ours = rig.peer(alice, null)
   ours.neighbours.see(bob.peerId, ['/memory/nowhere'], 'asked')
+  await settle()
   await rig.clock.advance(30_000)
   assert.equal(ours.neighbours.sought, [bob.peerId])
   const { progress, linkedAtMs } = ours.neighbours.approach(bob.peerId)
@@ -228,6 +233,7 @@ test('a peer that proves itself and hangs up in one breath is not admitted, and 
     })
   }, { beforeAdmission: true })
   ours.neighbours.see(bob.peerId, hasty.addresses(), 'record')
+  await settle()
   await rig.clock.advance(1_000)
   assert.ok(answered > 0)
   assert.equal(ours.told, [])
