@@ -1,7 +1,8 @@
 /**
  * Mends a store that is damaged, so that it opens with all that is left of it; whoever wrote it finds out what is not.
  *
- * Tables that are not as they were written go into the folder `lost`, where nobody looks but people. Then LevelDB makes its manifest
+ * Tables that are not as they were written go into the folder `lost`, where nobody looks but people
+ * (bounded: lost.node.ts). Then LevelDB makes its manifest
  * anew from the tables and logs that are there, and puts the old one, and logs that it has read, into `lost` too. Deleted keys may
  * come back by that, and old values where the newest are lost.
  *
@@ -10,6 +11,7 @@
 import { mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { flush, systemCode } from '../identity/disk.node.ts'
+import { trimLost } from './lost.node.ts'
 import { isWholeManifest, isWholeTable } from './table.ts'
 
 /** Largest table that is looked at: LevelDB's hold some MiB, or one large value and what lies around it. */
@@ -48,6 +50,7 @@ export async function mend (folder: string, { tables }: Harm, repair: (folder: s
   for (const name of tables) await rename(join(folder, name), join(folder, LOST, name))
   await flush(join(folder, LOST), 'folder')
   await repair(folder)
+  await trimLost(join(folder, LOST))
   await flushStore(folder)
   await rm(join(folder, DUE))
   await flush(folder, 'folder')
