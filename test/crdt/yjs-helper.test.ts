@@ -4,6 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as Y from 'yjs'
 import { Committer } from '../../crdt/committer.ts'
+import { fold } from '../../crdt/fold.ts'
 import { documentKey } from '../../crdt/name.ts'
 import { Replica } from '../../crdt/replica.ts'
 import { documentOf, emptyDocument, type Logged } from '../../crdt/state.ts'
@@ -18,6 +19,9 @@ import { within } from '../support/within.ts'
 const KEY = documentKey('helper')
 const ROUNDS_MAX = 6
 
+/** A log is opened anew after one edit of so many. */
+const REOPEN_EVERY = 10
+
 interface Generator { next: () => number }
 interface Instance extends Y.Doc { readonly userID: number, readonly tc: Connector }
 interface Connector { readonly allConns: Set<Instance>, readonly onlineConns: Set<Instance>, readonly prng: Generator }
@@ -25,7 +29,8 @@ interface Methods<Self> { prototype: Record<string, (this: Self, ...args: never[
 interface Helper {
   readonly TestConnector: Methods<Connector>
   readonly TestYInstance: Methods<Instance>
-  readonly applyRandomTests: (tc: { prng: Generator }, mods: readonly ((doc: Y.Doc, gen: Generator) => void)[], iterations: number) => unknown
+  readonly init: (tc: { prng: Generator }, options: { users: number }) => { readonly testConnector: Connector & Record<'disconnectRandom' | 'reconnectRandom' | 'flushAllMessages' | 'flushRandomMessage', () => unknown>, readonly users: readonly Y.Doc[] }
+  readonly compare: (users: readonly Y.Doc[]) => void
 }
 /** A name that the compiler does not look up: it has no types. */
 const HELPER: string = 'yjs/testHelper'
@@ -37,6 +42,10 @@ class Carried {
   readonly replica: Replica
   readonly sync: Sync
   readonly log: Logged[] = []
+  /** What of it lies in a log on disk, which is opened anew again and again. */
+  readonly #storage = new FaultyStorage()
+  readonly #witness = new FaultyWitness()
+  #logged = 0
   /** Messages on their way here, by sender. */
   readonly inbox = new Map<Carried, (() => Action[])[]>()
   nowMs = 0
@@ -90,6 +99,33 @@ class Carried {
     this.#waiting = this.#waiting.filter(({ after }) => after > this.#durable)
     for (const { act } of due) act()
     this.perform(this.sync.durable(KEY, this.#durable))
+  }
+
+  /**
+   * Opens the log as after a power cut, and holds it to the document at this moment; then what the core has appended since follows,
+   * half of it flushed, the rest as a second batch, and now and then it is folded.
+   */
+  async reopen (isFolded: boolean, what: string): Promise<void> {
+    const disk = this.#storage
+    disk.values.clear()
+    for (const [key, value] of disk.flushed) disk.values.set(key, value)
+    const committer = new Committer({ storage: disk, witness: this.#witness, clock: new VirtualClock(), durability: 'strict' })
+    const { wal, updates, recovery } = await Wal.open(KEY, { committer })
+    assert.equal([recovery.damage, wal.status().sequence], [[], this.#logged], what)
+    assert.equal(updates.map(({ sequence }) => sequence), this.log.slice(this.#logged - updates.length, this.#logged).map((_, index) => this.#logged - updates.length + index + 1), what)
+    const fresh = this.log.slice(this.#logged)
+    for (const [index, { update, origin }] of fresh.entries()) {
+      wal.append(update, origin)
+      if (index === fresh.length >> 1) await wal.flushed()
+    }
+    await wal.flushed()
+    this.#logged = this.log.length
+    if (isFolded) await wal.compact(async folding => fold(folding))
+    await committer.close()
+    const again = await Wal.open(KEY, { committer: new Committer({ storage: disk.afterCut(), witness: this.#witness, clock: new VirtualClock(), durability: 'strict' }) })
+    const recalled = documentOf(emptyDocument, again.snapshot, again.updates)
+    assert.equal(Y.encodeSnapshot(Y.snapshot(recalled)), Y.encodeSnapshot(Y.snapshot(this.replica.doc)), what)
+    assert.equal(recalled.getText('text').toDelta(), this.replica.doc.getText('text').toDelta(), what)
   }
 
   #when (after: number, act: () => void): void {
@@ -177,32 +213,37 @@ const MODS: readonly ((doc: Y.Doc, gen: Generator) => void)[] = [
   (doc, gen) => { doc.transact(() => { for (const mod of MODS.slice(0, 4)) mod(doc, gen) }) }
 ]
 
+/** As the helper's own loop, with time for disks in it. */
+async function applyRandomTests (gen: Generator, iterations: number, what: string): Promise<void> {
+  const { testConnector, users } = helper.init({ prng: gen }, { users: 5 })
+  for (let iteration = 0; iteration < iterations; iteration++) {
+    const draw = upTo(gen, 100)
+    if (draw <= 2) testConnector[gen.next() < 0.5 ? 'disconnectRandom' : 'reconnectRandom']()
+    else if (draw <= 4) testConnector.flushAllMessages()
+    else if (draw <= 54) testConnector.flushRandomMessage()
+    MODS[upTo(gen, MODS.length - 1)]?.(users[upTo(gen, users.length - 1)] as Y.Doc, gen)
+    if (upTo(gen, REOPEN_EVERY) > 0) continue
+    const peers = [...carried.values()]
+    await within(20_000, 'a log', peers[upTo(gen, peers.length - 1)]?.reopen(gen.next() < 0.3, `${what}, edit ${iteration}`) ?? Promise.resolve())
+  }
+  helper.compare(users)
+}
+
 for (const [name, iterations, worlds] of [['few', 30, 20], ['some', 150, 6], ['many', 600, 1]] as const) {
   test(`Yjs's random tests hold over our codec, exchange and log: ${name} edits`, async () => {
-    const seed = Math.floor(Math.random() * 2 ** 32)
+    const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 32))
     for (let world = 0; world < worlds; world++) {
       carried.clear()
       const random = seededRandom(seed + world)
+      const what = `seed ${seed}, world ${world}`
       try {
-        helper.applyRandomTests({ prng: { next: () => random.next() } }, MODS, iterations)
+        await applyRandomTests({ next: () => random.next() }, iterations, what)
+        for (const [index, peer] of [...carried.values()].entries()) await within(20_000, 'a log', peer.reopen(false, `peer ${index} at the end`))
       } catch (cause) {
-        throw new Error(`seed ${seed}, world ${world}`, { cause })
+        throw new Error(what, { cause })
       }
-      await within(20_000, 'the logs', Promise.all([...carried.values()].map(async ({ log, replica }, index) => { await replays(log, replica, `seed ${seed}, world ${world}, peer ${index}`) })))
     }
   })
-}
-
-/** The document as a log in memory gives it back is the one at the peer. */
-async function replays (log: readonly Logged[], { doc }: Replica, what: string): Promise<void> {
-  const committer = new Committer({ storage: new FaultyStorage(), witness: new FaultyWitness(), clock: new VirtualClock(), durability: 'memory' })
-  const { wal } = await Wal.open(KEY, { committer })
-  for (const { update, origin } of log) wal.append(update, origin)
-  await wal.flushed()
-  const { snapshot, updates } = await Wal.open(KEY, { committer })
-  const recalled = documentOf(emptyDocument, snapshot, updates)
-  assert.equal(Y.encodeSnapshot(Y.snapshot(recalled)), Y.encodeSnapshot(Y.snapshot(doc)), what)
-  assert.equal(recalled.getText('text').toDelta(), doc.getText('text').toDelta(), what)
 }
 
 test.run()
