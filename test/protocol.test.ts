@@ -17,7 +17,8 @@ import { canonicalJson } from '../lib/base/json.ts'
 import { seededRandom } from '../lib/base/random.ts'
 import { catalogueHash, readCatalogue, sealCatalogue, toolHash, type Catalogue, type ToolDefinition } from '../lib/directory/catalogue.ts'
 import { Directory } from '../lib/directory/directory.ts'
-import { Exchange } from '../lib/directory/exchange.ts'
+import { Exchange, MENTION_MS } from '../lib/directory/exchange.ts'
+import { Hearsay } from '../lib/directory/hearsay.ts'
 import { readRecord, signRecord, type AgentEntry, type PeerRecord } from '../lib/directory/record.ts'
 import { directoryProtocol, readMessage, writeMessage, type Message, type Said } from '../lib/directory/wire.ts'
 import { peerIdOf, publicKeyOf, type PrivateKey } from '../lib/identity/key.ts'
@@ -133,38 +134,49 @@ class Party {
   readonly texts = new Map<string, string>()
   readonly key: PrivateKey
   readonly name: string
+  readonly hearsay: Hearsay
+  readonly #clock: VirtualClock
   mayRead = true
 
-  constructor (key: PrivateKey, name: string) {
+  constructor (key: PrivateKey, name: string, clock: VirtualClock) {
     this.key = key
     this.name = name
+    this.#clock = clock
     this.directory = new Directory(key.peerId)
+    this.hearsay = new Hearsay({
+      directory: this.directory, swarmId: SWARM, clock, random: seededRandom(1), isLinked: () => true, verify: async () => false,
+      events: { changed: () => {}, recordTaken: () => {}, catalogueTaken: () => {}, outdated: () => {}, accused: () => {} }
+    })
+  }
+
+  /** Hears a third peer's record from nobody in particular. */
+  know (record: PeerRecord, key: PrivateKey): void {
+    this.directory.merge(record, signRecord(key, record, SWARM), this.#clock.nowMs())
   }
 
   offer (sequence: number, catalogues: readonly Catalogue[], more: Partial<PeerRecord> = {}): void {
     for (const catalogue of catalogues) this.texts.set(catalogueHash(catalogue), JSON.stringify(catalogue))
-    const record = recordOf(this.key, this.name, sequence, catalogues.map(catalogue => entry(catalogue)), more)
+    const record = recordOf(this.key, this.name, sequence, catalogues.map(catalogue => entry(catalogue, { restricted: true })), more)
     this.directory.setOwn(record, signRecord(this.key, record, SWARM))
   }
 
-  exchange (other: PrivateKey, clock: VirtualClock): Exchange {
+  exchange (other: PrivateKey, begins: boolean): Exchange {
     return new Exchange({
-      swarmId: SWARM, peerId: other.peerId, directory: this.directory, clock, random: seededRandom(1),
-      catalogueText: hash => this.texts.get(hash), mayRead: () => this.mayRead,
-      events: { changed: () => {}, recordTaken: () => {}, catalogueTaken: () => {}, outdated: () => {} }
+      swarmId: SWARM, peerId: other.peerId, directory: this.directory, clock: this.#clock, hearsay: this.hearsay, begins,
+      catalogueText: hash => this.texts.get(hash), mayRead: () => this.mayRead
     })
   }
 }
 
 freeze('directory', async () => {
   const clock = new VirtualClock()
-  const [own, other] = [new Party(alice, 'alice'), new Party(bob, 'bob')]
+  const [own, other] = [new Party(alice, 'alice', clock), new Party(bob, 'bob', clock)]
   const sent: [string, string][] = []
   const meet = async (): Promise<{ talk: Exchange, end: PairedStream }> => {
     const { ends } = streams('alice', 'bob', sent)
-    const talk = own.exchange(bob, clock)
+    const talk = own.exchange(bob, true)
     talk.run(ends[0])
-    other.exchange(alice, clock).run(ends[1])
+    other.exchange(alice, false).run(ends[1])
     await settle()
     return { talk, end: ends[0] }
   }
@@ -174,12 +186,20 @@ freeze('directory', async () => {
   }
   own.offer(1, [NOTES])
   other.offer(1, [])
-  const first = await meet() // the records; bob wants the catalogue
+  const carol = (sequence: number): PeerRecord => recordOf(stranger, 'carol', sequence, [])
+  own.know(carol(1), stranger)
+  await clock.advance(5_000)
+  const first = await meet() // the records; bob wants the catalogue; alice compares, and carol is told
   own.offer(2, [MORE])
   first.talk.announce()
   await settle() // a further record, and its catalogue unasked
-  await clock.advance(10_000) // both still hold
-  first.end.other.send(utf8('{"alive":[1,1]}\n')) // of a record that alice does not have: she wants it
+  own.know(carol(2), stranger)
+  own.hearsay.spread(stranger.peerId)
+  await clock.advance(MENTION_MS) // the mark of carol's further record, and what bob asks
+  await first.talk.ping(new AbortController().signal)
+  own.hearsay.lost(stranger.peerId)
+  await settle()
+  await first.talk.part()
   await settle()
   await part(first.end)
   const second = await meet() // bob holds the catalogue, and asks whether he may
@@ -198,9 +218,10 @@ freeze('directory', async () => {
 check('directory: reads these bytes', () => {
   const messages = frozen('directory').map(([, line]): [string, Message] => [line, readMessage(line)])
   const kinds = new Set(messages.map(([, { kind }]) => kind))
-  assert.equal([...kinds].sort(), ['alive', 'catalogue', 'newer', 'readable', 'record', 'refused', 'want', 'want-record'])
+  assert.equal([...kinds].sort(), ['catalogue', 'gone', 'have', 'marks', 'need', 'newer', 'part', 'ping', 'pong', 'readable', 'record', 'refused', 'sum', 'sums', 'told', 'want'])
   for (const [line, message] of messages) assert.is(writeMessage(message as Said), line)
   for (const [, message] of messages) if (message.kind === 'record' || message.kind === 'newer') readRecord(message.wire, SWARM)
+  for (const [, message] of messages) if (message.kind === 'told') for (const [wire] of message.records) readRecord(wire, SWARM)
 })
 
 // rendezvous
