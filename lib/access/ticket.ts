@@ -6,12 +6,13 @@
  *
  * The line is `mcpswarm1-` and base64url of a body and the first bytes of its hash: a slip of a typist is told as such, and
  * whether somebody has changed a ticket on purpose is what the signature says. White space is passed over, since mail breaks
- * lines. A pass is written as a grant is: `<base64url of canonical JSON>.<base64url of the signature>`, of one spelling.
+ * lines. A pass is written as a grant is: `<base64url of canonical JSON>.<base64url of the signature>`, of one spelling; in a ticket its
+ * terms stand as they are, without the key that the secret gives.
  */
 import { concatBytes, equalBytes, fromBase64Url, textOf, toBase64Url, utf8 } from '../base/bytes.ts'
 import { SwarmError, assert, messageOf } from '../base/error.ts'
 import { sha256 } from '#hash'
-import { canonicalJson, parseObject } from '../base/json.ts'
+import { canonicalJson, isObject, parseObject } from '../base/json.ts'
 import type { Json, JsonObject } from '../base/json.ts'
 import { PUBLIC_KEY_BYTES, SEED_BYTES, keyFromSeed, peerIdOf, publicKeyOf, verify } from '../identity/key.ts'
 import type { PrivateKey } from '../identity/key.ts'
@@ -102,27 +103,32 @@ export function writeTicket (swarmKey: PrivateKey, key: PrivateKey, wanted: Omit
       `${wanted.memberForMs} ms as a member: the role is admin or member, there are 1 to ${USES_MAX} uses, up to ${TICKET_MS_MAX} ms to join, and a membership lasts ` +
       `${MEMBER_MS_MIN} to ${MEMBER_MS_MAX} ms or has no end`)
   }
-  const bytes = utf8(canonicalJson(terms))
-  const pass = `${toBase64Url(bytes)}.${toBase64Url(swarmKey.sign(concatBytes(PASS_DOMAIN, bytes)))}`
-  const write = (named: readonly Inviter[]): string => {
+  const { key: named, ...rest } = terms
+  assert(named === toBase64Url(key.publicKey), 'terms name their secret')
+  const signature = toBase64Url(swarmKey.sign(concatBytes(PASS_DOMAIN, utf8(canonicalJson(terms)))))
+  const write = (some: readonly Inviter[]): string => {
     const body = utf8(canonicalJson({
-      swarm: toBase64Url(swarmKey.publicKey), pass, secret: toBase64Url(key.seed),
-      inviters: named.map(({ peerId, addresses }) => [toBase64Url(publicKeyOf(peerId)), ...addresses])
+      swarm: toBase64Url(swarmKey.publicKey), secret: toBase64Url(key.seed), terms: rest, signature,
+      inviters: some.map(({ peerId, addresses }) => [toBase64Url(publicKeyOf(peerId)), ...addresses])
     }))
     return PREFIX + toBase64Url(concatBytes(body, checkOf(body)))
   }
-  let named: Inviter[] = []
-  for (const inviter of inviters.slice(0, INVITERS_MAX)) {
-    for (let count = Math.min(inviter.addresses.length, INVITER_ADDRESSES_MAX); count >= 0; count--) {
-      const more = [...named, { peerId: inviter.peerId, addresses: inviter.addresses.slice(0, count) }]
-      if (write(more).length > TICKET_CHARS_MAX) continue
-      named = more
-      break
-    }
-  }
-  const text = write(named)
+  const text = write(fitting(inviters, some => write(some).length <= TICKET_CHARS_MAX))
   assert(text.length <= TICKET_CHARS_MAX, `a ticket of ${text.length} characters`)
   return text
+}
+
+/** The first inviters with one address each, then with two, and so on, for as long as they fit. */
+function fitting (inviters: readonly Inviter[], fits: (some: readonly Inviter[]) => boolean): Inviter[] {
+  let some: Inviter[] = []
+  for (let count = 1; count <= INVITER_ADDRESSES_MAX; count++) {
+    for (const [index, { peerId, addresses }] of inviters.slice(0, INVITERS_MAX).entries()) {
+      if (index > some.length || (count > 1 && addresses.length < count)) continue
+      const more = some.toSpliced(index, 1, { peerId, addresses: addresses.slice(0, count) })
+      if (fits(more)) some = more
+    }
+  }
+  return some
 }
 
 /**
@@ -183,13 +189,13 @@ function checkedBody (text: string): Uint8Array {
 }
 
 function readBody (body: Uint8Array): Ticket {
-  const { swarm, pass, secret, inviters } = parseObject(textOf(body), 'its body')
-  if (typeof swarm !== 'string' || typeof pass !== 'string' || typeof secret !== 'string' || !Array.isArray(inviters)) throw invalid('format', 'this is no ticket: members are missing')
+  const { swarm, terms: said, signature, secret, inviters } = parseObject(textOf(body), 'its body')
+  if (typeof swarm !== 'string' || !isObject(said) || typeof signature !== 'string' || typeof secret !== 'string' || !Array.isArray(inviters)) throw invalid('format', 'this is no ticket: members are missing')
   const [swarmPublicKey, seed] = [fromBase64Url(swarm), fromBase64Url(secret)]
   if (swarmPublicKey.byteLength !== PUBLIC_KEY_BYTES || seed.byteLength !== SEED_BYTES) throw invalid('format', 'this is no ticket: its keys have a wrong length')
-  const terms = verifyPass(pass, swarmPublicKey)
   const key = keyFromSeed(seed)
-  if (toBase64Url(key.publicKey) !== terms.key) throw invalid('signature', 'its secret is not the one that its terms name')
+  const pass = `${toBase64Url(utf8(canonicalJson({ ...said, key: toBase64Url(key.publicKey) })))}.${signature}`
+  const terms = verifyPass(pass, swarmPublicKey)
   return { swarmPublicKey, pass, terms, key, inviters: inviters.slice(0, INVITERS_MAX).map(readInviter) }
 }
 

@@ -79,7 +79,7 @@ export function readRequest (line: string): Request {
   if (what === 'status') return { do: what }
   if (what === 'invite') {
     if (!isObject(request['options'])) throw new SwarmError('MALFORMED', 'a request for a ticket without its options')
-    return { do: what, options: request['options'] as InviteOptions } // checked where the ticket is made
+    return { do: what, options: request['options'] } // checked where the ticket is made
   }
   if (what === 'tools' || what === 'mcp') {
     if (prefix !== undefined && !PREFIXES.includes(prefix as Prefix)) throw new SwarmError('MALFORMED', 'a request with an unknown prefix')

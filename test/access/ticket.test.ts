@@ -71,7 +71,8 @@ for (const [what, pasted, code, reason] of [
 /** A ticket whose parts somebody has put together. */
 function forged (parts: object): string {
   const made = readTicket(text)
-  const body = { swarm: toBase64Url(made.swarmPublicKey), pass: made.pass, secret: toBase64Url(secret.seed), inviters: [], ...parts }
+  const { key: _key, ...terms } = made.terms
+  const body = { swarm: toBase64Url(made.swarmPublicKey), terms, signature: made.pass.split('.')[1], secret: toBase64Url(secret.seed), inviters: [], ...parts }
   return encode(canonicalJson(body))
 }
 
@@ -89,18 +90,22 @@ function sha256Hex (bytes: string): string {
 test('a ticket put together as it should be is read', () => { assert.is(readTicket(forged({})).terms.uses, 1) })
 
 const terms: Terms = { v: 1, key: toBase64Url(secret.publicKey), ...wanted }
+const { key: _key, ...written } = terms
+/** Terms of a ticket, and what its swarm would sign for them. */
+const signed = (more: object, key = swarmKey, domain?: string): object => ({ terms: { ...written, ...more }, signature: sign({ ...terms, ...more }, key, domain).split('.')[1] })
+
 for (const [what, parts, code, reason] of [
-  ['longer terms under the old signature', { pass: `${sign({ ...terms, uses: 99 }).split('.')[0]}.${sign(terms).split('.')[1]}` }, 'TICKET_INVALID', 'signature'],
-  ['terms that another key has signed', { pass: sign(terms, other) }, 'TICKET_INVALID', 'signature'],
-  ['terms of another signed text', { pass: sign(terms, swarmKey, 'mcp-swarm/grant/1\n') }, 'TICKET_INVALID', 'signature'],
+  ['longer terms under the old signature', { terms: { ...written, uses: 99 } }, 'TICKET_INVALID', 'signature'],
+  ['terms that another key has signed', signed({}, other), 'TICKET_INVALID', 'signature'],
+  ['terms of another signed text', signed({}, swarmKey, 'mcp-swarm/grant/1\n'), 'TICKET_INVALID', 'signature'],
   ['the key of another swarm', { swarm: toBase64Url(other.publicKey) }, 'TICKET_INVALID', 'signature'],
   ['another secret', { secret: toBase64Url(other.seed) }, 'TICKET_INVALID', 'signature'],
-  ['terms of a later release', { pass: sign({ ...terms, v: 2 }) }, 'VERSION_UNSUPPORTED', undefined],
-  ['terms with a member more', { pass: sign({ ...terms, more: 1 }) }, 'TICKET_INVALID', 'format'],
-  ['terms of another role', { pass: sign({ ...terms, role: 'king' }) }, 'TICKET_INVALID', 'format'],
-  ['a pass in another spelling', { pass: sign(terms) + '.x' }, 'TICKET_INVALID', 'format'],
-  ['no pass', { pass: 1 }, 'TICKET_INVALID', 'format'],
-  ['a pass over its limit', { pass: 'x'.repeat(PASS_CHARS_MAX + 1) }, 'TICKET_INVALID', undefined],
+  ['terms of a later release', signed({ v: 2 }), 'VERSION_UNSUPPORTED', undefined],
+  ['terms with a member more', signed({ more: 1 }), 'TICKET_INVALID', 'format'],
+  ['terms of another role', signed({ role: 'king' }), 'TICKET_INVALID', 'format'],
+  ['a signature in two parts', { signature: 'x.y' }, 'TICKET_INVALID', 'format'],
+  ['no terms', { terms: 1 }, 'TICKET_INVALID', 'format'],
+  ['terms over their limit', { terms: { x: 'x'.repeat(PASS_CHARS_MAX) } }, 'TICKET_INVALID', undefined],
   ['a short key', { swarm: 'AAAA' }, 'TICKET_INVALID', 'format'],
   ['an inviter without a key', { inviters: [['AAAA', '/ip4/1.2.3.4/tcp/1']] }, 'TICKET_INVALID', 'format'],
   ['inviters that are no list', { inviters: 7 }, 'TICKET_INVALID', 'format']
@@ -111,10 +116,17 @@ for (const [what, parts, code, reason] of [
   })
 }
 
+for (const [what, pass, reason] of [
+  ['in another spelling', sign(terms) + '.x', 'format'], ['with blanks', sign(terms).replace(/^/, ' '), 'format'], ['of one part', 'abc', 'format'],
+  ['over its limit', 'x'.repeat(PASS_CHARS_MAX + 1), 'format'], ['that names another role', `${toBase64Url(utf8(canonicalJson({ ...terms, role: 'admin' })))}.${sign(terms).split('.')[1]}`, 'signature']
+] as const) {
+  test(`refuses a pass ${what}`, () => { assertCode('TICKET_INVALID', reason, () => verifyPass(pass, swarmKey.publicKey)) })
+}
+
 test('rubbish with a good checksum is refused, never anything else', () => {
   for (let round = 0; round < 2_000; round++) {
     const bytes = random.bytes(Math.floor(random.next() * 200))
-    const body = random.next() < 0.5 ? Buffer.from(bytes).toString('latin1') : canonicalJson({ swarm: toBase64Url(bytes), pass: 'a.b', secret: [bytes.length], inviters: [[[]], {}, null] })
+    const body = random.next() < 0.5 ? Buffer.from(bytes).toString('latin1') : canonicalJson({ swarm: toBase64Url(bytes), terms: {}, signature: 'a.b', secret: [bytes.length], inviters: [[[]], {}, null] })
     assert.throws(() => readTicket(encode(body)), (error: unknown) => error instanceof SwarmError && ['TICKET_INVALID', 'VERSION_UNSUPPORTED'].includes(error.code))
   }
 })
@@ -142,9 +154,15 @@ test('inviters that do not fit are left out, the first are named, and of each th
   const crowded = writeTicket(swarmKey, secret, wanted, many)
   assert.ok(crowded.length <= TICKET_CHARS_MAX, `${crowded.length} characters`)
   const named = readTicket(crowded).inviters
-  assert.ok(named.length >= 2, `${named.length} inviters`)
-  assert.equal(named[0]?.addresses, many[0]?.addresses.slice(0, INVITER_ADDRESSES_MAX))
+  assert.ok(named.length >= 5, `${named.length} inviters`)
   assert.equal(named.map(({ peerId }) => peerId), many.slice(0, named.length).map(({ peerId }) => peerId))
+  for (const [index, { addresses }] of named.entries()) assert.equal(addresses, many[index]?.addresses.slice(0, addresses.length))
+  const [first = 0, ...rest] = named.map(({ addresses }) => addresses.length)
+  assert.ok(first >= 1 && rest.every(count => count <= first), `${first} then ${rest.join()}`)
+  const three = readTicket(writeTicket(swarmKey, secret, wanted, many.slice(0, 3))).inviters.map(({ addresses }) => addresses.length)
+  assert.ok(three.length === 3 && three.every(count => count >= 2), `three inviters: ${three.join()}`)
+  const alone = readTicket(writeTicket(swarmKey, secret, wanted, many.slice(0, 1))).inviters
+  assert.is(alone[0]?.addresses.length, INVITER_ADDRESSES_MAX)
 })
 
 test('what is no address is passed over', () => {
