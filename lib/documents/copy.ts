@@ -183,6 +183,7 @@ export class Copy {
     await log.close()
     const { pending, kept, ...found } = await read(this.#options)
     replica.doc.destroy()
+    refuseChanges(replica.doc, `document ${JSON.stringify(this.name)} was replaced: use document.ydoc`) // destroyed, it has forgotten who refused
     this.#pending = pending
     this.#damage = found.damage
     this.#keptIncarnation = kept
