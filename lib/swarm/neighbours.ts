@@ -38,6 +38,9 @@ export const HINTS_PER_SECOND = 2
 /** Those whose peers are dialled for as long as they tell of them. */
 const STEADFAST: readonly Source[] = ['folder', 'asked', 'ticket']
 
+/** Those that tell at a start where to look: whoever asks what there is waits for these peers. */
+const AWAITED: readonly Source[] = ['ticket', 'remembered']
+
 /** Those whose word ends when the peer has left in order. */
 const PASSING: readonly Source[] = ['mdns', 'record', 'inbound', 'remembered', 'dht']
 
@@ -97,6 +100,8 @@ export class Neighbours {
   /** The process of each peer whose file is in the rendezvous folder. */
   readonly #processes = new Map<string, number>()
   readonly #linkedAtMs = new Map<string, number>()
+  /** Peers of other machines that may answer at any moment: known from before, and not failed yet. */
+  readonly #awaited = new Set<string>()
   readonly #refusals: Refusal[] = []
   readonly #admission: Admission
   readonly #discoveries: Discovery[] = []
@@ -191,6 +196,7 @@ export class Neighbours {
   /** Somebody tells where a peer is: it is kept connected from now on, as far as that can be believed. */
   see (peerId: string, addresses: readonly string[], source: Source): void {
     if (this.#isClosed || !this.#sightings.see(peerId, addresses, source, this.#clock.wallMs())) return
+    if (AWAITED.includes(source) && addresses.length > 0) this.#awaited.add(peerId)
     this.#want(peerId)
   }
 
@@ -231,9 +237,9 @@ export class Neighbours {
     return { peerId: connection.peerId, role: welcome.role }
   }
 
-  /** Whether a peer that the folder names, and that is still linked or sought, has not been met yet. @param counts of those sought */
+  /** Whether a peer that the folder names, or that is known from before, and that is still linked or sought, has not been met yet. @param counts of those sought */
   isLooking (isMet: (peerId: string) => boolean, counts: (peerId: string) => boolean): boolean {
-    return [...this.#processes.keys()].some(peerId => !isMet(peerId) && (this.links.get(peerId) !== undefined || (this.#mesh.wants(peerId) && counts(peerId))))
+    return [...this.#processes.keys(), ...this.#awaited].some(peerId => !isMet(peerId) && (this.links.get(peerId) !== undefined || (this.#mesh.wants(peerId) && counts(peerId))))
   }
 
   /** Whether a peer is linked, or may answer at any moment. */
@@ -305,6 +311,7 @@ export class Neighbours {
   }
 
   #failed (peerId: string, error: SwarmError, attempts: number): void {
+    this.#awaited.delete(peerId)
     const checked = this.#rendezvous?.check(peerId)
     // A file that cannot be taken away costs only further attempts, which are bounded by their back-off.
     checked?.catch((cause: unknown) => { this.#note({ peerId, address: '', direction: 'outbound', code: 'FOLDER_UNUSABLE', reason: null, message: String(cause) }) })
