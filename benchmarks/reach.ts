@@ -4,6 +4,8 @@
  *
  * `npm run bench -- reach [--smoke]`. Nothing is asserted: a figure is a fact about a machine.
  */
+import { systemRandom } from '../lib/base/random.ts'
+import { generateKey } from '../lib/identity/key.ts'
 import { hosts, HOSTS_NEED, type Host } from '../test/support/hosts.ts'
 import { lacking } from '../test/support/needs.ts'
 import { members, type Member } from '../test/reach/lan.ts'
@@ -14,6 +16,13 @@ const LIES_MS = isSmoke ? 3_000 : 60_000
 const LIES_PER_SECOND = 500
 const LIAR = new URL('../test/reach/liar.ts', import.meta.url)
 const SETTLE_MS = 2_000
+
+/** A crowd: hosts, and peers on each. After REST_AFTER_MS all that is asked at the start was asked. */
+const [CROWD_HOSTS, CROWD_EACH] = isSmoke ? [2, 5] : [5, 20]
+const REST_AFTER_MS = isSmoke ? 1_000 : 40_000
+const REST_MS = isSmoke ? 1_000 : 120_000
+const FINDER = new URL('../test/transports/mdns/finder.ts', import.meta.url)
+const EAR = new URL('../test/transports/mdns/ear.ts', import.meta.url)
 
 const missing = lacking(...HOSTS_NEED)
 if (missing.length > 0) {
@@ -108,6 +117,30 @@ async function lie (liar: Host, first: Member, second: Member, late: Member): Pr
   report('peers that were made up, and are in the directory', `${strangers.length}`, 'bar 0')
 }
 
+/** mDNS alone: how many packets until each peer knows every other, and what it costs when nothing happens. */
+async function gather (): Promise<void> {
+  await using rig = await hosts({ count: CROWD_HOSTS + 1 })
+  const ear = await (rig.hosts[CROWD_HOSTS] as Host).start(EAR)
+  await ear.ask('listen')
+  const count = async (): Promise<{ packets: number, bytes: number }> => await ear.ask('count')
+  const crowd = await Promise.all(rig.hosts.slice(0, CROWD_HOSTS).map(async host => ({ host, program: await host.start(FINDER), ids: Array.from({ length: CROWD_EACH }, () => generateKey(systemRandom).peerId) })))
+  const startedMs = Date.now()
+  await Promise.all(crowd.flatMap(({ host, program, ids }) => ids.map(async (peerId, index) => {
+    await program.ask('open', { peerId, swarmId: 'mi4dk3e6mwiwnobdxthlc3g67u' }, 60_000)
+    await program.ask('announce', { peerId, addresses: [`/ip4/${host.addresses[0]}/tcp/${4000 + index}`] }, 60_000)
+  })))
+  const all = crowd.flatMap(({ ids }) => ids)
+  for (const { program, ids } of crowd) for (const by of ids) for (const peerId of all) if (peerId !== by) await program.hear('found', told => told.by === by && told.peerId === peerId, 60_000)
+  const foundMs = Date.now() - startedMs
+  const start = await count()
+  report(`mDNS alone: ${all.length} peers start at once, each finds all`, `${ms(foundMs)}, ${start.packets} packets`, '')
+  await pause(REST_AFTER_MS)
+  const before = await count()
+  await pause(REST_MS)
+  const after = await count()
+  report('the same at rest: on the whole LAN', `${((after.bytes - before.bytes) / REST_MS * 1_000).toFixed(1)} bytes/s`, 'bar 1 KB/s for a peer')
+}
+
 console.log(`reach on a LAN: medians of ${rounds} rounds`)
 await using rig = await hosts({ count: 5 })
 const [, first, second, third] = await members({ hosts: rig.hosts.slice(0, 4) }) as [Member, Member, Member, Member]
@@ -116,4 +149,5 @@ await meetAgain(first, second)
 await move(first, second)
 await lie(rig.hosts[4] as Host, first, second, third)
 await rig.end()
+await gather()
 process.exit(0)

@@ -200,7 +200,10 @@ export class Voice {
   }
 }
 
-/** The IP address with which a multiaddr begins; undefined where it begins otherwise. */
+/**
+ * The IP address with which a multiaddr begins. Undefined where it begins otherwise, where another peer stands between, and for
+ * IPv6 addresses that mean nothing without an interface.
+ */
 export function ipOf (address: string): string | undefined {
-  return /^\/ip[46]\/([^/]+)\/(?!.*\/p2p-circuit)/.exec(address)?.[1]
+  return /^\/ip[46]\/(?!fe[89ab])([^/]+)\/(?!.*\/p2p-circuit)/i.exec(address)?.[1]
 }

@@ -1,4 +1,4 @@
-// bound: 180 s
+// bound: 240 s
 /** Discovery among hosts: each in a namespace of its own, on one bridge. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -25,7 +25,9 @@ async function finders (all: readonly Host[], swarmId = SWARM): Promise<Program[
 }
 
 function addressesOf (host: Host, port: number): string[] {
-  return ['127.0.0.1', ...host.addresses].map(address => `/ip4/${address}/tcp/${port}`)
+  // Those of this machine, of another, by a relay and of one link are for nobody on the LAN.
+  const others = ['/ip4/127.0.0.1/tcp/1', '/ip4/10.77.9.9/tcp/1', '/ip6/fe80::1/tcp/1', '/dns4/example.org/tcp/1', `/ip4/${host.addresses[0]}/tcp/1/p2p/${IDS[3]}/p2p-circuit`]
+  return [...others, ...host.addresses.map(address => `/ip4/${address}/tcp/${port}`)]
 }
 
 can('peers find each other, each at the addresses of the network they share, and hear of who leaves', async () => {
@@ -62,6 +64,8 @@ can('another port is told at once, also by one that was killed and started again
 can('a peer of another swarm finds nobody, and its announcements are nobody’s', async () => {
   await using rig = await hosts({ count: 3 })
   const [host, other, stranger] = rig.hosts as [Host, Host, Host]
+  const ear = await stranger.start(new URL('./ear.ts', import.meta.url))
+  await ear.ask('listen')
   const [left, right] = await finders([host, other]) as [Program, Program]
   const outsider = await stranger.start(FINDER)
   await outsider.ask('open', { peerId: IDS[3], swarmId: 'aaaaaaaaaaaaaaaaaaaaaaaaaa' })
@@ -72,6 +76,11 @@ can('a peer of another swarm finds nobody, and its announcements are nobody’s'
   await right.hear('found', () => right.told.length >= 2)
   assert.is(outsider.told.length, 0)
   assert.equal([...left.told, ...right.told].filter(({ peerId }) => peerId === IDS[3]), [])
+  await left.ask('close', { peerId: IDS[0] })
+  await right.hear('gone')
+  const packets = await ear.ask<string[]>('kept')
+  assert.ok(packets.length >= 6)
+  for (const secret of [...IDS, SWARM, '10.77', 'tcp', 'peerId']) assert.equal(packets.filter(packet => packet.includes(secret)), [], secret)
 })
 
 can('an interface that goes and comes back, or comes only later, is used again by itself', async () => {
@@ -119,6 +128,50 @@ can('a port that another keeps to itself is told, and used once it is free', asy
   await hog.end()
   await blocked.hear('trouble', ({ code }) => code === undefined)
   await Promise.all([blocked.hear('found'), other.hear('found')])
+})
+
+can('where there is only IPv6, it is used; where there are both, a peer is told once', async () => {
+  await using rig = await hosts({ count: 3 })
+  const [only, both, third] = rig.hosts as [Host, Host, Host]
+  for (const host of rig.hosts) await host.run(`ip addr add fd77::${host.index + 1}/64 dev eth0 nodad`)
+  await only.run('ip -4 addr flush dev eth0')
+  const programs = await Promise.all([only, both, third].map(async (host, index) => {
+    const program = await host.start(FINDER)
+    await program.ask('open', { peerId: IDS[index], swarmId: SWARM })
+    const addresses = [`/ip6/fd77::${index + 1}/tcp/4000`, ...host === only ? [] : addressesOf(host, 4000)]
+    await program.ask('announce', { peerId: IDS[index], addresses })
+    return program
+  })) as [Program, Program, Program]
+  assert.ok(((await programs[0].hear('found', ({ peerId }) => peerId === IDS[1])).addresses as string[]).includes('/ip6/fd77::2/tcp/4000'))
+  assert.equal((await programs[1].hear('found', ({ peerId }) => peerId === IDS[0])).addresses, ['/ip6/fd77::1/tcp/4000'])
+  const told = await programs[1].hear('found', ({ peerId, addresses }) => peerId === IDS[2] && (addresses as string[]).length === 2)
+  assert.equal([...told.addresses as string[]].sort(), ['/ip4/10.77.0.3/tcp/4000', '/ip6/fd77::3/tcp/4000'])
+  assert.equal(programs.flatMap(({ told }) => told.filter(({ event }) => event === 'trouble')), [])
+})
+
+const [CROWD_HOSTS, CROWD_EACH] = [4, 10]
+
+can('a crowd that starts at once all hear of each other, and their packets are few', async () => {
+  await using rig = await hosts({ count: CROWD_HOSTS + 1 })
+  const ear = await (rig.hosts[CROWD_HOSTS] as Host).start(new URL('./ear.ts', import.meta.url))
+  await ear.ask('listen')
+  const crowd = rig.hosts.slice(0, CROWD_HOSTS)
+  const programs = await Promise.all(crowd.map(async host => await host.start(FINDER)))
+  const ids = programs.map(() => Array.from({ length: CROWD_EACH }, () => generateKey(random).peerId))
+  await Promise.all(programs.flatMap((program, nth) => (ids[nth] ?? []).map(async (peerId, index) => {
+    await program.ask('open', { peerId, swarmId: SWARM })
+    await program.ask('announce', { peerId, addresses: addressesOf(crowd[nth] as Host, 4000 + index) })
+  })))
+  for (const [nth, program] of programs.entries()) {
+    for (const by of ids[nth] ?? []) {
+      for (const peerId of ids.flat()) if (peerId !== by) await program.hear('found', told => told.by === by && told.peerId === peerId, 40_000)
+    }
+  }
+  const peers = CROWD_HOSTS * CROWD_EACH
+  const { packets, bytes } = await ear.ask<{ packets: number, bytes: number }>('count')
+  console.log(`\nnote: ${peers} peers: ${packets} packets, ${bytes} bytes until all were found`)
+  // Three announcements and five questions each; answers, at most one a second each while anybody asks.
+  assert.ok(packets <= peers * (3 + 5 + 20), `${packets} packets`)
 })
 
 test.run()
