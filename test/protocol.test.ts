@@ -256,7 +256,7 @@ check('rendezvous: reads these bytes', () => {
 
 check('every fixture is held by a test: sync by protocol-sync.test.ts, mdns by protocol-mdns.test.ts, tickets by protocol-ticket.test.ts', () => {
   const names = readdirSync(new URL('fixtures/protocol', import.meta.url)).map(name => name.replace(/\.txt$/, '')).sort()
-  assert.equal(names, ['catalogue', 'directory', 'grant', 'hello', 'hello-refused', 'identity', 'join', 'join-refused', 'ledger', 'mcp-call', 'mcp-refused', 'mcp-session', 'mcp-stateless', 'mdns', 'record', 'renew', 'rendezvous', 'sync', 'ticket'])
+  assert.equal(names, ['catalogue', 'directory', 'grant', 'hello', 'hello-refused', 'identity', 'join', 'join-refused', 'ledger', 'mcp-call', 'mcp-refused', 'mcp-session', 'mcp-stateless', 'mdns', 'record', 'rendezvous', 'renew', 'sync', 'ticket'])
 })
 
 test.run()
