@@ -1,8 +1,9 @@
 /**
  * A program that embeds the library, for the demo: a peer with agents of its own. It prints a line per event, as
- * `up --json` does; the line `learn` on its standard input gives one of its agents another tool.
+ * `up --json` does. On its standard input the line `learn` gives one of its agents another tool, `plan` opens a shared document, and
+ * `write` edits it.
  */
-import { joinSwarm, sleep, systemClock, type Swarm } from 'mcp-swarm'
+import { joinSwarm, sleep, systemClock, type Document, type Swarm } from 'mcp-swarm'
 import { readLines } from './lines.ts'
 import { askedToEnd, fired } from './signal.ts'
 import type { Terminal } from './terminal.ts'
@@ -51,10 +52,17 @@ export async function demoAgent ({ dir, name, probe }: DemoAgentOptions, termina
     print('callable', { tool: probe, ms: systemClock.nowMs() - readyMs })
   }
   try {
+    let plan: Document | undefined
     for await (const line of readLines(process.stdin)) {
-      if (line !== 'learn') continue
-      own.tool(`whisper_${name}`, { description: 'Says a text softer', input: TEXT }, args => textIn(args).toLowerCase())
-      print('learned')
+      if (line === 'learn') {
+        own.tool(`whisper_${name}`, { description: 'Says a text softer', input: TEXT }, args => textIn(args).toLowerCase())
+        print('learned')
+      } else if (line === 'plan') {
+        plan = await swarm.document('plan')
+        const text = plan.ydoc.getText('plan')
+        text.observe(() => { print('plan', { text: text.toJSON() }) })
+        print('opened')
+      } else if (line === 'write' && plan !== undefined) plan.ydoc.getText('plan').insert(0, `${name} was here. `)
     }
   } catch (error) {
     if (!asked.aborted) throw error

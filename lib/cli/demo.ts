@@ -9,7 +9,7 @@ import { readFile } from 'node:fs/promises'
 import { deadline, SwarmError, systemClock, type CallToolResult } from 'mcp-swarm'
 import { connectClient, type ToolClient } from 'mcp-swarm/mcp/stdio'
 import { EXIT } from './failure.ts'
-import { SELF, Stage, type Actor } from './demo-stage.ts'
+import { SELF, Stage, type Actor, type Event } from './demo-stage.ts'
 import { askedToEnd } from './signal.ts'
 import { table } from './table.ts'
 import type { Terminal } from './terminal.ts'
@@ -79,6 +79,7 @@ class Play {
     await this.#watchProgress(client)
     await this.#measure(client)
     await this.#learn(client, bench)
+    await this.#write([bench, loft])
     await this.#failOver(client, [bench, loft])
   }
 
@@ -183,6 +184,17 @@ class Play {
       await this.#untilListed(client, ['whisper_bench'])
       this.#figures['a new tool is seen by the client'] = systemClock.nowMs() - startMs
       check(textOf(await client.callTool('whisper_bench', { text: 'SOFTER' })) === 'softer', 'the new tool works')
+    })
+  }
+
+  async #write (peers: readonly Actor[]): Promise<void> {
+    await this.#step('two peers edit one document at once, and it comes out the same', async () => {
+      for (const peer of peers) peer.send('plan')
+      await Promise.all(peers.map(async peer => await peer.event('opened', STEP_MS_MAX)))
+      for (const peer of peers) peer.send('write')
+      const isWhole = ({ text }: Event): boolean => peers.every(({ name }) => String(text).includes(`${name} was here`))
+      const texts = await Promise.all(peers.map(async peer => (await peer.event('plan', STEP_MS_MAX, isWhole))['text']))
+      check(texts.every(text => text === texts[0]), `both read the same: ${texts.join(' / ')}`)
     })
   }
 

@@ -16,7 +16,7 @@ test('verifies every step, says so to a program, and leaves nothing behind', asy
   const { ok, servers, steps, figures } = JSON.parse(stdout) as { ok: boolean, servers: string[], steps: unknown[], figures: Record<string, number> }
   assert.is(ok, true)
   assert.equal(servers, ['everything', 'filesystem', 'memory'])
-  assert.is(steps.length, 12)
+  assert.is(steps.length, 13)
   assert.is(Object.keys(figures).length, 5)
   assert.ok(Object.values(figures).every(ms => ms > 0), stdout)
   assert.equal(readdirSync(temporary), [])
