@@ -11,6 +11,7 @@ import * as Y from 'yjs'
 import { openWitness } from '#witness'
 import { Committer, type Durability } from '../crdt/committer.ts'
 import { documentKey } from '../crdt/name.ts'
+import { documentOf, emptyDocument } from '../crdt/state.ts'
 import { Wal, type Opened } from '../crdt/wal.ts'
 import { systemClock } from '../lib/base/clock.ts'
 import { openReopening } from '../lib/storage/reopen.ts'
@@ -38,13 +39,13 @@ async function openPeer (folder: string, durability: Durability = 'strict'): Pro
   return { committer, close: async () => { await committer.close(); await witness?.close(); await storage.close() } }
 }
 
-function documentOf ({ snapshot, updates }: Pick<Opened, 'snapshot' | 'updates'>): Y.Doc {
+/** What Yjs takes by itself, in one transaction. */
+function yjsAlone ({ snapshot, updates }: Pick<Opened, 'snapshot' | 'updates'>): void {
   const document = new Y.Doc()
   document.transact(() => {
     if (snapshot !== undefined) Y.applyUpdate(document, snapshot)
     for (const { update } of updates) Y.applyUpdate(document, update)
   })
-  return document
 }
 
 const diskBytes = (folder: string): number => readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0)
@@ -105,35 +106,46 @@ async function appends (): Promise<void> {
   await peer.close()
 }
 
-async function opens (runRecords: number): Promise<void> {
-  const folder = join(root, `opens-${runRecords}`)
+/** What an application's edits leave behind: an entry each, or letters, which Yjs keeps together. */
+const WORK = {
+  entries: (document: Y.Doc, index: number) => { document.getMap('m').set(`key ${index}`, index) },
+  letters: (document: Y.Doc, index: number) => { document.getText('t').insert(index, 'x') }
+}
+
+async function opens (runRecords: number, work: keyof typeof WORK): Promise<void> {
+  const folder = join(root, `opens-${runRecords}-${work}`)
   const key = documentKey('d')
   let peer = await openPeer(folder, 'memory') // quicker, and the same bytes
   const { wal } = await Wal.open(key, { committer: peer.committer })
   const document = new Y.Doc()
   document.on('update', (update: Uint8Array) => { wal.append(update, '') })
   for (let index = 0; index < RECORDS; index++) {
-    document.getMap('m').set(`key ${index}`, index)
+    WORK[work](document, index)
     if (index % runRecords === 0) await wal.flushed()
   }
   await wal.flushed()
   await peer.close()
   for (const [what, bar] of [['its log', 'bar 1 s'], ['its snapshot', 'bar 100 ms']] as const) {
-    const [log, whole, alone]: [number[], number[], number[]] = [[], [], []]
+    const took: Record<'level' | 'log' | 'whole' | 'yjs', number[]> = { level: [], log: [], whole: [], yjs: [] }
     for (let round = 0; round < (isSmoke ? 1 : 5); round++) {
       peer = await openPeer(folder)
+      const levelMs = performance.now()
+      for await (const [name] of peer.committer.storage.entries('crdt/')) if (name === '') break
       const startMs = performance.now()
-      const opened = await Wal.open(key, { committer: peer.committer })
-      log.push(performance.now() - startMs)
-      const { snapshot, updates } = opened
-      const applyMs = performance.now()
-      documentOf({ snapshot, updates })
-      alone.push(performance.now() - applyMs)
-      whole.push(performance.now() - startMs)
+      const { snapshot, updates } = await Wal.open(key, { committer: peer.committer })
+      const readMs = performance.now()
+      documentOf(emptyDocument, snapshot, updates)
+      const endMs = performance.now()
+      yjsAlone({ snapshot, updates })
+      took.level.push(startMs - levelMs)
+      took.log.push(readMs - startMs)
+      took.whole.push(endMs - startMs)
+      took.yjs.push(performance.now() - endMs)
       await peer.close()
     }
-    report(`open ${RECORDS} records${runRecords === 1 ? ', each in a run of its own,' : ''} from ${what}: read and checked`, ms(quantile(log, 0.5)), bar)
-    report('  and applied to a Y.Doc; of that Yjs alone', `${ms(quantile(whole, 0.5))}, ${ms(quantile(alone, 0.5))}`, '')
+    const median = (of: keyof typeof took): string => ms(quantile(took[of], 0.5))
+    report(`open ${RECORDS} ${work}${runRecords === 1 ? ', each in a run of its own,' : ''} from ${what}`, median('whole'), bar)
+    report('  of that to read and check; LevelDB alone; Yjs alone', `${median('log')}; ${median('level')}; ${median('yjs')}`, '')
     if (what !== 'its log') break
     peer = await openPeer(folder)
     const { wal } = await Wal.open(key, { committer: peer.committer })
@@ -192,6 +204,7 @@ async function soak (): Promise<void> {
 }
 
 await appends()
-await opens(10_000)
-await opens(1)
+await opens(10_000, 'entries')
+await opens(10_000, 'letters')
+await opens(1, 'entries')
 await soak()

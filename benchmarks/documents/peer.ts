@@ -1,6 +1,7 @@
 /** A peer with a shared document, in a process of its own: does what its parent asks, and answers with what it measured. */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { joinSwarm, type Document, type Swarm } from 'mcp-swarm'
+import { Doc, applyUpdate, encodeStateAsUpdate } from 'yjs'
 import { serveVerbs, type Verbs } from '../verbs.ts'
 
 let swarm: Swarm | undefined
@@ -74,6 +75,13 @@ const VERBS: Verbs = {
   async length ({ count, list }) {
     await seen(() => opened().ydoc.getText(list).length >= Number(count))
     return wallMs()
+  },
+
+  /** Answers how long Yjs alone takes to write the document down and to read it into another. */
+  async alone () {
+    const startMs = wallMs()
+    applyUpdate(new Doc(), encodeStateAsUpdate(opened().ydoc))
+    return wallMs() - startMs
   },
 
   async flushed () {

@@ -14,6 +14,9 @@ import type { Wal, WalStatus } from '../../crdt/wal.ts'
 /** How often a log that is behind tries to catch up, and a disk that failed is looked at, in milliseconds. */
 export const RETRY_MS = 1_000
 
+/** How long a log that has grown long waits to be folded, in milliseconds: who has just written much is about to share it, and folding takes a processor. */
+export const FOLD_DELAY_MS = 1_000
+
 export interface LogOptions {
   readonly wal: Wal
   readonly clock: Clock
@@ -44,6 +47,7 @@ export class DocumentLog {
   #mayCompact = true
   #cancelRetry: (() => void) | undefined
   #cancelWatch: (() => void) | undefined
+  #cancelFold: (() => void) | undefined
   #isClosed = false
 
   constructor (options: LogOptions) {
@@ -103,6 +107,7 @@ export class DocumentLog {
     this.#isClosed = true
     this.#cancelRetry?.()
     this.#cancelWatch?.()
+    this.#cancelFold?.()
     const behind = this.#behind
     try {
       await this.wal.close()
@@ -115,8 +120,15 @@ export class DocumentLog {
 
   #reach (record: number): void {
     this.#advance(record + this.#shift)
-    const isLong = this.#mayCompact && this.wal.status().isLong
-    if (isLong && this.#behind === undefined && !this.#isClosed) void this.#compact()
+    if (!this.#mayFold || !this.wal.status().isLong) return
+    this.#cancelFold ??= this.#options.clock.after(FOLD_DELAY_MS, () => {
+      this.#cancelFold = undefined
+      if (this.#mayFold) void this.#compact()
+    })
+  }
+
+  get #mayFold (): boolean {
+    return this.#mayCompact && this.#behind === undefined && !this.#isClosed
   }
 
   #advance (confirmed: number): void {

@@ -9,10 +9,11 @@ import { seededRandom } from '../../lib/base/random.ts'
 import type { Head, Standing } from '../../lib/base/witness.ts'
 import { Channel, QUEUE_BYTES_HIGH, QUEUE_BYTES_MAX } from '../../lib/documents/channel.ts'
 import { PART_BYTES_MAX } from '../../lib/documents/frame.ts'
-import { RETRY_MS } from '../../lib/documents/log.ts'
+import { FOLD_DELAY_MS, RETRY_MS } from '../../lib/documents/log.ts'
 import { QUEUE_BYTES_MAX as DISK_BYTES_MAX } from '../../crdt/backlog.ts'
 import { documentKey } from '../../crdt/name.ts'
 import { HEAL_MS } from '../../crdt/retry.ts'
+import { LOG_BYTES_HIGH } from '../../crdt/wal.ts'
 import { MemoryHub } from '../../transports/memory/memory.ts'
 import { VirtualClock } from '../support/clock.ts'
 import { FaultyStorage, FaultyWitness } from '../support/faulty.ts'
@@ -190,6 +191,23 @@ test('a log that had to refuse changes catches up through a snapshot, and shows 
   const closing = Promise.all([again.close(), bob.close()])
   await clock.advance(10_000)
   await within(10_000, 'closed', closing)
+})
+
+test('a log that has grown long is folded a moment later, once', async () => {
+  const clock = new VirtualClock()
+  const alice = run(new MemoryHub(), machine(), { clock })
+  const here = await alice.documents.open('notes')
+  for (let count = 0; count < 3; count++) here.set('m/large', `${count}${'x'.repeat(LOG_BYTES_HIGH)}`)
+  await within(5_000, 'flushed', here.flushed())
+  await clock.advance(FOLD_DELAY_MS - 1)
+  assert.equal([here.status().snapshotBytes, here.status().log.records], [0, 3], 'who has just written much is about to share it')
+  await clock.advance(1)
+  await until('it is folded', () => here.status().log.records === 0, 20_000)
+  assert.ok(here.status().snapshotBytes > LOG_BYTES_HIGH)
+  here.set('m/large', `again${'x'.repeat(LOG_BYTES_HIGH)}`)
+  await within(5_000, 'flushed', here.flushed())
+  assert.is(here.status().log.records, 1)
+  await within(20_000, 'closed', Promise.all([alice.close(), clock.advance(5_000)]))
 })
 
 test.run()
