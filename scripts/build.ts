@@ -20,7 +20,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = join(root, 'dist')
 
 const ENTRIES: Record<string, string> = {
-  index: 'lib/index.ts', transports: 'transports/index.ts', mcp: 'lib/mcp/index.ts', testing: 'lib/testing.ts'
+  index: 'lib/index.ts', crdt: 'crdt/index.ts', transports: 'transports/index.ts', mcp: 'lib/mcp/index.ts', testing: 'lib/testing.ts'
 }
 /** The thread that folds documents is loaded by its path: see crdt/aside.node.ts. */
 const NODE_ENTRIES = { ...ENTRIES, 'mcp-stdio': 'lib/mcp/stdio.ts', cli: 'lib/cli/main.ts', 'fold-thread': 'crdt/fold-thread.node.ts' }

@@ -71,6 +71,7 @@ await check('it installs', async () => {
 
 writeFileSync(join(place, 'main.ts'), `
 import { joinSwarm, MCPAgent, SwarmError, type Swarm } from 'mcp-swarm'
+import { documentKey, Replica, Wal, type WalStatus } from 'mcp-swarm/crdt'
 import * as mcp from 'mcp-swarm/mcp'
 import * as transports from 'mcp-swarm/transports'
 import * as testing from 'mcp-swarm/testing'
@@ -88,6 +89,8 @@ if (!JSON.stringify(result.content).includes('3 words')) throw new Error(JSON.st
 const refused = await swarm.call('no_such_tool', {}).then(() => 'answered', (error: unknown) => error instanceof SwarmError ? error.code : String(error))
 if (refused !== 'UNKNOWN_TOOL') throw new Error(refused)
 for (const [name, entry] of Object.entries({ mcp, transports, testing })) if (Object.keys(entry).length === 0) throw new Error(name + ' exports nothing')
+const status: Partial<WalStatus> = {}
+if (documentKey('notes').length !== 32 || typeof Wal.open !== 'function' || typeof Replica !== 'function' || status.failed !== undefined) throw new Error('crdt')
 await swarm.close()
 console.log('used')
 `)
@@ -116,7 +119,7 @@ await check('its command runs', async () => {
 
 await check('it bundles for a page', async () => {
   const { outputFiles } = await build({
-    stdin: { contents: "export { joinSwarm } from 'mcp-swarm'", resolveDir: place }, bundle: true, platform: 'browser', format: 'esm', minify: true, write: false, logLevel: 'silent'
+    stdin: { contents: "export { joinSwarm } from 'mcp-swarm'; export { Wal } from 'mcp-swarm/crdt'", resolveDir: place }, bundle: true, platform: 'browser', format: 'esm', minify: true, write: false, logLevel: 'silent'
   })
   return `${Math.ceil((outputFiles[0]?.contents.byteLength ?? 0) / 1024)} KiB`
 })
