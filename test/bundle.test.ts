@@ -37,9 +37,11 @@ test('it loads where there is no process and no Buffer, and asks for a ticket', 
   page['location'] = new URL('https://example.org/')
   page['navigator'] = { userAgent: 'a page' }
   page['self'] = page['window'] = page
-  const entry = runInContext(`${text};entry`, createContext(page)) as { joinSwarm: () => Promise<unknown> }
-  const end = await entry.joinSwarm().then(() => 'joined', (error: { code?: string, stack?: string }) => error.code ?? error.stack)
-  assert.is(end, 'NEEDS_TICKET')
+  const entry = runInContext(`${text};entry`, createContext(page)) as { joinSwarm: (options?: { ticket: string }) => Promise<unknown> }
+  const endOf = async (options?: { ticket: string }): Promise<unknown> =>
+    await entry.joinSwarm(options).then(() => 'joined', (error: { code?: string, stack?: string }) => error.code ?? error.stack)
+  assert.is(await endOf(), 'NEEDS_TICKET')
+  assert.is(await endOf({ ticket: 'mcpswarm1-x' }), 'TICKET_INVALID')
 })
 
 test.run()

@@ -9,7 +9,6 @@ import { SwarmError } from '../base/error.ts'
 import type { Random } from '../base/random.ts'
 import { generateKey, type PrivateKey } from '../identity/key.ts'
 import { openReopening } from '../storage/reopen.ts'
-import { enterBy } from './entrance.ts'
 import { LateNetwork } from './late-network.ts'
 import { joinLocal } from './local.ts'
 import { belongAs, findKept, made, needsTicket, swarmKeyPath, type Belonging } from './membership.ts'
@@ -99,6 +98,7 @@ async function belong (settings: Settings, key: PrivateKey): Promise<Belonged> {
 async function redeemed (ticket: Ticket, { clock, dir, name, random, seams }: Settings, key: PrivateKey, { network, reach: { means } }: Pick<Belonged, 'network' | 'reach'>): Promise<Belonging> {
   const { inviters, swarmPublicKey } = ticket
   const swarmId = swarmIdOf(swarmPublicKey)
+  const { enterBy } = await import('./entrance.ts') // of no use to who belongs already
   const { grant, swarmKey } = await enterBy({
     ticket, network, clock, random,
     look: means.folder || means.mdns ? async onFound => await lookAround(onFound, means, { swarmId, peerId: key.peerId, clock, random }, seams) : undefined
