@@ -1,4 +1,7 @@
-/** How often something may happen: `burst` at once, and then at a rate; what is not used is not kept beyond the burst. */
+/** So many at once, and then so many a second. */
+export interface Rate { readonly burst: number, readonly perS: number }
+
+/** How often something may happen; what is not used is not kept beyond the burst. */
 export class Allowance {
   readonly #burst: number
   readonly #perS: number
@@ -24,42 +27,59 @@ export class Allowance {
     return this.#left >= this.#burst
   }
 
+  /** How long until there is one, in milliseconds. */
+  waitMs (nowMs: number): number {
+    this.#refill(nowMs)
+    return Math.ceil(Math.max(0, 1 - this.#left) / this.#perS * 1_000)
+  }
+
   #refill (nowMs: number): void {
     this.#left = Math.min(this.#burst, this.#left + (nowMs - this.#atMs) / 1_000 * this.#perS)
     this.#atMs = nowMs
   }
 }
 
-/** Sources told apart; further ones share one allowance. */
+/** Sources told apart; further ones share what one has. */
 export const SOURCES_MAX = 256
 
-/** An allowance for each source of something, and one for all of them together. */
-export class Allowances {
-  readonly #each: { readonly burst: number, readonly perS: number }
-  readonly #all: Allowance
-  readonly #others: Allowance
-  readonly #bySource = new Map<string, Allowance>()
+interface Shares { readonly each: Allowance, readonly kept: Allowance | undefined }
 
-  constructor (each: { readonly burst: number, readonly perS: number }, all: { readonly burst: number, readonly perS: number }, nowMs: number) {
-    this.#each = each
-    this.#all = new Allowance(all.burst, all.perS, nowMs)
-    this.#others = new Allowance(each.burst, each.perS, nowMs)
+/**
+ * An allowance for each source of something, and one for all of them together. What is kept for each source is not taken from
+ * that: however many shout, whoever speaks seldom is heard.
+ */
+export class Allowances {
+  readonly #rates: { readonly each: Rate, readonly kept?: Rate, readonly all?: Rate }
+  readonly #all: Allowance | undefined
+  readonly #others: Shares
+  readonly #bySource = new Map<string, Shares>()
+
+  constructor (rates: { readonly each: Rate, readonly kept?: Rate, readonly all?: Rate }, nowMs: number) {
+    this.#rates = rates
+    this.#all = rates.all === undefined ? undefined : new Allowance(rates.all.burst, rates.all.perS, nowMs)
+    this.#others = this.#open(nowMs)
   }
 
   /** Takes one for a source. A source over its own allowance takes nothing from the others. */
   take (source: string, nowMs: number): boolean {
-    return this.#of(source, nowMs).take(nowMs) && this.#all.take(nowMs)
+    const { each, kept } = this.#of(source, nowMs)
+    return each.take(nowMs) && (kept?.take(nowMs) === true || this.#all === undefined || this.#all.take(nowMs))
   }
 
-  #of (source: string, nowMs: number): Allowance {
+  #of (source: string, nowMs: number): Shares {
     const known = this.#bySource.get(source)
     if (known !== undefined) return known
     if (this.#bySource.size >= SOURCES_MAX) {
-      for (const [name, allowance] of this.#bySource) if (allowance.isFull(nowMs)) this.#bySource.delete(name)
+      for (const [name, { each, kept }] of this.#bySource) if (each.isFull(nowMs) && kept?.isFull(nowMs) !== false) this.#bySource.delete(name)
       if (this.#bySource.size >= SOURCES_MAX) return this.#others
     }
-    const allowance = new Allowance(this.#each.burst, this.#each.perS, nowMs)
-    this.#bySource.set(source, allowance)
-    return allowance
+    const shares = this.#open(nowMs)
+    this.#bySource.set(source, shares)
+    return shares
+  }
+
+  #open (nowMs: number): Shares {
+    const { each, kept } = this.#rates
+    return { each: new Allowance(each.burst, each.perS, nowMs), kept: kept === undefined ? undefined : new Allowance(kept.burst, kept.perS, nowMs) }
   }
 }

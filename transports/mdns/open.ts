@@ -18,9 +18,8 @@ import { readMessage } from './wire.ts'
 /** Interfaces used at once, counted by family; a machine full of containers has many. */
 export const LINKS_MAX = 32
 
-/** Packets with the swarm's tag read of one source, and of all. */
-const READ_EACH = { burst: 200, perS: 50 }
-const READ_ALL = { burst: 1_000, perS: 500 }
+/** Packets with the swarm's tag that are read: of one source, of all, and those of each source that the others cannot use up. */
+const READS = { each: { burst: 200, perS: 50 }, kept: { burst: 20, perS: 2 }, all: { burst: 1_000, perS: 500 } }
 
 /** What fails for a shorter time is not told: an interface that goes is noticed only a moment later. */
 const TROUBLE_AFTER_MS = 1_500
@@ -48,6 +47,7 @@ class Mdns implements Discovery {
   #interfacesSinceMs: number
   #trouble = ''
   #cancelReview = (): void => {}
+  #cancelTelling = (): void => {}
   #cancelFlood: (() => void) | undefined
   #floodMs = 0
   #refreshedMs = -Infinity
@@ -58,7 +58,7 @@ class Mdns implements Discovery {
     this.#options = options
     this.#swarmKey = swarmKeyOf(swarmId)
     this.#book = new Book(clock.nowMs())
-    this.#reads = new Allowances(READ_EACH, READ_ALL, clock.nowMs())
+    this.#reads = new Allowances(READS, clock.nowMs())
     this.#interfacesSinceMs = clock.nowMs()
     this.#stopWatching = watchInterfaces(clock, now => { this.#useInterfaces(now) })
     this.#useInterfaces(listInterfaces())
@@ -84,6 +84,7 @@ class Mdns implements Discovery {
       this.#stopWatching()
       this.#cancelReview()
       this.#cancelFlood?.()
+      this.#cancelTelling()
       await Promise.all([...this.#voices.values()].map(async ({ voice }) => { await voice.close({ leaves: true }) }))
     })()
     await this.#closed
@@ -137,9 +138,17 @@ class Mdns implements Discovery {
     }
     const addresses = said.addresses.filter(address => voice.isNear(ipOf(address) ?? ''))
     if (addresses.length === 0 || ttlS === 0) return
-    const heard = this.#book.hear({ peerId: said.peerId, addresses, label, ttlS, source, link: voice.id }, nowMs)
-    if (heard === 'refused') this.#flooded()
-    else if (heard !== undefined) this.#options.onFound(said.peerId, heard)
+    if (this.#book.hear({ peerId: said.peerId, addresses, label, ttlS, source, link: voice.id }, nowMs)) this.#tell()
+    else this.#flooded()
+  }
+
+  /** Tells of what was found, as often as may be. */
+  #tell (): void {
+    this.#cancelTelling()
+    const { clock, onFound } = this.#options
+    for (let next = this.#book.next(clock.nowMs()); next !== undefined; next = this.#book.next(clock.nowMs())) onFound(next.peerId, next.addresses)
+    const waitMs = this.#book.nextMs(clock.nowMs())
+    if (waitMs !== undefined) this.#cancelTelling = clock.after(waitMs, () => { this.#tell() })
   }
 
   /** More is said than is heard out: when that ends, everybody is asked again. */
