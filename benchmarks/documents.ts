@@ -1,4 +1,5 @@
 /** Shared documents between two processes over TCP, with LevelDB and every change flushed to disk before it is shown. */
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Lab } from 'mcp-swarm/testing'
 import { PeerProcess, isSmoke, ms, quantile, report, temporaryUser } from './rig.ts'
@@ -86,6 +87,23 @@ async function healing (): Promise<number> {
   return performance.now() - healedMs
 }
 
+/** What the disk alone takes for a change: a small write at the end of a file, flushed. @returns milliseconds of each */
+async function flushes (): Promise<readonly number[]> {
+  const file = await open(join(temporaryUser().home, 'alone'), 'wx')
+  const took: number[] = []
+  for (let count = 0; count < edits; count++) {
+    const startMs = performance.now()
+    await file.write(new Uint8Array(200))
+    await file.datasync()
+    took.push(performance.now() - startMs)
+    await new Promise(resolve => { setTimeout(resolve, 5) })
+  }
+  await file.close()
+  return took
+}
+
+const alone = await flushes()
+report(`one flush of this disk alone, ${alone.length} times, p50 and p99`, `${ms(quantile(alone, 0.5))}, ${ms(quantile(alone, 0.99))}`, 'for scale')
 const latencies = await latency()
 report(`local edit to visible at another process, ${latencies.length} edits, p50`, ms(quantile(latencies, 0.5)), 'bar 2 ms')
 report('the same, p99', ms(quantile(latencies, 0.99)), 'bar 10 ms')
