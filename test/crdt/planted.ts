@@ -72,6 +72,39 @@ class OfVectorsOnly extends Replica {
   }
 }
 
+/** A digest put off until somebody asks, and then only if a clock was added: a transaction that only deletes goes unseen. */
+class OfOldDigest extends Replica {
+  #known: { readonly vector: string, readonly digest: Digest } | undefined
+
+  override get digest (): Digest {
+    const vector = Buffer.from(Y.encodeStateVector(this.doc)).toString('base64')
+    if (this.#known?.vector !== vector) this.#known = { vector, digest: super.digest }
+    return this.#known.digest
+  }
+}
+
+/** A peer with nothing takes what comes first as it is, as if it had to be the beginning. */
+class OfFastStart extends Careless {
+  override received (from: string, bytes: Uint8Array, nowMs: number): Heard {
+    if (this.doc.store.clients.size === 0) this.applyAnyhow(readEnvelope(bytes, this.given.swarmId, () => true).updates)
+    return super.received(from, bytes, nowMs)
+  }
+}
+
+/** Answers each peer with what it once made for that peer, though its log has gone on. */
+class ServesKept extends Replica {
+  readonly #kept = new Map<string, Uint8Array>()
+
+  override message (from: string, message: DocumentMessage, nowMs: number): Effect[] {
+    return super.message(from, message, nowMs).map(effect => {
+      if (effect.kind !== 'send' || effect.message.kind !== 'have') return effect
+      const update = this.#kept.get(effect.to) ?? effect.message.update
+      this.#kept.set(effect.to, update)
+      return { ...effect, message: { ...effect.message, update } }
+    })
+  }
+}
+
 class OfShapesOnly extends Replica {
   override get digest (): Digest {
     const { shape } = super.digest
@@ -151,5 +184,8 @@ export const PLANTED: readonly Planted[] = [
     bug: { actions: actions => actions.map(action => action.kind === 'append' && action.origin === REBUILT_ORIGIN ? { ...action, origin: '' } : action) },
     kind: 'liar'
   },
+  { name: 'keep a digest while only deletes come', bug: { replica: options => new OfOldDigest(options) } },
+  { name: 'serve a kept snapshot that is older than the log', bug: { replica: options => new ServesKept(options) } },
+  { name: 'skip the gap check of a peer with nothing', bug: { replica: options => new OfFastStart(options) } },
   { name: 'answer no forks', bug: { replica: options => new WithoutMerge(options) }, kind: 'liar' }
 ]
