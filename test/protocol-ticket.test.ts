@@ -9,7 +9,7 @@ import { REDEEM_REFUSALS, readAnswer, readAsk, readNonce, readProof, verifyProof
 import { answerRenewal, askRenewal, renewProtocol } from '../lib/access/renew.ts'
 import { readTicket, verifyPass, writeTicket, type Terms, type Ticket } from '../lib/access/ticket.ts'
 import { wordsOf } from '../lib/access/words.ts'
-import { SwarmError } from '../lib/base/error.ts'
+import type { SwarmError } from '../lib/base/error.ts'
 import type { ByteStream, Connection } from '../lib/base/network.ts'
 import { seededRandom } from '../lib/base/random.ts'
 import { keyFromSeed } from '../lib/identity/key.ts'
@@ -47,7 +47,7 @@ async function join (shown: Ticket, ledger?: Ledger, clock = new VirtualClock())
   const random = seededRandom(1)
   const { ends: [near, far], sent } = streams('joiner', 'inviter')
   const counting = ledger ?? new Ledger({ storage: new FaultyStorage(), clock, onOverused: () => {} })
-  const answering = answerRedemption(far as ByteStream, { peerId: bob.peerId } as Connection, { swarmKey, ledger: counting, clock, random, peerId: alice.peerId })
+  const answering = answerRedemption(far, { peerId: bob.peerId } as Connection, { swarmKey, ledger: counting, clock, random, peerId: alice.peerId })
   const joining = redeem({ peerId: alice.peerId, open: async () => near as ByteStream } as unknown as Connection, shown, { clock, random, peerId: bob.peerId }).catch((error: unknown) => error)
   await Promise.all([answering, joining])
   return sent
@@ -115,14 +115,14 @@ freeze('renew', async () => {
   const own = { grant, terms: verifyGrant(grant, swarmKey.publicKey, bob.peerId, NOW_MS), swarmId: SWARM, swarmPublicKey: swarmKey.publicKey }
   await clock.advance(DAY_MS / 2)
   const { ends: [near, far], sent } = streams('bob', 'alice')
-  const answering = answerRenewal(far as ByteStream, { peerId: bob.peerId } as Connection, swarmKey, clock)
+  const answering = answerRenewal(far, { peerId: bob.peerId } as Connection, swarmKey, clock)
   await Promise.all([answering, askRenewal({ peerId: alice.peerId, open: async () => near as ByteStream } as unknown as Connection, own, clock)])
   return sent
 })
 
 check('renew: reads these bytes', () => {
   const { grant } = parsed(one('alice', frozen('renew')))
-  assert.is(verifyGrant(String(grant), swarmKey.publicKey, bob.peerId, NOW_MS + DAY_MS / 2).memberUntilMs, NOW_MS + 1.5 * DAY_MS)
+  assert.is(verifyGrant(grant as string, swarmKey.publicKey, bob.peerId, NOW_MS + DAY_MS / 2).memberUntilMs, NOW_MS + 1.5 * DAY_MS)
 })
 
 test.run()

@@ -36,7 +36,7 @@ const HOUR_MS = 3_600_000
 const opened: Swarm[] = []
 
 async function joined (options: JoinOptions): Promise<Swarm> {
-  const swarm = await within(25_000, 'joining', joinSwarm(options))
+  const swarm = await within(25_000, 'joining', joinSwarm({ discovery: { folder: true, mdns: false, dht: true }, ...options }))
   opened.push(swarm)
   return swarm
 }
@@ -240,8 +240,8 @@ function scene (name: string, body: () => Promise<void>): void {
 }
 
 scene('who belongs sees what there is to be seen', async () => {
-  for (const part of ['hello', 'join', 'ledger', 'renew', 'directory', 'mcp', 'sync']) assert.ok(served.some(protocol => protocol.startsWith(`/mcp-swarm/${admin.id}/${part}/`)), `${part} among ${served.join(' ')}`)
-  assert.ok(served.some(protocol => protocol.includes('gossip')), served.join(' '))
+  for (const part of ['hello', 'join', 'ledger', 'renew', 'directory', 'mcp', 'sync', 'kad', 'gossip']) assert.ok(served.some(protocol => protocol.startsWith(`/mcp-swarm/${admin.id}/${part}/`)), `${part} among ${served.join(' ')}`)
+  assert.ok(served.some(protocol => protocol.includes('relay')), served.join(' '))
   console.log(`\nnote: ${served.length} protocols for members: ${served.join(' ')}`)
 })
 
