@@ -125,8 +125,8 @@ export class Agenda {
 
   #nextWord (): Said | undefined {
     const { directory, peerId } = this.#options
-    const held = directory.record(peerId)
-    if (this.newer && held !== undefined) {
+    const held = this.newer ? directory.record(peerId) : undefined
+    if (held !== undefined) {
       this.newer = false
       return { kind: 'newer', wire: held.wire }
     }
@@ -159,6 +159,7 @@ export class Agenda {
   #nextNews (): Said | undefined {
     const { directory } = this.#options
     if (this.gone.size > 0) return { kind: 'gone', peers: takeSome(this.gone, MARKS_MAX).map(([, gone]) => gone) }
+    if (this.told.size === 0 && this.need.size === 0 && this.have.size === 0) return undefined
     const nowMs = this.#nowMs()
     while (this.told.size > 0) {
       const records = takeSome(this.told, TOLD_MAX).flatMap(([peerId]) => {
@@ -178,6 +179,7 @@ export class Agenda {
   }
 
   #nextAnswer (): Said | undefined {
+    if (this.#answers.size === 0) return undefined
     const { catalogueText, directory, mayRead } = this.#options
     const [hash, isHeld] = this.#answers.entries().next().value ?? []
     if (hash === undefined) return undefined

@@ -84,6 +84,8 @@ export interface HearsayOptions {
   readonly isLinked: (peerId: string) => boolean
   /** Dials a peer that is said to be gone; resolves with whether it is linked now. */
   readonly verify: (peerId: string) => Promise<boolean>
+  /** Neither passes on nor takes in what others say of third ones, to see how peers do without. Default false. */
+  readonly isOff?: boolean
 }
 
 interface Neighbour {
@@ -110,12 +112,14 @@ export class Hearsay {
   /** Of whom others think that they are gone, to be told as soon as they can be. */
   readonly #accused = new Map<string, Gone>()
   readonly #fetches = new Map<string, Fetch>()
+  /** Peers that we said cannot be dialled, with their incarnation then. */
+  readonly #doubted = new Map<string, number>()
   #cancelRepair: () => void = () => undefined
   #isClosed = false
 
   constructor (options: HearsayOptions) {
     this.#options = options
-    this.#repairLater()
+    if (options.isOff !== true) this.#repairLater()
   }
 
   get events (): HearsayEvents {
@@ -166,6 +170,7 @@ export class Hearsay {
    * @param from heard it from there
    */
   spread (peerId: string, from?: Exchange): void {
+    if (this.#options.isOff === true && peerId !== this.#options.directory.peerId) return
     const others = this.#others(peerId, from)
     const hasLeft = this.#options.directory.absence(peerId) === 'left'
     if (!this.isWide && hasLeft) return // it has told everyone itself
@@ -184,6 +189,23 @@ export class Hearsay {
     if (held === undefined) return
     const { incarnation, sequence } = held.record
     for (const exchange of this.#others(peerId)) exchange.sayGone([peerId, incarnation, sequence])
+  }
+
+  /**
+   * This peer could not dial one that is said to live: the others are asked, once for each state of it, since it may be that only
+   * we cannot.
+   */
+  suspect (peerId: string): void {
+    const { directory, isLinked } = this.#options
+    const held = directory.record(peerId)?.record
+    if (held === undefined || !directory.isLiving(peerId) || isLinked(peerId) || this.#doubted.get(peerId) === held.incarnation) return
+    this.#doubted.delete(peerId)
+    this.#doubted.set(peerId, held.incarnation)
+    for (const oldest of this.#doubted.keys()) {
+      if (this.#doubted.size <= NEIGHBOURS_KEPT) break
+      this.#doubted.delete(oldest)
+    }
+    this.#wait([peerId, held.incarnation, held.sequence])
   }
 
   /** A peer that was thought to be gone is heard again: it is to say something new, by which others know. */
@@ -207,6 +229,7 @@ export class Hearsay {
    * @throws SwarmError RECORD_INVALID; OVERLOADED if it tells more than anybody may
    */
   told (from: Exchange, wire: string, ageS: number): void {
+    if (this.#options.isOff === true) return
     const { directory, clock, swarmId, events } = this.#options
     const { record, wire: text } = this.#read(from, wire, swarmId)
     const { peerId } = record
@@ -231,7 +254,8 @@ export class Hearsay {
 
   /** Which of the marks that another holds it is to be asked for. */
   needed (marks: readonly string[]): string[] {
-    const { directory, clock } = this.#options
+    const { directory, clock, isOff } = this.#options
+    if (isOff === true) return []
     const nowMs = clock.nowMs()
     for (const [mark, untilMs] of this.#needed) {
       if (untilMs > nowMs) break
@@ -260,6 +284,13 @@ export class Hearsay {
     if (age > 0) return from.tell(peerId)
     if (age < 0 || !directory.isLiving(peerId)) return
     if (isLinked(peerId)) return this.#accuse(peerId, gone)
+    this.#wait(gone, from)
+  }
+
+  /** Passes on that a peer is gone, and gives it time to refute it. */
+  #wait (gone: Gone, from?: Exchange): void {
+    const { clock } = this.#options
+    const [peerId] = gone
     if (this.#suspects.has(peerId) || this.#unverified.has(peerId)) return
     const cancel = clock.after(SUSPECT_MS + SUSPECT_MS_MORE * this.#options.random.next(), () => {
       this.#suspects.delete(peerId)

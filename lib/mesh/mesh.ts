@@ -20,8 +20,12 @@ import type { Links } from './links.ts'
 export const PLAN_MS = 1_000
 export const PLAN_MS_MAX = 10_000
 
-/** How often one that could not be reached is tried again, in milliseconds, give or take half. */
+/** Dials in a row after which a peer is set aside, as one that cannot be reached. */
+export const ATTEMPTS_MAX = 4
+
+/** How often one that could not be reached is tried again, in milliseconds, give or take half: with links, and without any. */
 export const HEAL_MS = 30_000
+export const HEAL_MS_ALONE = 2_000
 
 /** How long an end that has agreed to part opens nothing on a connection, in milliseconds. */
 export const PART_MS = 2_000
@@ -84,7 +88,7 @@ export class Mesh {
       }),
       keeper.on('missing', ({ peerId }) => { this.#miss(peerId) }),
       keeper.on('lost', ({ peerId }) => { this.#giveUp(peerId) }),
-      dialler.on('failed', ({ peerId }) => { this.#giveUp(peerId) })
+      dialler.on('failed', ({ peerId, attempts }) => { if (attempts >= ATTEMPTS_MAX || !this.#pool.has(peerId)) this.#giveUp(peerId) })
     ]
     this.#healLater()
   }
@@ -271,7 +275,7 @@ export class Mesh {
 
   #healLater (): void {
     const { addresses, clock, dialler, random } = this.#options
-    this.#cancelHeal = clock.after(HEAL_MS * (0.5 + random.next()), () => {
+    this.#cancelHeal = clock.after((this.#options.links.size === 0 ? HEAL_MS_ALONE : HEAL_MS) * (0.5 + random.next()), () => {
       const peerId = [...this.#absent][Math.floor(random.next() * this.#absent.size)]
       if (peerId !== undefined && !dialler.wants(peerId)) {
         this.#missing.add(peerId)

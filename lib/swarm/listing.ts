@@ -66,6 +66,8 @@ interface Options {
   readonly hosting: Hosting
   readonly callerOf: (connection: Connection) => Caller | undefined
   readonly onChange: (changes: readonly Change[]) => void
+  /** Whether the storage outlives the peer: only then is it worth keeping anything. */
+  readonly isLasting: boolean
   /** Something came from the other end of a connection. */
   readonly onHeard: (connection: Connection) => void
   /** The other end of a connection is about to close it, and lives on. */
@@ -73,6 +75,8 @@ interface Options {
   readonly isLinked: (peerId: string) => boolean
   /** Dials a peer that is said to be gone; resolves with whether it is linked now. */
   readonly verify: (peerId: string) => Promise<boolean>
+  /** Default true: see `Seams.hearsay`. */
+  readonly hearsay?: boolean | undefined
   readonly onTrouble: (code: ErrorCode, message: string) => void
 }
 
@@ -104,7 +108,7 @@ export class Listing {
     this.directory = new Directory(options.key.peerId)
     this.#hearsay = new Hearsay({
       directory: this.directory, swarmId: options.swarmId, clock: options.clock, random: options.random,
-      isLinked: options.isLinked, verify: options.verify, events: this.#events()
+      isOff: options.hearsay === false, isLinked: options.isLinked, verify: options.verify, events: this.#events()
     })
     this.#keep = new Keep({
       storage: options.storage, swarmId: options.swarmId, clock: options.clock,
@@ -166,6 +170,11 @@ export class Listing {
     if (changes.length === 0 || this.#isClosed) return
     this.#tell(changes)
     this.#hearsay.lost(peerId)
+  }
+
+  /** A peer that is said to live could not be dialled. */
+  suspect (peerId: string): void {
+    if (!this.#isClosed) this.#hearsay.suspect(peerId)
   }
 
   /** Says on a connection that it is about to be closed here, as one too many. */
@@ -315,8 +324,8 @@ export class Listing {
   #events (): HearsayEvents {
     return {
       changed: changes => { this.#tell(changes) },
-      recordTaken: (record, wire) => { this.#keep.saveRecord(record, wire) },
-      catalogueTaken: (hash, text) => { this.#keep.saveCatalogue(hash, text) },
+      recordTaken: (record, wire) => { if (this.#options.isLasting) this.#keep.saveRecord(record, wire) },
+      catalogueTaken: (hash, text) => { if (this.#options.isLasting) this.#keep.saveCatalogue(hash, text) },
       outdated: record => {
         this.#incarnation = Math.max(this.#incarnation, record.incarnation + 1)
         this.#said = undefined

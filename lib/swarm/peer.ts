@@ -118,6 +118,7 @@ export class Peer {
       swarmId: this.swarmId, key, name, network, storage, clock, random, hosting: this.hosting,
       callerOf: connection => this.neighbours.callerOf(connection),
       onChange: changes => { this.#changed(changes) },
+      isLasting: settings.dir !== undefined,
       onHeard: connection => { this.neighbours.links.heard(connection) },
       onPart: connection => { this.neighbours.heardPart(connection) },
       isLinked: peerId => this.neighbours.links.get(peerId) !== undefined,
@@ -321,7 +322,10 @@ export class Peer {
   }
 
   async #openPipe (peerId: string, signal: AbortSignal): Promise<ByteStream> {
-    const connection = await this.neighbours.reach(peerId, signal)
+    const connection = await this.neighbours.reach(peerId, signal).catch((error: unknown) => {
+      if (error instanceof SwarmError && error.code === 'UNREACHABLE') this.listing.suspect(peerId)
+      throw error
+    })
     const release = this.neighbours.links.hold(connection)
     try {
       const stream = await connection.open(mcpProtocol(this.swarmId), signal)
