@@ -20,7 +20,7 @@ export const ENTER_MS_MAX = 20_000
 /** How long after all inviters have failed others of the swarm are waited for, in milliseconds. */
 export const LOOK_MS = 3_000
 
-/** Peers dialled in one entrance; further ones are not. */
+/** Dials of inviters that the ticket names, and of others, in one entrance: whoever makes peers up keeps no inviter out. */
 export const CANDIDATES_MAX = 64
 
 /** How long one of them may take to answer a dial, in milliseconds. */
@@ -29,7 +29,7 @@ const DIAL_MS_MAX = REDEEM_MS_MAX
 /** Refusals that another inviter would repeat. */
 const FINAL: readonly ErrorCode[] = ['TICKET_INVALID', 'TICKET_EXPIRED', 'TICKET_USED']
 
-/** What came of asking one peer: a program can act on it. */
+/** What came of asking one inviter of the ticket: a program can act on it. */
 export interface Attempt {
   readonly peerId: string
   readonly code: string
@@ -70,8 +70,9 @@ class Entrance {
   readonly #connected: Connection[] = []
   readonly #attempts = new Map<string, Attempt>()
   readonly #refusals: SwarmError[] = []
+  readonly #dials = { named: 0, other: 0 }
   #dialling = 0
-  #isAsking = false
+  #isClosed = false
   #wake = (): void => undefined
   #stopLooking: () => Promise<void> = async () => undefined
 
@@ -83,29 +84,30 @@ class Entrance {
   }
 
   async enter (): Promise<Redeemed> {
-    const { ticket, look } = this.#options
+    const { ticket, look, clock } = this.#options
     for (const { peerId, addresses } of ticket.inviters) this.#dial(peerId, addresses)
     if (look !== undefined) this.#stopLooking = await look((peerId, addresses) => { this.#dial(peerId, addresses) })
-    let lastLook = look === undefined
+    let untilMs: number | undefined
     for (;;) {
       const connection = this.#connected.shift()
       if (connection !== undefined) {
         const redeemed = await this.#ask(connection)
         if (redeemed !== undefined) return redeemed
-      } else if (this.#limit.signal.aborted || (this.#dialling === 0 && lastLook)) {
+      } else if (this.#limit.signal.aborted) {
         throw this.#failure()
-      } else if (this.#dialling === 0) {
-        lastLook = true
-        await this.#changed(LOOK_MS)
-        lastLook = this.#connected.length === 0 && this.#dialling === 0
-      } else {
+      } else if (this.#dialling > 0) {
         await this.#changed()
+      } else {
+        const nowMs = clock.nowMs()
+        untilMs ??= look === undefined ? nowMs : nowMs + LOOK_MS
+        if (nowMs >= untilMs) throw this.#failure()
+        await this.#changed(untilMs - nowMs)
       }
     }
   }
 
   async close (): Promise<void> {
-    this.#isAsking = true // nobody is dialled any more
+    this.#isClosed = true // nobody is dialled any more
     this.#limit.done()
     await this.#stopLooking()
     await Promise.all(this.#connected.splice(0).map(leave))
@@ -114,16 +116,16 @@ class Entrance {
   #dial (peerId: string, addresses: readonly string[]): void {
     const { network, clock } = this.#options
     const which = [...addresses].sort().join(' ')
-    if (this.#isAsking || this.#limit.signal.aborted || peerId === network.peerId || this.#tried.get(peerId) === which) return
-    if (addresses.length === 0 || this.#tried.size >= CANDIDATES_MAX) {
-      if (addresses.length === 0) this.#note(peerId, new SwarmError('UNREACHABLE', 'the ticket names no address of it'))
-      return
-    }
+    if (this.#isClosed || this.#limit.signal.aborted || peerId === network.peerId || this.#tried.get(peerId) === which) return
+    if (addresses.length === 0) return this.#note(peerId, new SwarmError('UNREACHABLE', 'the ticket names no address of it'))
+    const kind = this.#named.has(peerId) ? 'named' : 'other'
+    if (this.#dials[kind] >= CANDIDATES_MAX) return
+    this.#dials[kind]++
     this.#tried.set(peerId, which)
     this.#dialling++
     const limit = deadline(clock, DIAL_MS_MAX, this.#limit.signal)
     network.dial(peerId, addresses, limit.signal).then(async connection => {
-      if (this.#isAsking) return await leave(connection)
+      if (this.#isClosed) return await leave(connection)
       this.#connected.push(connection)
     }, (error: unknown) => { this.#note(peerId, error) }).finally(() => {
       limit.done()
@@ -166,7 +168,7 @@ class Entrance {
     const { clock, ticket } = this.#options
     const [refusal] = this.#refusals
     if (refusal !== undefined) return refusal
-    const attempts = [...this.#attempts.values()]
+    const attempts = [...this.#attempts.values()].filter(({ peerId }) => this.#named.has(peerId)) // of the others there may be any number
     const asked = attempts.map(({ peerId, causes, message }) => `${peerId} (${causes.length === 0 ? message : causes.join('; ')})`)
     const ended = clock.wallMs() >= ticket.terms.joinBeforeMs ? `. By the clock of this machine the ticket ended at ${new Date(ticket.terms.joinBeforeMs).toISOString()}` : ''
     return new SwarmError('UNREACHABLE', `nobody who may let this peer into swarm ${this.#swarmId} could be reached: ${asked.length === 0 ? 'the ticket names nobody' : asked.join(', ')}${ended}`, {

@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { LEDGER_KEPT_MS, LEDGER_USES_MAX, Ledger, readUse, writeUse, type Use } from '../../lib/access/ledger.ts'
-import { LEDGER_LINE_BYTES_MAX, LINE_USES_MAX, LedgerTalk } from '../../lib/access/ledger-talk.ts'
+import { LEDGER_LINE_BYTES_MAX, LINE_USES_MAX, LedgerTalk, TAKEN_MAX } from '../../lib/access/ledger-talk.ts'
 import type { Terms } from '../../lib/access/ticket.ts'
 import { toBase64Url, utf8 } from '../../lib/base/bytes.ts'
 import { SwarmError } from '../../lib/base/error.ts'
@@ -190,5 +190,22 @@ for (const [what, line] of [
     assert.equal([ended, book.ledger.size], [true, 0])
   })
 }
+
+test('who tells without end is cut off', async () => {
+  const book = new Book()
+  const [near, far] = linkedStreams('ledger')
+  let ended = false
+  new LedgerTalk(far, book.ledger, { clock: book.clock, onEnd: () => { ended = true } })
+  near.read({ data: () => {}, ended: () => {}, closed: () => {} })
+  const use = writeUse({ ticket: toBase64Url(random.bytes(32)), peerId: peer(0), atMs: 0, joinBeforeMs: HOUR_MS, uses: 1 })
+  const line = utf8(`${JSON.stringify({ uses: Array.from({ length: LINE_USES_MAX }, () => use) })}\n`)
+  let told = 0
+  for (; !ended && told <= TAKEN_MAX; told += LINE_USES_MAX) {
+    near.send(line)
+    await settle()
+  }
+  assert.ok(ended && told > TAKEN_MAX, `${told} told`)
+  assert.is(book.ledger.size, 1)
+})
 
 test.run()
