@@ -181,3 +181,13 @@ export interface FindOptions {
   readonly signal: AbortSignal
   readonly onFound: (peerId: string, addresses: readonly string[]) => void
 }
+
+/** What a peer does for others that cannot be dialled, and others for it. */
+export interface RelayOptions {
+  /** Lends other members addresses, and passes on what comes there. Default false. */
+  readonly serve?: boolean
+  /** Addresses lent at once. Default 64. */
+  readonly reservationsMax?: number
+  /** Whether others lend this peer addresses: where nobody can dial it, always, or never. Default never. */
+  readonly use?: 'auto' | 'always' | 'never'
+}

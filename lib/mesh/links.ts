@@ -1,8 +1,8 @@
 /**
  * The admitted connections of each peer, and which one serves new streams.
  *
- * Two peers that dial each other at once end up with two connections. Both ends then decide alike, without a word: the one
- * dialled by the lower peer id serves; of several dialled by one end, the newest, as its dialler has lost the others. The
+ * Two peers that dial each other at once end up with two connections. Both ends then decide alike, without a word: a direct one
+ * before one that is relayed, and among equals the one dialled by the lower peer id serves; of several dialled by one end, the newest, as its dialler has lost the others. The
  * rest is retired: it gets no new stream, and its dialler closes it RETIRE_MS later, or as soon after that as nobody holds it, so
  * that calls in flight end there in peace. If the serving connection breaks first, a retired one serves again.
  *
@@ -169,11 +169,13 @@ export class Links {
     return link
   }
 
-  /** Where a new connection stands among the others: before all that its own dialler made, after those of a lower one. */
+  /** Where a new connection stands among the others of its path: before all that its own dialler made, after those of a lower one. */
   #place (connection: Connection, links: readonly Link[]): number {
-    if (this.#isLowersDial(connection)) return 0
-    const index = links.findIndex(link => !this.#isLowersDial(link.connection))
-    return index === -1 ? links.length : index
+    const direct = links.filter(link => link.connection.path === 'direct').length
+    const [first, end] = connection.path === 'direct' ? [0, direct] : [direct, links.length]
+    if (this.#isLowersDial(connection)) return first
+    const index = links.slice(first, end).findIndex(link => !this.#isLowersDial(link.connection))
+    return index === -1 ? end : first + index
   }
 
   #isLowersDial ({ direction, peerId }: Connection): boolean {

@@ -11,7 +11,7 @@ import { deadline } from '../../lib/base/clock.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError, messageOf } from '../../lib/base/error.ts'
 import { DIAL_MS_MAX } from '../bounds.ts'
-import { ADDRESSES_MAX, peerNamedBy, readAddress, withoutPeer } from './address.ts'
+import { ADDRESSES_MAX, isRelayed, peerNamedBy, readAddress, withoutPeer } from './address.ts'
 import type { Components } from './guard.ts'
 
 /** Wait for one address before the next is tried beside it. */
@@ -37,7 +37,7 @@ export function readTargets (peerId: string, addresses: readonly string[], diala
     }
   }
   if (targets.size === 0 && refused.length > 0) throw new SwarmError('ADDRESS_INVALID', `dial ${peerId}: ${refused.slice(0, 3).join('; ')}`)
-  return [...targets.values()]
+  return [...targets.values()].sort((one, other) => Number(isRelayed(one)) - Number(isRelayed(other))) // others' lines last
 }
 
 /**

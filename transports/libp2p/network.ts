@@ -5,15 +5,17 @@ import { deadline, sleep } from '../../lib/base/clock.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { Emitter } from '../../lib/base/emitter.ts'
 import { SwarmError, assert, messageOf } from '../../lib/base/error.ts'
-import type { Connection, Gossip, HandleOptions, Network, Routing, StreamHandler } from '../../lib/base/network.ts'
+import type { Connection, Gossip, HandleOptions, Network, RelayOptions, Routing, StreamHandler } from '../../lib/base/network.ts'
 import type { Random } from '../../lib/base/random.ts'
 import { PROTOCOL_STREAMS_MAX } from '../bounds.ts'
-import { withoutPeer } from './address.ts'
+import { isRelayed, withoutPeer } from './address.ts'
 import { Libp2pConnection } from './connection.ts'
 import { dialFirst, readTargets } from './dial.ts'
 import type { Libp2pGossip } from './gossip.ts'
 import type { Components, Guard } from './guard.ts'
 import { STREAMS_MAX } from './muxer.ts'
+import type { Relay } from './relay.ts'
+import { Relaying } from './relaying.ts'
 import type { Libp2pRouting } from './routing.ts'
 import { Libp2pStream } from './stream.ts'
 import { settled } from '../settled.ts'
@@ -34,6 +36,7 @@ export interface NetworkParts {
   readonly components: Components
   readonly identify: Identify
   readonly swarmId: string | undefined
+  readonly relay: RelayOptions | undefined
   readonly clock: Clock
   readonly random: Random
 }
@@ -50,6 +53,8 @@ export class Libp2pNetwork implements Network {
   #gossip: Libp2pGossip | undefined
   #openingRouting: Promise<Routing> | undefined
   #routing: Libp2pRouting | undefined
+  #openingRelay: Promise<Relay> | undefined
+  readonly #relaying: Relaying | undefined
   #knownAddresses = ''
   #stopLooking = (): void => {}
   #closed: Promise<void> | undefined
@@ -61,6 +66,13 @@ export class Libp2pNetwork implements Network {
     parts.node.addEventListener('start', () => {
       this.#knownAddresses = this.addresses().join()
       if (listensEverywhere(parts)) this.#lookOften()
+    })
+    if (parts.relay !== undefined) this.#relaying = new Relaying({
+      components: parts.components, clock: parts.clock, options: parts.relay,
+      protocol: this.#protocol('dialback'),
+      relay: async () => await this.#relay(),
+      handle: (protocol, handler, options) => { this.handle(protocol, handler, options) },
+      ports: () => this.#ports()
     })
   }
 
@@ -74,6 +86,7 @@ export class Libp2pNetwork implements Network {
 
   async dial (peerId: string, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
     const targets = readTargets(peerId, addresses, address => this.#isDialable(address))
+    if (targets.some(isRelayed)) await this.#relay()
     for (;;) {
       if (this.#closed !== undefined) throw new SwarmError('CLOSED', `dial ${peerId}: this peer has closed`)
       if (signal.aborted) throw new SwarmError('ABORTED', `dial ${peerId} was given up`, { cause: signal.reason })
@@ -166,6 +179,8 @@ export class Libp2pNetwork implements Network {
       void this.#identify(raw, connection)
       this.#gossip?.meet(connection)
       this.#routing?.meet(raw)
+      this.#relaying?.meet(connection)
+      if (this.#parts.relay?.serve === true) void this.#serveRelay()
     })
     connection.onClose(() => {
       waitNoMore()
@@ -201,14 +216,14 @@ export class Libp2pNetwork implements Network {
   /** Peers that look nothing up never load what it takes. */
   async #openRouting (): Promise<Routing> {
     const { openRouting } = await import('./routing.ts')
-    const { components, guard, clock, random, swarmId } = this.#parts
+    const { components, guard, clock, random } = this.#parts
     const routing = await openRouting({
       components, guard, clock, random,
-      protocol: `/mcp-swarm/${swarmId === undefined ? '' : `${swarmId}/`}kad/1.0.0`,
+      protocol: this.#protocol('kad'),
       isDialable: address => this.#isDialable(address),
       isClosed: () => this.#closed !== undefined,
       find: peerId => this.#admittedTo(peerId),
-      connect: async (peerId, addresses, signal) => await admitted(await this.dial(peerId, addresses, signal) as Libp2pConnection, signal)
+      connect: async (peerId, addresses, signal) => await this.#connect(peerId, addresses, signal)
     })
     if (this.#closed !== undefined) {
       routing.close()
@@ -219,8 +234,43 @@ export class Libp2pNetwork implements Network {
     return routing
   }
 
+  /** The name of a protocol that is the swarm's own. */
+  #protocol (name: string): string {
+    const { swarmId } = this.#parts
+    return `/mcp-swarm/${swarmId === undefined ? '' : `${swarmId}/`}${name}/1.0.0`
+  }
+
+  /** Begins to lend addresses, with the first connection: before that there is nobody to lend one. */
+  async #serveRelay (): Promise<void> {
+    try {
+      await (await this.#relay()).serve(this.#parts.relay?.reservationsMax)
+    } catch (error) {
+      if (this.#closed === undefined) throw error
+    }
+  }
+
+  /** Peers that neither offer nor dial through others never load what it takes. */
+  async #relay (): Promise<Relay> {
+    if (this.#closed !== undefined) throw new SwarmError('CLOSED', 'relay: this peer has closed')
+    this.#openingRelay ??= import('./relay.ts').then(async ({ Relay }) => {
+      const { components, guard, clock } = this.#parts
+      return await Relay.open({ components, guard, clock, find: peerId => this.#admittedTo(peerId), connect: async (...args) => await this.#connect(...args) })
+    })
+    return await this.#openingRelay
+  }
+
+  async #connect (peerId: string, addresses: readonly string[], signal: AbortSignal): Promise<Libp2pConnection> {
+    return await admitted(await this.dial(peerId, addresses, signal) as Libp2pConnection, signal)
+  }
+
+  #ports (): number[] {
+    const ports = this.#parts.components.transportManager.getAddrs().flatMap(address =>
+      isRelayed(address) ? [] : address.getComponents().filter(({ name }) => name === 'tcp').map(({ value }) => Number(value)))
+    return [...new Set(ports)]
+  }
+
   #isDialable (address: Multiaddr): boolean {
-    return this.#parts.components.transportManager.dialTransportForMultiaddr(address) !== undefined
+    return isRelayed(address) || this.#parts.components.transportManager.dialTransportForMultiaddr(address) !== undefined
   }
 
   #admittedTo (peerId: string): Libp2pConnection | undefined {
@@ -270,6 +320,7 @@ export class Libp2pNetwork implements Network {
     this.#stopLooking()
     this.#gossip?.close()
     this.#routing?.close()
+    this.#relaying?.close()
     await Promise.all([...this.#byPeer.values()].flatMap(siblings => [...siblings].map(async connection => { await connection.close() })))
     const { node, clock } = this.#parts
     const bound = deadline(clock, STOP_MS_MAX)

@@ -15,7 +15,7 @@ import type { Libp2pOptions } from 'libp2p'
 import { concatBytes } from '../../lib/base/bytes.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError, assert, messageOf } from '../../lib/base/error.ts'
-import type { Network } from '../../lib/base/network.ts'
+import type { Network, RelayOptions } from '../../lib/base/network.ts'
 import type { Random } from '../../lib/base/random.ts'
 import type { PrivateKey } from '../../lib/identity/key.ts'
 import { readAddress } from './address.ts'
@@ -43,6 +43,8 @@ export interface NetworkOptions {
   readonly listen?: readonly string[]
   /** Names the protocols of the swarm's gossip and hash table. Absent: those of peers that belong to none. */
   readonly swarmId?: string
+  /** Connections through other members. Absent: none are offered and none used, but those that somebody dials. */
+  readonly relay?: RelayOptions
   readonly clock: Clock
   readonly random: Random
 }
@@ -102,7 +104,7 @@ export async function openOver (transports: readonly TransportFactory[], listen:
     }
   })
   assert(components !== undefined && node.peerId.toString() === options.key.peerId, 'the peer id belongs to the key')
-  const network = new Libp2pNetwork({ node, guard, components, identify: node.services.identify, swarmId: options.swarmId, clock: options.clock, random: options.random })
+  const network = new Libp2pNetwork({ node, guard, components, identify: node.services.identify, swarmId: options.swarmId, relay: options.relay, clock: options.clock, random: options.random })
   try {
     await node.start()
   } catch (cause) {

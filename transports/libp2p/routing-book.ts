@@ -22,13 +22,19 @@ export interface Entry {
 }
 
 export class Book {
-  readonly #heard: (peerId: PeerId) => Promise<Multiaddr[]>
+  readonly #own: PeerId
+  readonly #ownAddresses: () => Multiaddr[]
   readonly #words = new Map<string, readonly Multiaddr[]>()
   readonly #hints = new Map<string, readonly Multiaddr[]>()
 
-  /** @param heard what a peer that is connected has told us of itself */
-  constructor (heard: (peerId: PeerId) => Promise<Multiaddr[]>) {
-    this.#heard = heard
+  constructor (own: PeerId, ownAddresses: () => Multiaddr[]) {
+    this.#own = own
+    this.#ownAddresses = ownAddresses
+  }
+
+  /** Keeps what a peer says of itself; nothing, and what it said before stands. */
+  say (peerId: PeerId, addresses: readonly Multiaddr[]): void {
+    if (addresses.length > 0) remember(this.#words, peerId.toString(), addresses, WORDS_MAX)
   }
 
   /** Keeps what others say of a peer. */
@@ -42,34 +48,31 @@ export class Book {
   }
 
   /** Every address by which it may be tried. */
-  async tries (peerId: PeerId): Promise<Multiaddr[]> {
-    const own = await this.#own(peerId)
-    return [...own, ...this.#hints.get(peerId.toString()) ?? []]
+  tries (peerId: PeerId): Multiaddr[] {
+    return [...this.#said(peerId), ...this.#hints.get(peerId.toString()) ?? []]
   }
 
   /** A peer that is not known has no addresses. */
   async get (peerId: PeerId): Promise<Entry> {
-    const addresses = (await this.#own(peerId)).map(multiaddr => ({ multiaddr, isCertified: false }))
+    const addresses = this.#said(peerId).map(multiaddr => ({ multiaddr, isCertified: false }))
     return { id: peerId, addresses, protocols: [], metadata: new Map(), tags: new Map() }
   }
 
   async getInfo (peerId: PeerId): Promise<{ id: PeerId, multiaddrs: Multiaddr[] }> {
-    return { id: peerId, multiaddrs: await this.#own(peerId) }
+    return { id: peerId, multiaddrs: this.#said(peerId) }
   }
 
   /** Its own word, or only a tag, which is not kept. */
   async merge (peerId: PeerId, { multiaddrs }: { multiaddrs?: readonly Multiaddr[] }): Promise<void> {
-    if (multiaddrs !== undefined) remember(this.#words, peerId.toString(), multiaddrs, WORDS_MAX)
+    this.say(peerId, multiaddrs ?? [])
   }
 
   async all (): Promise<Entry[]> {
     return []
   }
 
-  async #own (peerId: PeerId): Promise<Multiaddr[]> {
-    const heard = await this.#heard(peerId)
-    if (heard.length > 0) remember(this.#words, peerId.toString(), heard, WORDS_MAX)
-    return [...this.#words.get(peerId.toString()) ?? []]
+  #said (peerId: PeerId): Multiaddr[] {
+    return peerId.equals(this.#own) ? this.#ownAddresses() : [...this.#words.get(peerId.toString()) ?? []]
   }
 }
 

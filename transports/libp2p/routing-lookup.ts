@@ -7,6 +7,7 @@
  */
 import type { PeerId, PeerInfo } from '@libp2p/interface'
 import { sha256 } from '#hash'
+import { deadline } from '../../lib/base/clock.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { REPLICAS } from './routing-table.ts'
 
@@ -18,6 +19,12 @@ const ASKS_AT_ONCE = 6
 
 /** After so long without an answer the next one is asked beside it, in milliseconds: an address where nothing answers must not hold the rest up. */
 const SLOW_MS = 300
+
+/** How long those that are slow are waited for when all others have answered, in milliseconds. */
+const LAST_MS = 700
+
+/** Longest wait for one peer's answer, dialling it included, in milliseconds. */
+const ASK_MS_MAX = 5_000
 
 export interface Answer {
   readonly closer: readonly PeerInfo[]
@@ -63,36 +70,47 @@ export async function lookup ({ target, own, clock, start, signal, ask, mayTry }
 
   await new Promise<void>((resolve, reject) => {
     let [running, slow] = [0, 0]
+    let cancelEnd: (() => void) | undefined
     const onAbort = (): void => { reject(signal.reason as Error) }
+    const end = (): void => {
+      cancelEnd?.()
+      signal.removeEventListener('abort', onAbort)
+      resolve()
+    }
+    const askOne = (candidate: Candidate): void => {
+      candidate.state = 'asked'
+      asks += 1
+      running += 1
+      let isSlow = false
+      const cancel = clock.after(SLOW_MS, () => {
+        isSlow = true
+        slow += 1
+        goOn()
+      })
+      const bound = deadline(clock, ASK_MS_MAX, signal)
+      void ask(candidate.id, bound.signal).then(({ closer }) => {
+        candidate.state = 'answered'
+        for (const peer of closer.slice(0, REPLICAS + 1)) if (mayTry(peer, candidate.id)) learn(peer.id)
+      }, () => {
+        candidates = candidates.filter(each => each !== candidate)
+      }).finally(() => {
+        bound.done()
+        cancel()
+        running -= 1
+        if (isSlow) slow -= 1
+        goOn()
+      })
+    }
     const goOn = (): void => {
       if (signal.aborted) return
       for (const candidate of candidates.slice(0, REPLICAS + slow)) {
         if (running - slow >= ASKS_AT_ONCE || asks >= ASKS_MAX) break
-        if (candidate.state !== 'new') continue
-        candidate.state = 'asked'
-        asks += 1
-        running += 1
-        let isSlow = false
-        const cancel = clock.after(SLOW_MS, () => {
-          isSlow = true
-          slow += 1
-          goOn()
-        })
-        void ask(candidate.id, signal).then(({ closer }) => {
-          candidate.state = 'answered'
-          for (const peer of closer.slice(0, REPLICAS + 1)) if (mayTry(peer, candidate.id)) learn(peer.id)
-        }, () => {
-          candidates = candidates.filter(each => each !== candidate)
-        }).finally(() => {
-          cancel()
-          running -= 1
-          if (isSlow) slow -= 1
-          goOn()
-        })
+        if (candidate.state === 'new') askOne(candidate)
       }
-      if (running > 0) return
-      signal.removeEventListener('abort', onAbort)
-      resolve()
+      cancelEnd?.()
+      cancelEnd = undefined
+      if (running === 0) end()
+      else if (running === slow) cancelEnd = clock.after(LAST_MS, end)
     }
     if (signal.aborted) return onAbort()
     signal.addEventListener('abort', onAbort, { once: true })

@@ -6,6 +6,7 @@
  */
 import type { PeerId, PeerInfo, Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
+import { deadline } from '../../lib/base/clock.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError } from '../../lib/base/error.ts'
 import { ADDRESSES_MAX, withoutPeer } from './address.ts'
@@ -15,6 +16,9 @@ import type { Book } from './routing-book.ts'
 /** Dials that routing may begin at once, and how many more each second: one lookup asks some twenty peers. */
 export const DIALS_AT_ONCE_MAX = 32
 export const DIALS_PER_SECOND = 1
+
+/** Longest that one dial takes, until both ends have admitted each other, in milliseconds. */
+const DIAL_MS_MAX = 8_000
 
 /** How long a peer that was not there is not dialled again. */
 export const ABSENCE_MS = 20_000
@@ -40,6 +44,7 @@ export interface Ways {
 export class Reach {
   readonly #ways: Ways
   readonly #book: Book
+  readonly #dialling = new Map<string, Promise<Libp2pConnection>>()
   /** Until when a peer is left alone. */
   readonly #absentMs = new Map<string, number>()
   /** Whose word was in vain how often, and until when that counts. */
@@ -79,22 +84,37 @@ export class Reach {
     return await connection.openRaw(protocol, signal)
   }
 
+  /** Joins a dial that is under way. It goes on when who asked has given up: the next one finds it done. */
   async #dial (peerId: PeerId, signal: AbortSignal): Promise<Libp2pConnection> {
     const name = peerId.toString()
+    const dialling = this.#dialling.get(name) ?? this.#begin(peerId, name)
+    return await new Promise((resolve, reject) => {
+      const onAbort = (): void => { reject(new SwarmError('ABORTED', `dial ${name} was given up`, { cause: signal.reason })) }
+      if (signal.aborted) return onAbort()
+      signal.addEventListener('abort', onAbort, { once: true })
+      dialling.finally(() => { signal.removeEventListener('abort', onAbort) }).then(resolve, reject)
+    })
+  }
+
+  #begin (peerId: PeerId, name: string): Promise<Libp2pConnection> {
     const { clock } = this.#ways
-    const addresses = (await this.#book.tries(peerId)).map(withoutPeer)
+    const addresses = this.#book.tries(peerId).map(withoutPeer)
     if (addresses.length === 0) throw new SwarmError('UNREACHABLE', `routing knows no address of ${name}`)
     if ((this.#absentMs.get(name) ?? -Infinity) > clock.nowMs()) throw new SwarmError('UNREACHABLE', `${name} was not there a moment ago`)
     this.#spend()
     this.dials += 1
-    try {
-      return await this.#ways.connect(name, addresses, signal)
-    } catch (error) {
+    const bound = deadline(clock, DIAL_MS_MAX)
+    const dialling = this.#ways.connect(name, addresses, bound.signal).catch((error: unknown) => {
       if (!this.#ways.isClosed()) this.#miss(name)
       throw error
-    } finally {
+    }).finally(() => {
+      bound.done()
       this.#namedBy.delete(name)
-    }
+      this.#dialling.delete(name)
+    })
+    this.#dialling.set(name, dialling)
+    dialling.catch(() => undefined) // told to whoever waits, if anybody still does
+    return dialling
   }
 
   /** @throws SwarmError OVERLOADED */
@@ -118,7 +138,8 @@ export class Reach {
   }
 }
 
-function remember<Value> (map: Map<string, Value>, name: string, value: Value): void {
+/** Puts an entry last, and lets the first ones go when there are too many. */
+export function remember<Value> (map: Map<string, Value>, name: string, value: Value): void {
   map.delete(name)
   map.set(name, value)
   for (const oldest of map.keys()) {

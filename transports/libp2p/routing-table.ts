@@ -20,8 +20,8 @@ import type { ProviderStore } from './routing-store.ts'
 /** Peers that hold a record, and that one lookup converges on. */
 export const REPLICAS = 8
 
-/** Longest wait for one peer's answer to one request. */
-const ANSWER_MS_MAX = 1_500
+/** Longest wait for one peer's answer to one request, dialling it included; a lookup does not stand still for it. */
+const ANSWER_MS_MAX = 5_000
 
 /** Requests one connection may have open with us at once. */
 const REQUESTS_MAX = 16
@@ -49,7 +49,7 @@ interface KadDht {
     closestPeers (point: Uint8Array, options: { count: number }): PeerId[]
     queueRoutingTableUpdate (peerId: PeerId): void
     remove (peerId: PeerId): Promise<void>
-    addEventListener (name: 'peer:add', listener: () => void): void
+    addEventListener (name: 'peer:add' | 'peer:remove', listener: (event: CustomEvent<PeerId>) => void): void
     readonly closestPeerTagger: Quiet
   }
   onPeerConnect (peer: PeerInfo): Promise<void>
@@ -79,11 +79,14 @@ export class Table {
   readonly #dht: KadDht
   readonly #own: PeerId
   readonly #book: Book
+  readonly #members = new Set<string>()
 
   constructor (parts: TableParts) {
     this.#dht = makeDht(parts)
     this.#own = parts.components.peerId
     this.#book = parts.book
+    this.#dht.routingTable.addEventListener('peer:add', ({ detail }) => { this.#members.add(detail.toString()) })
+    this.#dht.routingTable.addEventListener('peer:remove', ({ detail }) => { this.#members.delete(detail.toString()) })
   }
 
   get size (): number {
@@ -101,6 +104,10 @@ export class Table {
   /** Calls back when a peer enters. */
   onAdd (listener: () => void): void {
     this.#dht.routingTable.addEventListener('peer:add', listener)
+  }
+
+  has (peerId: PeerId): boolean {
+    return this.#members.has(peerId.toString())
   }
 
   /** Takes a peer in if it takes part, later. */
@@ -148,14 +155,18 @@ export class Table {
 /** kad-dht's own lookups number their ways. */
 const NO_PATH: DisjointPath = { index: -1, queued: 0, running: 0, total: 0 }
 
+/** It logs each step, which costs even where nobody listens. */
+const SILENT = Object.assign(() => {}, { error () {}, trace () {}, enabled: false, newScope: () => SILENT as unknown })
+
 function unanswered (to: PeerId, cause: unknown): SwarmError {
   return new SwarmError('UNREACHABLE', `${to.toString()} did not answer`, { cause })
 }
 
 function makeDht ({ components, guard, protocol, book, reach, store, onAsked, openTo }: TableParts): KadDht {
-  const { peerId, privateKey, addressManager, logger } = components
+  const { peerId, privateKey, addressManager } = components
   const standIns = {
-    peerId, privateKey, addressManager, logger,
+    peerId, privateKey, addressManager,
+    logger: { forComponent: () => SILENT },
     events: new EventTarget(),
     peerStore: book,
     datastore: store,
@@ -173,7 +184,7 @@ function makeDht ({ components, guard, protocol, book, reach, store, onAsked, op
         try {
           return await reach.open(to, name, signal)
         } catch (error) {
-          if (!signal.aborted) await dht.routingTable.remove(to)
+          if (!(error instanceof SwarmError && ['ABORTED', 'OVERLOADED'].includes(error.code))) await dht.routingTable.remove(to)
           throw error
         }
       }

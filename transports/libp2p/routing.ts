@@ -2,8 +2,9 @@
  * Routing over libp2p: a Kademlia table of admitted peers, loaded when it is first wanted.
  *
  * A peer provides a key by telling the REPLICAS peers nearest to it, which its lookup finds; who looks for the key converges on the
- * same. In a young swarm they are not the same yet: so whenever the table has doubled a peer looks up itself, which makes it known
- * to those around it, and provides its keys again. In any case it does after a third of a record's life.
+ * same. In a young swarm they are not the same yet. So whoever enters the table is told of the keys it is near to; whenever the table
+ * has doubled a peer looks up itself, which makes it known to those around it; and keys are provided anew SETTLING_MS after they were
+ * first, if the table has changed since. In any case they are after a third of a record's life.
  * Source: Maymounkov and Mazières, "Kademlia", IPTPS 2002, on the wire as in libp2p's specification kad-dht.
  */
 import { MessageType } from '@libp2p/kad-dht'
@@ -21,12 +22,11 @@ import type { FindOptions, Routing } from '../../lib/base/network.ts'
 import type { Random } from '../../lib/base/random.ts'
 import { checkProvide, checkWanted, nameOfKey } from '../routing.ts'
 import { ADDRESSES_MAX, withoutPeer } from './address.ts'
-import type { Libp2pConnection } from './connection.ts'
 import type { Components, Guard } from './guard.ts'
 import { Book } from './routing-book.ts'
 import { lookup } from './routing-lookup.ts'
 import type { Answer } from './routing-lookup.ts'
-import { Reach } from './routing-reach.ts'
+import { Reach, remember } from './routing-reach.ts'
 import type { Ways } from './routing-reach.ts'
 import { ProviderStore } from './routing-store.ts'
 import { Table } from './routing-table.ts'
@@ -37,8 +37,14 @@ const SHA2_256 = 0x12
 /** Between two keys that are provided again, in milliseconds: a hundred tools are not worth a burst. */
 const PACE_MS = 100
 
-/** How long after the table has grown it is looked at, in milliseconds: peers come in groups. */
+/** How long after the table has grown it is looked at, in milliseconds, to twice that: peers come in groups. */
 const GROWN_MS = 1_000
+
+/** After a key was provided for the first, second and third time, in milliseconds: who is near changes while a swarm starts. */
+const SETTLING_MS: readonly number[] = [5_000, 30_000, 300_000]
+
+/** How often a connection that brings questions is reason to look whether its peer is in the table, in milliseconds. */
+const ASKED_MS = 30_000
 
 /** How long a lookup that nobody waits for may take, in milliseconds. */
 const UPKEEP_MS_MAX = 10_000
@@ -50,23 +56,33 @@ export interface RoutingParts extends Ways {
   readonly protocol: string
 }
 
-interface Provided { readonly target: Uint8Array, dueMs: number, tableSize: number }
+interface Provided {
+  /** As on the wire. */
+  readonly target: Uint8Array
+  dueMs: number
+  /** How often it was provided, and how large the table was then. */
+  rounds: number
+  tableSize: number
+  /** Who holds it, as far as we know. */
+  holders: Set<string>
+}
 
 export async function openRouting (parts: RoutingParts): Promise<Libp2pRouting> {
   const { components, clock, protocol } = parts
-  const book = new Book(async peerId => await heardOf(components, peerId, parts.find(peerId.toString())))
+  const book = new Book(components.peerId, () => components.addressManager.getAddresses())
+  components.events.addEventListener('peer:identify', ({ detail: { peerId, listenAddrs } }) => { book.say(peerId, listenAddrs) })
   const reach = new Reach(parts, book)
   const table: Table = new Table({
     ...parts, book, reach,
     store: new ProviderStore(components.peerId.toString(), clock),
-    onAsked: connection => { routing.meet(connection) },
+    onAsked: connection => { routing.asked(connection) },
     openTo: async (peerId, signal) => {
       const connection = parts.find(peerId.toString())
       if (connection === undefined) throw new SwarmError('UNREACHABLE', `no connection to ${peerId.toString()}`)
       return await connection.openRaw(protocol, signal)
     }
   })
-  const routing = new Libp2pRouting(parts, table, reach)
+  const routing = new Libp2pRouting(parts, table, reach, book)
   await table.start()
   return routing
 }
@@ -77,20 +93,24 @@ export class Libp2pRouting implements Routing {
   readonly #components: Components
   readonly #table: Table
   readonly #reach: Reach
+  readonly #book: Book
   readonly #provided = new Map<string, Provided>()
+  /** When a connection last brought a question that counted. */
+  readonly #askedMs = new Map<string, number>()
   readonly #closing = new AbortController()
   #isKeeping = false
   #tableSize = 0
   #armedMs = Infinity
   #cancel = (): void => {}
 
-  constructor ({ clock, random, components }: RoutingParts, table: Table, reach: Reach) {
+  constructor ({ clock, random, components }: RoutingParts, table: Table, reach: Reach, book: Book) {
     this.#clock = clock
     this.#random = random
     this.#components = components
     this.#table = table
     this.#reach = reach
-    table.onAdd(() => { this.#arm(GROWN_MS) })
+    this.#book = book
+    table.onAdd(() => { this.#arm(GROWN_MS * (1 + this.#random.next())) }) // not everybody at once
   }
 
   get size (): number {
@@ -108,7 +128,7 @@ export class Libp2pRouting implements Routing {
     await this.#while('provide', signal, async asking => {
       const known = this.#provided.get(name)
       if (known === undefined) checkProvide(this.#provided.size)
-      const provided = known ?? { target: cid.multihash.bytes, dueMs: 0, tableSize: 0 }
+      const provided = known ?? { target: cid.multihash.bytes, dueMs: 0, rounds: 0, tableSize: 0, holders: new Set() }
       this.#provided.set(name, provided)
       await this.#table.hold(cid)
       await this.#publish(provided, asking)
@@ -155,7 +175,19 @@ export class Libp2pRouting implements Routing {
   }
 
   /** An admitted connection: its peer enters the table if it takes part. */
-  meet ({ remotePeer }: LibConnection): void {
+  meet ({ direction, remoteAddr, remotePeer }: LibConnection): void {
+    if (this.#closing.signal.aborted) return
+    // Until it says where it listens, or if it has said so before this was open.
+    void this.#components.peerStore.get(remotePeer).then(({ addresses }) => addresses.map(({ multiaddr }) => multiaddr), () => [])
+      .then(told => { this.#book.say(remotePeer, told.length > 0 ? told : direction === 'outbound' ? [remoteAddr] : []) })
+    this.#table.meet(remotePeer)
+  }
+
+  /** Somebody asks us: takes part, therefore. Looked at once in a while, as a peer may ask often. */
+  asked ({ id, remotePeer }: LibConnection): void {
+    const nowMs = this.#clock.nowMs()
+    if (nowMs - (this.#askedMs.get(id) ?? -Infinity) < ASKED_MS) return
+    remember(this.#askedMs, id, nowMs)
     if (!this.#closing.signal.aborted) this.#table.meet(remotePeer)
   }
 
@@ -174,7 +206,7 @@ export class Libp2pRouting implements Routing {
       mayTry: (peer, namedBy) => this.#reach.hear(peer, namedBy),
       ask: async (peerId, asked) => {
         const answer = await ask(peerId, asked)
-        this.#table.meet(peerId)
+        if (!this.#table.has(peerId)) this.#table.meet(peerId)
         return answer
       }
     })
@@ -202,14 +234,25 @@ export class Libp2pRouting implements Routing {
   }
 
   async #publish (provided: Provided, signal: AbortSignal): Promise<void> {
+    const pauseMs = SETTLING_MS[provided.rounds] ?? this.#pauseMs()
+    provided.dueMs = this.#clock.nowMs() + pauseMs
+    this.#arm(pauseMs)
+    const isSettling = provided.rounds > 0 && provided.rounds < SETTLING_MS.length
+    if (this.size > 0) provided.rounds += 1
+    if (isSettling && provided.tableSize === this.size) return
     provided.tableSize = this.size
-    provided.dueMs = this.#clock.nowMs() + this.#pauseMs()
-    this.#arm(this.#pauseMs())
     const { target } = provided
-    const holders = await this.#lookup(target, signal, async (peerId, each) => await this.#table.ask(peerId, MessageType.FIND_NODE, target, each))
+    const nearest = await this.#lookup(target, signal, async (peerId, each) => await this.#table.ask(peerId, MessageType.FIND_NODE, target, each))
+    provided.holders = new Set()
+    await this.#tell(provided, nearest, signal)
+  }
+
+  /** Has peers hold a key. Who is gone meanwhile holds nothing: the others do. */
+  async #tell ({ holders, target }: Provided, peers: readonly PeerId[], signal: AbortSignal): Promise<void> {
     const own = { id: this.#components.peerId, multiaddrs: this.#components.addressManager.getAddresses() }
-    // Who is gone meanwhile holds nothing: the others do.
-    await Promise.all(holders.map(async holder => { await this.#table.tell(holder, target, own, signal).catch(() => undefined) }))
+    await Promise.all(peers.map(async peerId => {
+      await this.#table.tell(peerId, target, own, signal).then(() => { holders.add(peerId.toString()) }, () => undefined)
+    }))
   }
 
   /** A third of a record's life, give or take a tenth: not everybody at once. */
@@ -232,15 +275,18 @@ export class Libp2pRouting implements Routing {
   async #keep (): Promise<void> {
     this.#isKeeping = true
     try {
+      for (const [name, provided] of [...this.#provided]) {
+        if (!this.#provided.has(name)) continue
+        const newcomers = this.#table.nearest(provided.target).filter(peerId => !provided.holders.has(peerId.toString()))
+        if (this.#isDue(provided)) await this.#bounded(async signal => { await this.#publish(provided, signal) })
+        else if (newcomers.length > 0) await this.#bounded(async signal => { await this.#tell(provided, newcomers, signal) })
+        else continue
+        await sleep(this.#clock, PACE_MS, this.#closing.signal)
+      }
       if (this.#hasGrown(this.#tableSize)) {
         this.#tableSize = this.size
         const { bytes } = this.#components.peerId.toMultihash()
         await this.#bounded(async signal => { await this.#lookup(bytes, signal, async (peerId, each) => await this.#table.ask(peerId, MessageType.FIND_NODE, bytes, each)) })
-      }
-      for (const [name, provided] of [...this.#provided]) {
-        if (!this.#provided.has(name) || !(this.#clock.nowMs() >= provided.dueMs || this.#hasGrown(provided.tableSize))) continue
-        await this.#bounded(async signal => { await this.#publish(provided, signal) })
-        await sleep(this.#clock, PACE_MS, this.#closing.signal)
       }
     } catch (error) {
       if (!this.#closing.signal.aborted) throw error
@@ -249,7 +295,7 @@ export class Libp2pRouting implements Routing {
       this.#isKeeping = false
     }
     if (this.#hasGrown(this.#tableSize)) this.#arm(GROWN_MS)
-    const nextMs = Math.min(...[...this.#provided.values()].map(({ dueMs }) => dueMs))
+    const nextMs = Math.min(...[...this.#provided.values()].map(provided => this.#isDue(provided) ? 0 : provided.dueMs))
     if (Number.isFinite(nextMs)) this.#arm(Math.max(GROWN_MS, nextMs - this.#clock.nowMs()))
   }
 
@@ -260,6 +306,10 @@ export class Libp2pRouting implements Routing {
       if (!bound.signal.aborted) throw error
     })
     bound.done()
+  }
+
+  #isDue ({ dueMs, rounds }: Provided): boolean {
+    return this.#clock.nowMs() >= dueMs || (rounds === 0 && this.size > 0)
   }
 
   #hasGrown (from: number): boolean {
@@ -278,12 +328,4 @@ function cidOf (key: Uint8Array): CID {
 
 function plain (addresses: readonly Multiaddr[]): string[] {
   return [...new Set(addresses.slice(0, ADDRESSES_MAX).map(withoutPeer))]
-}
-
-/** Where a connected peer listens, as it has told us, or where we have dialled it; and where we do. */
-async function heardOf ({ addressManager, peerId: own, peerStore }: Components, peerId: PeerId, connection: Libp2pConnection | undefined): Promise<Multiaddr[]> {
-  if (peerId.equals(own)) return addressManager.getAddresses()
-  if (connection === undefined) return []
-  const told = await peerStore.get(peerId).then(({ addresses }) => addresses.map(({ multiaddr }) => multiaddr), () => [])
-  return told.length === 0 && connection.direction === 'outbound' ? [connection.raw.remoteAddr] : told
 }
