@@ -16,6 +16,7 @@ import { Breaker } from '../mesh/breaker.ts'
 import { choose, providerKey, type Choice } from '../mesh/choice.ts'
 import { route } from '../mesh/route.ts'
 import type { Clients } from './clients.ts'
+import { isKnown, type Seek } from './finding.ts'
 import type { Hosting } from './hosting.ts'
 import { memberGone, memberOf, withMember, type Member } from './states.ts'
 
@@ -67,6 +68,7 @@ export class Calling {
   readonly #clock: Clock
   readonly #random: Random
   readonly #self: Caller
+  readonly #seekFurther: Seek | undefined
   readonly #breaker = new Breaker()
   /** Calls in flight by provider; an entry goes with its last call. */
   readonly #loads = new Map<string, number>()
@@ -74,7 +76,8 @@ export class Calling {
   #failed = 0
   #inFlight = 0
 
-  constructor (parts: { directory: Directory, hosting: Hosting, tasks: Tasks, clients: Clients, pipes: Pipes, clock: Clock, random: Random, self: Caller }) {
+  /** @param parts.seekFurther brings peers into reach that the directory does not know; absent where there is no such means */
+  constructor (parts: { directory: Directory, hosting: Hosting, tasks: Tasks, clients: Clients, pipes: Pipes, clock: Clock, random: Random, self: Caller, seekFurther?: Seek | undefined }) {
     this.#directory = parts.directory
     this.#hosting = parts.hosting
     this.#tasks = parts.tasks
@@ -83,6 +86,7 @@ export class Calling {
     this.#clock = parts.clock
     this.#random = parts.random
     this.#self = parts.self
+    this.#seekFurther = parts.seekFurther
   }
 
   get counts (): CallCounts {
@@ -98,6 +102,7 @@ export class Calling {
     try {
       const deadlineMs = this.#clock.nowMs() + timeoutMs
       const continued = memberOf(options.client?.requestState)
+      await this.#seek(tool, options, timeoutMs)
       const choice = this.#choose(tool, options, continued?.member)
       const left = continued === undefined || choice.pool === undefined ? options : { ...options, client: { ...options.client as ClientSide, requestState: continued.requestState } }
       return await route(choice, async provider => await this.#ask(provider, args, left, deadlineMs), { clock: this.#clock, deadlineMs, signal, breaker: this.#breaker })
@@ -106,6 +111,20 @@ export class Calling {
       throw error
     } finally {
       this.#inFlight--
+    }
+  }
+
+  /** Looks further for what nobody here is known to have. @throws SwarmError ABORTED */
+  async #seek (tool: string, { agent, peer, pool, signal }: CallOptions, timeoutMs: number): Promise<void> {
+    const sought = { tool, agent, peer, pool }
+    if (this.#seekFurther === undefined || isKnown(this.#directory, sought, { all: true })) return
+    const bound = deadline(this.#clock, timeoutMs, signal)
+    try {
+      await this.#seekFurther(sought, bound.signal)
+    } catch (error) {
+      if (signal?.aborted === true || !bound.signal.aborted) throw error // out of time: the call says what is missing
+    } finally {
+      bound.done()
     }
   }
 

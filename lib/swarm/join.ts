@@ -75,7 +75,7 @@ async function belong (settings: Settings, key: PrivateKey): Promise<Belonged> {
     const reach = reachOf(settings, kind)
     return { reach, network: new LateNetwork(key.peerId, async () => {
       const openNetwork = seams.openNetwork ?? (await import('#network')).openNetwork
-      return await openNetwork({ key, listen: reach.listen, swarmId, clock, random })
+      return await openNetwork({ key, listen: reach.listen, swarmId, relay: kind === 'made' ? { serve: true, use: 'auto' } : undefined, clock, random })
     }) }
   }
   if (ticket !== undefined && needsTicket(found, ticket, dir)) {

@@ -3,7 +3,7 @@ import { systemClock, type Clock } from '../base/clock.ts'
 import type { Discovery, DiscoveryOptions } from '../base/discovery.ts'
 import { SwarmError } from '../base/error.ts'
 import { isObject } from '../base/json.ts'
-import type { Network } from '../base/network.ts'
+import type { Network, RelayOptions } from '../base/network.ts'
 import { systemRandom, type Random } from '../base/random.ts'
 import type { PrivateKey } from '../identity/key.ts'
 import type { Config } from './config.ts'
@@ -73,9 +73,11 @@ export interface JoinOptions {
 export interface Seams {
   readonly clock?: Clock
   readonly random?: Random
-  readonly openNetwork?: (options: { key: PrivateKey, listen: readonly string[], swarmId: string, clock: Clock, random: Random }) => Promise<Network>
+  readonly openNetwork?: (options: { key: PrivateKey, listen: readonly string[], swarmId: string, relay: RelayOptions | undefined, clock: Clock, random: Random }) => Promise<Network>
   readonly openRendezvous?: (options: RendezvousOptions) => Promise<Rendezvous>
   readonly openMdns?: (options: DiscoveryOptions) => Promise<Discovery>
+  /** False: peers neither pass on nor take in what others say of third ones. */
+  readonly hearsay?: boolean
   readonly swarmKey?: PrivateKey
 }
 

@@ -20,6 +20,7 @@ import { Calling } from './calling.ts'
 import type { ConfigChanges } from './changes.ts'
 import { Clients } from './clients.ts'
 import { Configured } from './configured.ts'
+import { Finding, type Seek } from './finding.ts'
 import { Hosting } from './hosting.ts'
 import { Inviting, ranked } from './inviting.ts'
 import { LateDocuments } from './late-documents.ts'
@@ -29,6 +30,7 @@ import type { Belonging } from './membership.ts'
 import { Neighbours } from './neighbours.ts'
 import type { Settings } from './options.ts'
 import type { Parts } from './parts.ts'
+import { pointsOf } from './points.ts'
 import type { Reach } from './reach.ts'
 import { Renewing } from './renewing.ts'
 import { Requesting } from './requesting.ts'
@@ -94,6 +96,8 @@ export class Peer {
   readonly #tasks: Tasks
   readonly #clients: Clients
   readonly #bindings: Bindings
+  /** Undefined where the swarm's hash table is not among the means. */
+  readonly #finding: Finding | undefined
   /** Keeps a connection that another has replaced until the calls on its streams have ended. */
   readonly #holds = new WeakMap<ByteStream, () => void>()
   /** Whether others can reach this peer. */
@@ -112,13 +116,14 @@ export class Peer {
     this.#membership = membership
     this.#parts = parts
     this.troubles = new Troubles(clock, trouble => { this.events.emit('trouble', trouble) }, trouble => { this.events.emit('trouble:over', trouble) })
-    this.hosting = new Hosting(entries => { this.listing.checkFits(entries) }, () => { this.listing.announce() }, name => { this.#tasks.closeAgent(name) })
+    this.hosting = new Hosting(entries => { this.listing.checkFits(entries) }, () => { this.#offer() }, name => { this.#tasks.closeAgent(name) })
     this.#tasks = new Tasks({ peerId: this.id, clock, random, report: error => { this.#noteBug(error) } })
     this.listing = new Listing({
-      swarmId: this.swarmId, key, name, network, storage, clock, random, hosting: this.hosting,
+      swarmId: this.swarmId, key, name, network, storage, clock, random, hosting: this.hosting, hearsay: settings.seams.hearsay,
       callerOf: connection => this.neighbours.callerOf(connection),
       onChange: changes => { this.#changed(changes) },
       isLasting: settings.dir !== undefined,
+      documents: () => this.documents.topics,
       onHeard: connection => { this.neighbours.links.heard(connection) },
       onPart: connection => { this.neighbours.heardPart(connection) },
       isLinked: peerId => this.neighbours.links.get(peerId) !== undefined,
@@ -142,6 +147,7 @@ export class Peer {
         onMoved: peerId => { this.pipes.renewPeer(peerId) },
         onBroken: peerId => { this.pipes.closePeer(peerId) },
         onLost: peerId => { this.listing.lose(peerId) },
+        groups: () => this.listing.directory.sharers(),
         onPart: async connection => { await this.listing.part(connection) },
         probe: async (connection, signal) => { await this.listing.probe(connection, signal) },
         onTrouble: (source, error) => {
@@ -159,6 +165,10 @@ export class Peer {
       swarmId: this.swarmId, key, network, links: this.neighbours.links, storage, clock, random,
       durability: settings.durability, folder,
       isMember: connection => this.neighbours.callerOf(connection) !== undefined,
+      onOpen: () => {
+        this.listing.announce()
+        this.neighbours.regroup()
+      },
       onTrouble: (subject, code, message) => {
         if (message === undefined) this.troubles.over(subject)
         else this.troubles.set(subject, code, message)
@@ -187,8 +197,10 @@ export class Peer {
     const self: Caller = { peerId: this.id, role: 'admin' }
     this.#clients = new Clients(self)
     const around = { directory: this.listing.directory, hosting: this.hosting, tasks: this.#tasks, clients: this.#clients, pipes: this.pipes, clock, random, self }
-    this.calling = new Calling(around)
-    this.requesting = new Requesting({ ...around, closing: this.closing.signal, open: async (peerId, signal) => await this.#openPipe(peerId, signal) })
+    const finding = this.#finding = reach.means.dht ? new Finding({ swarmId: this.swarmId, network, clock, random, directory: this.listing.directory }) : undefined
+    const seekFurther: Seek | undefined = finding === undefined ? undefined : async (sought, signal) => { await finding.seek(sought, signal) }
+    this.calling = new Calling({ ...around, seekFurther })
+    this.requesting = new Requesting({ ...around, seekFurther, closing: this.closing.signal, open: async (peerId, signal) => await this.#openPipe(peerId, signal) })
   }
 
   /** How many calls have been let through to agents of this peer. */
@@ -226,6 +238,8 @@ export class Peer {
     if (config !== undefined) this.configured.open(config)
     parts.add(async () => { await this.configured.settled() })
     if (this.reach.means.folder) await this.neighbours.discover({ swarmId: this.swarmId, peerId: this.id, clock, random }, seams.openRendezvous)
+    const finding = this.#finding
+    if (finding !== undefined) await this.neighbours.discoverBy('dht', { swarmId: this.swarmId, peerId: this.id, clock, random }, async options => finding.discover(options))
     for (const { peerId, addresses } of this.#membership.inviters) this.neighbours.see(peerId, addresses, 'ticket')
     if (!listensLate || this.neighbours.hasCompany || this.hosting.all().length > 0) await this.listen()
   }
@@ -239,7 +253,7 @@ export class Peer {
   async #listen (): Promise<void> {
     await this.#network.open()
     this.isListening = true
-    this.listing.announce()
+    this.#offer()
     await this.neighbours.announce(this.#network.addresses())
     const stopHearing = this.#network.onAddresses(() => { this.#moved() })
     const stopWatching = watchSleep(this.#settings.clock, () => { this.neighbours.refresh() })
@@ -248,6 +262,20 @@ export class Peer {
       stopWatching()
     })
     if (this.reach.kind === 'made') this.#remember()
+    if (this.reach.means.mdns) await this.#discoverOnLan()
+  }
+
+  async #discoverOnLan (): Promise<void> {
+    const { clock, random, seams } = this.#settings
+    const openMdns = seams.openMdns ?? (await import('#mdns')).openMdns
+    if (openMdns === undefined || this.closing.signal.aborted) return
+    await this.neighbours.discoverBy('mdns', { swarmId: this.swarmId, peerId: this.id, clock, random }, openMdns)
+  }
+
+  /** What is offered has changed: the others hear of it, and whoever looks for it finds it here. */
+  #offer (): void {
+    this.listing.announce()
+    this.#finding?.offer(pointsOf(this.#settings.name, this.hosting.entries(), this.hosting.catalogues()))
   }
 
   #linkedAdmins (): Connection[] {

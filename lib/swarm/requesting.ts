@@ -13,6 +13,7 @@ import { TASK_METHODS } from '../mcp/tasks.ts'
 import { StreamTransport } from '../mcp/transport.ts'
 import { hasNotRun } from '../mcp/wire.ts'
 import { CALL_MS, checkTimeout } from './calling.ts'
+import { isKnown, type Seek } from './finding.ts'
 import { memberGone, memberOf, withMember, type Member } from './states.ts'
 import { listen, ownAgent, type Heard, type Place, type Reach } from './hearing.ts'
 
@@ -32,6 +33,8 @@ interface Parts extends Reach {
   readonly directory: Directory
   /** Opens a fresh stream of agents to a peer. */
   readonly open: (peerId: string, signal: AbortSignal) => Promise<ByteStream>
+  /** Brings peers into reach that the directory does not know; absent where there is no such means. */
+  readonly seekFurther?: Seek | undefined
 }
 
 export class Requesting {
@@ -53,6 +56,7 @@ export class Requesting {
     const deadlineMs = clock.nowMs() + timeoutMs
     const continued = whom.pool === undefined ? undefined : memberOf(options.client?.requestState)
     const asked = continued === undefined ? options : { ...options, client: { ...options.client as ClientSide, requestState: continued.requestState } }
+    await this.#seek(whom, options.signal)
     let failure: unknown
     for (const agent of this.#candidates(whom, method, continued?.member)) {
       try {
@@ -89,6 +93,12 @@ export class Requesting {
     const { close, transport } = await own.openSession(self)
     if (close !== undefined) transport.close = close
     return transport
+  }
+
+  async #seek (whom: Whom, signal = new AbortController().signal): Promise<void> {
+    const { directory, seekFurther } = this.#parts
+    const sought = whom.pool === undefined ? { peer: whom.peerId, agent: whom.agent } : whom
+    if (seekFurther !== undefined && !isKnown(directory, sought, { all: true })) await seekFurther(sought, signal)
   }
 
   /** Those to ask; of a pool where one has asked for more, that one. @throws SwarmError UNKNOWN_AGENT, UNAVAILABLE */
