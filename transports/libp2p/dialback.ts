@@ -68,7 +68,7 @@ export class Dialback {
         const { ports } = parseObject(text, 'a question for a dial')
         if (!Array.isArray(ports) || ports.length > PORTS_MAX || !ports.every(isPort)) throw new SwarmError('MALFORMED', 'a question for a dial names no ports')
         const host = hostOf(connection)
-        const reached = host !== undefined && (await Promise.all(ports.map(async port => await this.#knock(`${host}/tcp/${port as number}`)))).includes(true)
+        const reached = host !== undefined && (await Promise.all(ports.map(async port => await this.#knock(`${host}/tcp/${port}`)))).includes(true)
         return JSON.stringify({ reached })
       })
     } finally {

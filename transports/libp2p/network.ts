@@ -8,7 +8,7 @@ import { SwarmError, assert, messageOf } from '../../lib/base/error.ts'
 import type { Connection, Gossip, HandleOptions, Network, RelayOptions, Routing, StreamHandler } from '../../lib/base/network.ts'
 import type { Random } from '../../lib/base/random.ts'
 import { PROTOCOL_STREAMS_MAX } from '../bounds.ts'
-import { isRelayed, withoutPeer } from './address.ts'
+import { ADDRESSES_MAX, isRelayed, withoutPeer } from './address.ts'
 import { Libp2pConnection } from './connection.ts'
 import { dialFirst, readTargets } from './dial.ts'
 import type { Libp2pGossip } from './gossip.ts'
@@ -26,6 +26,9 @@ const STOP_MS_MAX = 500
 
 /** Between attempts to learn a peer's protocols, while it may not have admitted us yet: doubled each time. */
 const IDENTIFY_PAUSE_MS = 50
+
+/** Longest that a direct connection is tried for beside a relayed one, in milliseconds. */
+const PUNCH_MS_MAX = 6_000
 
 /** Between two looks at this machine's interfaces, for a peer that listens on all of them. */
 const INTERFACES_MS = 1_000
@@ -176,7 +179,8 @@ export class Libp2pNetwork implements Network {
     const waitNoMore = this.#await(connection)
     connection.onAdmit(() => {
       waitNoMore()
-      void this.#identify(raw, connection)
+      const identified = this.#identify(raw, connection)
+      if (connection.path === 'relay' && this.#parts.relay !== undefined) void identified.then(async () => { await this.#punch(connection) })
       this.#gossip?.meet(connection)
       this.#routing?.meet(raw)
       this.#relaying?.meet(connection)
@@ -238,6 +242,22 @@ export class Libp2pNetwork implements Network {
   #protocol (name: string): string {
     const { swarmId } = this.#parts
     return `/mcp-swarm/${swarmId === undefined ? '' : `${swarmId}/`}${name}/1.0.0`
+  }
+
+  /**
+   * Tries for a direct connection beside a relayed one: both ends dial the other where it listens, at the same moment. That makes one
+   * where either can be dialled after all, or the routers between let two that call each other through.
+   */
+  async #punch ({ peerId, raw }: Libp2pConnection): Promise<void> {
+    const { clock, components } = this.#parts
+    const told = await components.peerStore.get(raw.remotePeer).then(({ addresses }) => addresses.map(({ multiaddr }) => multiaddr), () => [])
+    const direct = told.filter(address => !isRelayed(address) && this.#isDialable(address)).slice(0, ADDRESSES_MAX)
+    if (direct.length === 0 || this.#closed !== undefined) return
+    const bound = deadline(clock, PUNCH_MS_MAX, this.#closing.signal)
+    const targets = readTargets(peerId, direct.map(withoutPeer), () => true)
+    // The relayed one goes on if it fails: that is what it is for.
+    await dialFirst(peerId, targets, components.transportManager, clock, bound.signal).catch(() => undefined)
+    bound.done()
   }
 
   /** Begins to lend addresses, with the first connection: before that there is nobody to lend one. */

@@ -34,9 +34,9 @@ export interface RelayParts {
   readonly guard: Guard
   readonly clock: Clock
   /** An admitted connection, a direct one if there is one. */
-  find (peerId: string): Libp2pConnection | undefined
+  readonly find: (peerId: string) => Libp2pConnection | undefined
   /** Resolves when a connection is there and admitted. @throws SwarmError */
-  connect (peerId: string, addresses: readonly string[], signal: AbortSignal): Promise<Libp2pConnection>
+  readonly connect: (peerId: string, addresses: readonly string[], signal: AbortSignal) => Promise<Libp2pConnection>
 }
 
 type CircuitTransport = Transport & {

@@ -1,8 +1,8 @@
 /**
  * When this peer lends others an address, and when it has itself lent one.
  *
- * auto: it asks those it has dialled to dial it back. Once one of them can, it is reachable. While nobody can, RELAYS of them lend
- * it addresses, so that it can be dialled through them. always: the same without asking.
+ * auto: where others see it come from a public address, it asks them to dial it back, and is reachable once one of them can. Else
+ * RELAYS of them lend it addresses, so that it can be dialled through them. always: the same without asking.
  */
 import type { Clock } from '../../lib/base/clock.ts'
 import type { HandleOptions, RelayOptions, StreamHandler } from '../../lib/base/network.ts'
@@ -17,6 +17,13 @@ export const RELAYS = 2
 /** Before one that has refused is asked again, in milliseconds: doubled each time. */
 const RETRY_MS = 250
 const RETRY_MS_MAX = 300_000
+
+/** How long after a connection an address is borrowed, in milliseconds: a start has more urgent things to tell. */
+const SETTLE_MS = 1_500
+
+/** Starts of multiaddrs: this machine, and addresses that mean something on one network alone. Source: RFC 6890. */
+const LOOPBACK = /^\/(ip4\/127\.|ip6\/::1$)/
+const PRIVATE = /^\/(ip4\/(10\.|172\.(1[6-9]|2\d|3[01])\.|192\.168\.|169\.254\.|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.)|ip6\/f([cd]|e[89ab]))/i
 
 /** How long what was found of being reachable holds, in milliseconds. */
 const VERDICT_MS = 600_000
@@ -54,13 +61,15 @@ export class Relaying {
   /** An admitted connection. */
   meet (connection: Libp2pConnection): void {
     if ((this.#parts.options.use ?? 'never') === 'never' || connection.direction !== 'outbound' || connection.path === 'relay') return
+    if (this.#parts.options.use === 'auto' && LOOPBACK.test(hostOf(connection) ?? '')) return // who cannot be dialled either
     this.#dialled.add(connection)
     connection.onClose(() => {
       this.#dialled.delete(connection)
       this.#refused.delete(connection)
       if (this.#lenders.delete(connection)) this.#look()
     })
-    this.#look()
+    if (this.#parts.options.use === 'always') this.#look()
+    else this.#parts.clock.after(SETTLE_MS, () => { this.#look() })
   }
 
   close (): void {
@@ -87,15 +96,10 @@ export class Relaying {
     return [...this.#dialled].find(connection => connection.isOpen && !this.#lenders.has(connection) && !this.#refused.has(connection))
   }
 
+  /** Whoever is on the same private network says nothing of what others can dial. */
   async #isReachable (connection: Libp2pConnection): Promise<boolean> {
     const { clock, options, ports, protocol } = this.#parts
-    if (options.use === 'always') return false
-    const host = hostOf(connection)
-    // Whoever is on this machine says nothing of what others can dial.
-    if (host === undefined || host.startsWith('/ip4/127.') || host === '/ip6/::1') {
-      this.#refused.add(connection)
-      return true
-    }
+    if (options.use === 'always' || !isPublic(hostOf(connection))) return false
     const isReached = await askBack(connection, protocol, ports(), clock, new AbortController().signal).catch(() => false)
     if (isReached) this.#reachableUntilMs = clock.nowMs() + VERDICT_MS
     return isReached
@@ -119,4 +123,8 @@ export class Relaying {
       if (this.#refused.delete(connection) && connection.isOpen) this.#look()
     })
   }
+}
+
+function isPublic (host: string | undefined): boolean {
+  return host !== undefined && !LOOPBACK.test(host) && !PRIVATE.test(host)
 }
