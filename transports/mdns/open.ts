@@ -24,7 +24,7 @@ const READS = { each: { burst: 200, perS: 50 }, kept: { burst: 20, perS: 2 }, al
 /** What fails for a shorter time is not told: an interface that goes is noticed only a moment later. */
 const TROUBLE_AFTER_MS = 1_500
 
-/** After a flood has ended for so long, everybody is asked again: their words may have been lost in it. */
+/** After a flood has ended for so long, whoever is not known is asked for again: its words may have been lost in it. */
 const FLOOD_OVER_MS = 5_000
 
 /** Between two times that everything is asked for anew. */
@@ -151,7 +151,7 @@ class Mdns implements Discovery {
     if (waitMs !== undefined) this.#cancelTelling = clock.after(waitMs, () => { this.#tell() })
   }
 
-  /** More is said than is heard out: when that ends, everybody is asked again. */
+  /** More is said than is heard out: when that ends, it is asked for again. */
   #flooded (): void {
     const { clock } = this.#options
     this.#floodMs = clock.nowMs()
@@ -159,7 +159,8 @@ class Mdns implements Discovery {
       this.#cancelFlood = undefined
       const leftMs = this.#floodMs + FLOOD_OVER_MS - clock.nowMs()
       if (leftMs > 0) this.#cancelFlood = clock.after(leftMs, look)
-      else this.refresh()
+      // No more than a question: were all to announce anew, that would be the next flood.
+      else for (const { voice } of this.#voices.values()) voice.ask()
     }
     this.#cancelFlood ??= clock.after(FLOOD_OVER_MS, look)
   }

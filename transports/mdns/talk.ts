@@ -13,6 +13,9 @@ import type { Known } from './wire.ts'
 export const ASK_AT_MS: readonly number[] = [20, 1_000, 3_000, 9_000, 27_000]
 const ASK_SPREAD_MS = 100
 
+/** A question by another, who knows nothing that we do not, is as good as ours for so long. */
+const ASKED_MS = 1_000
+
 /** Announcements after the start. */
 export const ANNOUNCE_AT_MS: readonly number[] = [0, 1_000, 3_000]
 
@@ -44,6 +47,7 @@ export class Talk {
   #cancelRest = (): void => {}
   #cancelAnswer: (() => void) | undefined
   #announcedMs = -Infinity
+  #askedMs = -Infinity
 
   constructor (parts: TalkParts) {
     this.#parts = parts
@@ -52,8 +56,7 @@ export class Talk {
   /** Asks and announces as at the start. */
   begin (): void {
     this.stop()
-    const { ask, random } = this.#parts
-    for (const delayMs of ASK_AT_MS) this.#later(delayMs + random.next() * ASK_SPREAD_MS, ask)
+    for (const delayMs of ASK_AT_MS) this.#later(delayMs + this.#parts.random.next() * ASK_SPREAD_MS, () => { this.#ask() })
     this.announce()
     this.#rest()
   }
@@ -68,7 +71,10 @@ export class Talk {
 
   /** Another has asked. @param isKnown it knows what we would say @param asksForUs it knows nothing that we do not */
   asked ({ isKnown, asksForUs }: { readonly isKnown: boolean, readonly asksForUs: boolean }): void {
-    if (asksForUs) this.#rest()
+    if (asksForUs) {
+      this.#askedMs = this.#parts.clock.nowMs()
+      this.#rest()
+    }
     if (isKnown || this.#cancelAnswer !== undefined) return
     const { clock, random } = this.#parts
     const jitterMs = ANSWER_MS_MIN + random.next() * (ANSWER_MS_MAX - ANSWER_MS_MIN)
@@ -87,6 +93,11 @@ export class Talk {
     this.#cancelAnswer = undefined
   }
 
+  #ask (): void {
+    const { ask, clock } = this.#parts
+    if (clock.nowMs() - this.#askedMs >= ASKED_MS) ask()
+  }
+
   #say (): void {
     this.#announcedMs = this.#parts.clock.nowMs()
     this.#parts.announce()
@@ -94,10 +105,10 @@ export class Talk {
 
   /** The next question is a whole rest away. */
   #rest (): void {
-    const { clock, random, ask } = this.#parts
+    const { clock, random } = this.#parts
     this.#cancelRest()
     this.#cancelRest = clock.after(REST_MS * (1 - REST_SPREAD * random.next()), () => {
-      ask()
+      this.#ask()
       this.#rest()
     })
   }

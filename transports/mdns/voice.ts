@@ -1,5 +1,5 @@
 /** A link in use: what this peer says on it and when, what it hears there, and whether either works. */
-import type { Clock } from '../../lib/base/clock.ts'
+import { afterTurn, type Clock } from '../../lib/base/clock.ts'
 import type { InterfaceAddress } from '#interfaces'
 import type { Random } from '../../lib/base/random.ts'
 import { TTL_S } from './book.ts'
@@ -48,7 +48,7 @@ export class Voice {
   constructor (parts: VoiceParts) {
     const { clock, random } = parts
     this.#parts = parts
-    this.#talk = new Talk({ clock, random, ask: () => { this.#ask() }, announce: () => { this.#announce() } })
+    this.#talk = new Talk({ clock, random, ask: () => { this.ask() }, announce: () => { this.#announce() } })
     this.#link = this.#open()
   }
 
@@ -74,6 +74,12 @@ export class Voice {
   begin (): void {
     this.#relabel()
     this.#talk.begin()
+  }
+
+  /** Asks for those who are not known. */
+  ask (): void {
+    const own = this.#said === undefined ? [] : [{ label: this.#said.label, ttlS: TTL_S }]
+    void this.#send(writeQuestion(this.#parts.swarmKey.tag, [...own, ...this.#parts.known(this.id)]))
   }
 
   /** Announces these from now on, as far as they are this interface's own. */
@@ -129,12 +135,7 @@ export class Voice {
   }
 
   #announce (): void {
-    if (this.#said !== undefined) void this.#link.send(this.#said.packet)
-  }
-
-  #ask (): void {
-    const own = this.#said === undefined ? [] : [{ label: this.#said.label, ttlS: TTL_S }]
-    void this.#link.send(writeQuestion(this.#parts.swarmKey.tag, [...own, ...this.#parts.known(this.id)]))
+    if (this.#said !== undefined) void this.#send(this.#said.packet)
   }
 
   async #leave (): Promise<void> {
@@ -142,31 +143,41 @@ export class Voice {
     const { swarmKey, peerId, random } = this.#parts
     const { label } = this.#said
     this.#said = undefined
-    await this.#link.send(writeAnswer(swarmKey.tag, label, 0, seal(swarmKey, label, { peerId, addresses: [] }, random)))
+    await this.#send(writeAnswer(swarmKey.tag, label, 0, seal(swarmKey, label, { peerId, addresses: [] }, random)))
+  }
+
+  async #send (bytes: Uint8Array): Promise<void> {
+    const nowMs = this.#parts.clock.nowMs()
+    const { count, sinceMs } = this.#unheard
+    if (count >= UNHEARD_MAX && nowMs - sinceMs >= UNHEARD_MS) this.#isDeaf = true
+    // Counted before it is sent: we may hear it before we are told that it was.
+    this.#unheard = { count: count + 1, sinceMs: count === 0 ? nowMs : sinceMs }
+    this.#doubt()
+    await this.#link.send(bytes)
   }
 
   /** @param code why not, if it was not */
   #sent (code: string | undefined): void {
-    const nowMs = this.#parts.clock.nowMs()
     this.#sendCode = code
-    if (code === undefined) {
-      if (this.#unheard.count++ === 0) this.#unheard.sinceMs = nowMs
-      if (this.#unheard.count >= UNHEARD_MAX && nowMs - this.#unheard.sinceMs >= UNHEARD_MS) this.#isDeaf = true
-      else this.#doubt()
-    }
+    if (code !== undefined) this.#unheard.count = 0
     this.#judge()
   }
 
   #doubt (): void {
     if (this.#isDeaf || this.#isClosed) return
-    this.#cancelDoubt ??= this.#parts.clock.after(UNHEARD_AGAIN_MS, () => {
-      this.#cancelDoubt = undefined
-      if (this.#unheard.count > 0) this.#ask()
-    })
+    // What has already arrived is read first: timers run before sockets.
+    this.#cancelDoubt ??= this.#parts.clock.after(UNHEARD_AGAIN_MS, () => { afterTurn(() => { this.#doubted() }) })
+  }
+
+  #doubted (): void {
+    this.#cancelDoubt = undefined
+    if (this.#unheard.count > 0 && !this.#isClosed) this.ask()
   }
 
   #heard (): void {
     this.#unheard.count = 0
+    this.#cancelDoubt?.()
+    this.#cancelDoubt = undefined
     if (!this.#isDeaf) return
     this.#isDeaf = false
     this.#judge()
@@ -196,7 +207,7 @@ export class Voice {
     const old = this.#link
     this.#link = this.#open()
     await old.close()
-    if (!this.#isClosed) this.#ask()
+    if (!this.#isClosed) this.ask()
   }
 }
 

@@ -42,6 +42,22 @@ can('peers find each other, each at the addresses of the network they share, and
   for (const { told } of [left, both, right]) assert.equal(told.filter(({ event }) => event === 'trouble'), [])
 })
 
+can('once everybody is found, the LAN falls silent', async () => {
+  await using rig = await hosts({ count: 3 })
+  const ear = await (rig.hosts[2] as Host).start(new URL('./ear.ts', import.meta.url))
+  await ear.ask('listen')
+  const programs = await finders(rig.hosts.slice(0, 2))
+  for (const program of programs) await program.hear('found')
+  const counts = [await ear.ask<{ packets: number }>('count')]
+  // Between the questions after 3, 9 and 27 s.
+  while (counts.length < 10 && counts.at(-1)?.packets !== counts.at(-2)?.packets) {
+    await new Promise(resolve => { setTimeout(resolve, 3_000) })
+    counts.push(await ear.ask('count'))
+  }
+  assert.is(counts.at(-1)?.packets, counts.at(-2)?.packets, JSON.stringify(counts))
+  assert.ok((counts.at(-1)?.packets ?? 0) <= 2 * (3 + 5 + 5), JSON.stringify(counts))
+})
+
 can('another port is told at once, also by one that was killed and started again; two peers of one host are told apart', async () => {
   await using rig = await hosts({ count: 2 })
   const [first, second] = rig.hosts as [Host, Host]

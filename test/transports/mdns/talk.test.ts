@@ -39,6 +39,20 @@ test('while others ask, it asks less', async () => {
   talk.stop()
 })
 
+test('a question of another is as good as its own, if it knows nothing more', async () => {
+  for (const asksForUs of [true, false]) {
+    const { clock, talk, said } = talking()
+    talk.begin()
+    for (let second = 0; second < 30; second++) {
+      await clock.advance(980)
+      talk.asked({ isKnown: true, asksForUs })
+      await clock.advance(20)
+    }
+    assert.is(said.filter(each => each.startsWith('ask')).length, asksForUs ? 1 : 5, said.join())
+    talk.stop()
+  }
+})
+
 test('who does not know us is answered after a moment, once for all who ask, and at most once a second', async () => {
   const { clock, talk, said } = talking()
   talk.asked({ isKnown: true, asksForUs: false })
