@@ -236,6 +236,20 @@ export class Directory {
     return { wire: peer.wire, ageMs: Math.max(0, nowMs + peer.record.leaseMs - peer.atMs) }
   }
 
+  /** For each topic of documents that this peer takes part in: the other living peers that do too. */
+  sharers (): ReadonlySet<string>[] {
+    const own = Number.parseInt(this.own?.record.documents ?? '0', 16)
+    const groups: Set<string>[] = []
+    for (let topic = 0; topic < 32; topic++) if ((own >>> topic & 1) === 1) groups[topic] = new Set()
+    if (own === 0) return []
+    for (const [peerId, { absence, record: { documents } }] of this.#peers) {
+      if (absence !== undefined || documents === undefined || peerId === this.peerId) continue
+      const shared = (Number.parseInt(documents, 16) & own) >>> 0
+      for (let topic = 0; topic < 32; topic++) if ((shared >>> topic & 1) === 1) groups[topic]?.add(peerId)
+    }
+    return groups.filter(group => group.size > 0)
+  }
+
   /** Why a known peer does not count as living; undefined while it does, and for one that is not known. */
   absence (peerId: string): Absence | undefined {
     return this.#peers.get(peerId)?.absence

@@ -65,6 +65,8 @@ export interface PeerRecord {
   readonly leaseMs: number
   readonly addresses: readonly string[]
   readonly agents: readonly AgentEntry[]
+  /** Which of the gossip topics of documents it takes part in: 8 hexadecimal digits, the first topic the lowest bit. */
+  readonly documents?: string
   /** The peer has left the swarm in order: the last record of an incarnation. */
   readonly left?: boolean
 }
@@ -149,8 +151,14 @@ function checkRecord (body: JsonObject): PeerRecord {
     leaseMs: countIn(body, 'leaseMs', LEASE_MS_MIN, LEASE_MS_MAX),
     addresses: checkAddresses(listOf(body, 'addresses')),
     agents,
+    ...body.documents === undefined ? {} : { documents: documentsIn(body.documents) },
     ...body.left === true ? { left: true } : {}
   }
+}
+
+function documentsIn (documents: unknown): string {
+  if (typeof documents !== 'string' || !/^[0-9a-f]{8}$/.test(documents)) throw invalid('format', 'its documents are not 8 hexadecimal digits')
+  return documents
 }
 
 function checkAgent (value: unknown): AgentEntry {

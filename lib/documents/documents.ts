@@ -24,6 +24,7 @@ import { Gossiping } from './gossiping.ts'
 import { keyOf, kindOf } from './peek.ts'
 import { Performing, type OnTrouble } from './performing.ts'
 import type { DocumentEntry, DocumentsStatus } from './status.ts'
+import { bucketOf } from './topic.ts'
 
 /** Documents open at once. */
 export const OPEN_MAX = 20_000
@@ -42,6 +43,8 @@ export interface DocumentsOptions {
   readonly clock: Clock
   readonly random: Random
   readonly isMember: (connection: Connection) => boolean
+  /** A document was opened, or closed for the last time. */
+  readonly onOpen?: () => void
   /** Default OPEN_MAX. */
   readonly openMax?: number
   readonly onTrouble: OnTrouble
@@ -143,6 +146,13 @@ export class Documents {
     return [...found.values()].sort((left, right) => (left.name ?? '') < (right.name ?? '') ? -1 : 1)
   }
 
+  /** The topics of those that are open, each a bit. */
+  get topics (): number {
+    let topics = 0
+    for (const key of this.#copies.keys()) topics |= 1 << bucketOf(key)
+    return topics >>> 0
+  }
+
   status (): DocumentsStatus {
     return {
       durability: this.#committer.durability,
@@ -193,6 +203,7 @@ export class Documents {
       this.#checkOpen()
     }
     this.#copies.set(key, copy)
+    this.#options.onOpen?.()
     this.#gossiping.join(key)
     this.#performing.perform(this.#sync.add(copy.replica, clock.nowMs()))
     this.#compareSoon()
@@ -219,6 +230,7 @@ export class Documents {
       this.#gossiping.leave(key)
       this.#sync.remove(key)
       this.#copies.delete(key)
+      this.#options.onOpen?.()
       this.#asking.closed(key)
     }
   }

@@ -5,5 +5,10 @@ export const BUCKETS = 32
 
 /** @param key of a document: 32 hexadecimal digits */
 export function topicOf (swarmId: string, key: string): string {
-  return `mcp-swarm/${swarmId}/documents/${Number.parseInt(key.slice(0, 2), 16) % BUCKETS}`
+  return `mcp-swarm/${swarmId}/documents/${bucketOf(key)}`
+}
+
+/** The number of that topic. */
+export function bucketOf (key: string): number {
+  return Number.parseInt(key.slice(0, 2), 16) % BUCKETS
 }

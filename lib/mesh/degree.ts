@@ -63,10 +63,11 @@ export function picksOf (own: string, peers: Iterable<string>, count = PICKS): s
 /**
  * @param peers that can be linked with, those that are among them
  * @param links that are open
+ * @param groups peers that share something with this one alone, and need a graph of their own
  */
-export function planLinks (own: string, peers: ReadonlySet<string>, links: readonly LinkUse[]): Plan {
+export function planLinks (own: string, peers: ReadonlySet<string>, links: readonly LinkUse[], groups: readonly ReadonlySet<string>[] = []): Plan {
   if (peers.size < FULL_MAX) return { wanted: new Set(peers), surplus: [] }
-  const wanted = new Set(picksOf(own, peers))
+  const wanted = new Set([...picksOf(own, peers), ...groups.flatMap(group => picksOf(own, group))])
   const held = new Set([...wanted, ...links.map(({ peerId }) => peerId)])
   if (held.size < LINKS_MIN) {
     for (const peerId of picksOf(own, peers, LINKS_MIN + PICKS)) {

@@ -43,8 +43,8 @@ export interface MeshOptions {
   readonly addresses: (peerId: string) => readonly string[]
   /** Whether a peer is to be linked with in a swarm of any size. */
   readonly isKept: (peerId: string) => boolean
-  /** Whether a link is in use otherwise than by a call. */
-  readonly isUsed: (peerId: string) => boolean
+  /** Peers that share something with this one: each such group needs a graph of its own, and its links are in use. */
+  readonly groups: () => readonly ReadonlySet<string>[]
   /** Says that this end has no use for a connection. */
   readonly part: (connection: Connection) => Promise<void>
 }
@@ -102,12 +102,18 @@ export class Mesh {
   want (peerId: string): void {
     this.#absent.delete(peerId)
     this.#pool.add(peerId)
+    if (this.isWide) this.#planSoon(PLAN_MS)
     if (this.#options.dialler.wants(peerId)) {
       this.#options.dialler.want(peerId, this.#options.addresses(peerId)) // at other addresses, perhaps
     } else {
       if (this.#fresh.size === 0) queueMicrotask(() => { this.#takeFresh() })
       this.#fresh.add(peerId)
     }
+  }
+
+  /** What is shared with whom has changed. */
+  regroup (): void {
+    if (this.isWide) this.#planSoon(PLAN_MS)
   }
 
   /** Whether a peer is being sought, or kept. */
@@ -195,8 +201,8 @@ export class Mesh {
   }
 
   #isUsed (peerId: string): boolean {
-    const { isKept, isUsed, links } = this.#options
-    return links.isHeld(peerId) || this.#summoned.has(peerId) || isKept(peerId) || isUsed(peerId)
+    const { groups, isKept, links } = this.#options
+    return links.isHeld(peerId) || this.#summoned.has(peerId) || isKept(peerId) || groups().some(group => group.has(peerId))
   }
 
   #takeFresh (): void {
@@ -224,12 +230,13 @@ export class Mesh {
     this.#cancelPlan = undefined
     this.#planMs = Infinity
     const nowMs = clock.nowMs()
+    const groups = this.#options.groups()
     const uses = links.peers().map(peerId => {
-      const isHeld = this.#isUsed(peerId)
+      const isHeld = links.isHeld(peerId) || this.#summoned.has(peerId) || isKept(peerId) || groups.some(group => group.has(peerId))
       if (isHeld) this.#unusedMs.set(peerId, nowMs)
       return { peerId, isHeld, isOurs: links.get(peerId)?.direction === 'outbound', unusedMs: nowMs - (this.#unusedMs.get(peerId) ?? nowMs) }
     })
-    const { surplus, wanted } = planLinks(own, this.#pool, uses)
+    const { surplus, wanted } = planLinks(own, this.#pool, uses, groups)
     this.#wanted = wanted
     for (const peerId of wanted) if (!dialler.wants(peerId)) dialler.want(peerId, addresses(peerId))
     if (!this.isWide) return

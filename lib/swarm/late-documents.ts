@@ -27,6 +27,12 @@ export class LateDocuments {
     return this.#opened
   }
 
+  /** The gossip topics of those that are open, as 8 hexadecimal digits; undefined for none. */
+  get topics (): string | undefined {
+    const topics = this.#opened?.topics ?? 0
+    return topics === 0 ? undefined : topics.toString(16).padStart(8, '0')
+  }
+
   /** @throws SwarmError VERSION_UNSUPPORTED, FOLDER_UNUSABLE, CLOSED */
   async open (): Promise<Documents> {
     if (this.#isClosed) throw new SwarmError('CLOSED', 'the swarm is closed')

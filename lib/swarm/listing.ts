@@ -68,6 +68,8 @@ interface Options {
   readonly onChange: (changes: readonly Change[]) => void
   /** Whether the storage outlives the peer: only then is it worth keeping anything. */
   readonly isLasting: boolean
+  /** Which topics of documents this peer takes part in, as in its record; undefined for none. */
+  readonly documents: () => string | undefined
   /** Something came from the other end of a connection. */
   readonly onHeard: (connection: Connection) => void
   /** The other end of a connection is about to close it, and lives on. */
@@ -146,7 +148,7 @@ export class Listing {
       if (!this.directory.hasCatalogue(hash)) this.#tell(this.directory.addCatalogue(hash, catalogue, utf8(JSON.stringify(catalogue)).byteLength))
     }
     const entries = hosting.entries()
-    const said = canonicalJson({ entries, addresses: this.#options.network.addresses() })
+    const said = canonicalJson({ entries, addresses: this.#options.network.addresses(), documents: this.#options.documents() })
     if (said === this.#said && !always) return
     this.#said = said
     this.#publish(entries, false)
@@ -263,9 +265,10 @@ export class Listing {
 
   #sign (agents: readonly AgentEntry[], left: boolean): { record: PeerRecord, wire: string } {
     const { key, name, network, swarmId } = this.#options
+    const documents = this.#options.documents()
     const record: PeerRecord = {
       v: 1, peerId: key.peerId, name, incarnation: this.#incarnation, sequence: this.#sequence, leaseMs: LEASE_MS,
-      addresses: network.addresses(), agents, ...left && { left }
+      addresses: network.addresses(), agents, ...documents !== undefined && !left && { documents }, ...left && { left }
     }
     return { record, wire: signRecord(key, record, swarmId) }
   }

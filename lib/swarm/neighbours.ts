@@ -82,8 +82,8 @@ export interface NeighbourEvents {
   readonly probe?: (connection: Connection, signal: AbortSignal) => Promise<unknown>
   /** A connection is to be closed, as one too many: the other end is to be told. */
   readonly onPart?: (connection: Connection) => Promise<void>
-  /** Whether a peer is to stay linked for what is shared with it. */
-  readonly isUsed?: (peerId: string) => boolean
+  /** Peers that share documents with this one, by what they share. */
+  readonly groups?: () => readonly ReadonlySet<string>[]
   /** Peers cannot be found by these means for now; without an error, they can again. */
   readonly onTrouble: (source: Source, error: SwarmError | undefined) => void
 }
@@ -126,7 +126,7 @@ export class Neighbours {
       peerId: network.peerId, links: this.links, dialler: this.#dialler, keeper: this.#keeper, clock, random,
       addresses: peerId => this.#sightings.addresses(peerId),
       isKept: peerId => this.#sightings.has(peerId, 'ticket') || this.#sightings.has(peerId, 'asked'),
-      isUsed: peerId => events.isUsed?.(peerId) ?? false,
+      groups: () => events.groups?.() ?? [],
       part: async connection => { await events.onPart?.(connection) }
     })
     this.links.on('connected', ({ peerId, connection }) => { this.#linked(peerId, connection) })
@@ -218,6 +218,11 @@ export class Neighbours {
   /** A peer that is not linked is said to be gone, and could not be dialled. */
   gone (peerId: string): void {
     this.#mesh.gone(peerId)
+  }
+
+  /** What is shared with whom has changed. */
+  regroup (): void {
+    this.#mesh.regroup()
   }
 
   /** A connection to a peer, dialled if there is none. @throws SwarmError UNREACHABLE, ABORTED */

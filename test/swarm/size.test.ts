@@ -104,6 +104,16 @@ scene('a peer that is killed is out everywhere, and nobody else is', async lab =
   await until('it is found again', () => swarms.every(swarm => swarm.peers().some(({ name }) => name === 'victim')), 90_000)
 })
 
+scene('a document reaches the few of many that have it open', async lab => {
+  const swarms = await grow(lab)
+  const few = [3, 11, 19, 27, 35].map(index => swarms[index] as Swarm)
+  const documents = await Promise.all(few.map(async swarm => await swarm.document('plans')))
+  documents[0]?.set('step', 'first')
+  await until('all five have it', () => documents.every(document => document.get('step') === 'first'), 60_000)
+  documents[4]?.set('step', 'second')
+  await until('all five have the change', () => documents.every(document => document.get('step') === 'second'), 60_000)
+})
+
 scene('a swarm that was cut in two is one again', async lab => {
   const swarms = await grow(lab, 24)
   const [left, right] = [swarms.slice(0, 12), swarms.slice(12)]
