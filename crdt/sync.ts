@@ -8,7 +8,7 @@
 import { SwarmError, assert } from '../lib/base/error.ts'
 import type { Random } from '../lib/base/random.ts'
 import type { Digest } from './digest.ts'
-import { readMessage, writeMessage, type Compare, type Message } from './message.ts'
+import { readMessage, writeMessage, type Compare, type DocumentMessage, type Message } from './message.ts'
 import type { Alarm } from './alarm.ts'
 import type { Effect, Verdict } from './effect.ts'
 import type { Replica } from './replica.ts'
@@ -24,6 +24,12 @@ export const PULL_MS = 2_000
 /** Pulls under way at once; more wait. */
 export const PULLS_MAX = 64
 
+/**
+ * How long a document rests after a pull was answered, in milliseconds, before it is compared again with those that had something else
+ * meanwhile: most of that is on its way by then, and a pull for it would bring nothing.
+ */
+export const SETTLE_MS = 50
+
 /** What a driver is to do; `document` is a key. See the replica's effects. */
 export type Action =
   | { readonly kind: 'append', readonly document: string, readonly seq: number, readonly update: Uint8Array, readonly origin: string }
@@ -35,8 +41,11 @@ export type Action =
   | { readonly kind: 'refused', readonly from: string, readonly document?: string, readonly error: SwarmError }
   | { readonly kind: 'raise', readonly document: string, readonly error: unknown }
 
-/** `others`: neighbours that were found to have something else meanwhile. */
-interface Pull { readonly from: string, readonly sinceMs: number, readonly others: Set<string> }
+/**
+ * `others`: neighbours that were found to have something else meanwhile. `owed`: how often that peer has yet to say that it has what we
+ * sent it meanwhile, which is no answer to a pull.
+ */
+interface Pull { readonly from: string, readonly sinceMs: number, readonly others: Set<string>, owed: number }
 
 export class Sync {
   readonly #random: Random
@@ -46,6 +55,8 @@ export class Sync {
   /** Under way, by document; and those that wait, with whom to ask. */
   readonly #pulls = new Map<string, Pull>()
   readonly #waiting = new Map<string, string>()
+  /** By document: with whom it is to be compared again, and when. */
+  readonly #settling = new Map<string, { readonly untilMs: number, readonly peers: Set<string> }>()
   #roundMs = -Infinity
   readonly peerId: string
 
@@ -69,6 +80,7 @@ export class Sync {
     this.#replicas.delete(document)
     this.#pulls.delete(document)
     this.#waiting.delete(document)
+    this.#settling.delete(document)
     this.#tree.delete(document)
   }
 
@@ -123,8 +135,11 @@ export class Sync {
     if (replica === undefined) return []
     const pull = this.#pulls.get(message.key)
     // A pull has been answered, whatever the answer is worth.
-    const isAnswer = message.kind !== 'want' && pull?.from === from
-    if (isAnswer) this.#pulls.delete(message.key)
+    const isAnswer = pull?.from === from && message.kind !== 'want' && !(message.kind === 'got' && pull.owed-- > 0)
+    if (isAnswer) {
+      this.#pulls.delete(message.key)
+      this.#settling.set(message.key, { untilMs: nowMs + SETTLE_MS, peers: this.#settling.get(message.key)?.peers ?? new Set() })
+    }
     const actions = this.#act(message.key, replica.message(from, message, nowMs), nowMs)
     if (isAnswer) actions.push(...this.#pullOn(message.key, pull, nowMs))
     return [...actions, ...this.#pullWaiting(nowMs)]
@@ -135,7 +150,8 @@ export class Sync {
     const [first = from, ...rest] = others
     const isMissing = (this.replica(document)?.gaps.count ?? 0) > 0
     if (isMissing && others.size > 0) return [...this.#pull(document, first, nowMs), ...rest.flatMap(peer => this.#pull(document, peer, nowMs))]
-    return [...others].flatMap(peer => this.#peers.has(peer) ? this.begin(peer) : [])
+    for (const peer of others) this.#settling.get(document)?.peers.add(peer)
+    return []
   }
 
   /** Compares all documents with a neighbour, out of turn. */
@@ -155,12 +171,13 @@ export class Sync {
     for (const [document, pull] of this.#pulls) {
       if (nowMs - pull.sinceMs < PULL_MS) continue
       this.#pulls.delete(document)
+      this.#settling.set(document, { untilMs: nowMs, peers: new Set() })
       // Where nobody else is there to be asked, the round finds what is missing.
       const peer = this.#anyPeer(pull.from)
       const others = peer === undefined || (this.replica(document)?.gaps.count ?? 0) === 0 ? pull.others : new Set([peer, ...pull.others])
       actions.push(...this.#pullOn(document, { ...pull, others }, nowMs))
     }
-    actions.push(...this.#pullWaiting(nowMs))
+    actions.push(...this.#pullWaiting(nowMs), ...this.#settle(nowMs))
     if (nowMs >= this.#roundMs) {
       if (this.#roundMs !== -Infinity) {
         const peer = this.#anyPeer()
@@ -175,14 +192,29 @@ export class Sync {
   get nextMs (): number {
     let next = this.#roundMs
     for (const { sinceMs } of this.#pulls.values()) next = Math.min(next, sinceMs + PULL_MS)
+    for (const { peers, untilMs } of this.#settling.values()) if (peers.size > 0) next = Math.min(next, untilMs)
     return next
+  }
+
+  #settle (nowMs: number): Action[] {
+    const due = new Set<string>()
+    for (const [document, { peers, untilMs }] of this.#settling) {
+      if (nowMs < untilMs) continue
+      this.#settling.delete(document)
+      for (const peer of peers) if (this.#peers.has(peer)) due.add(peer)
+    }
+    return [...due].flatMap(peer => this.begin(peer))
   }
 
   #compared (from: string, message: Compare, nowMs: number): Action[] {
     this.#refresh()
     const { answer, differing } = this.#tree.compare(message)
     const actions: Action[] = answer === undefined ? [] : [{ kind: 'send', to: from, bytes: writeMessage(answer), after: 0 }]
-    for (const document of differing) actions.push(...this.#pull(document, from, nowMs))
+    for (const document of differing) {
+      const settling = this.#settling.get(document)
+      if (settling !== undefined && nowMs < settling.untilMs) settling.peers.add(from)
+      else actions.push(...this.#pull(document, from, nowMs))
+    }
     return actions
   }
 
@@ -200,7 +232,9 @@ export class Sync {
     return effects.flatMap((effect): Action[] => {
       switch (effect.kind) {
         case 'append': case 'publish': case 'raise': return [{ document, ...effect }]
-        case 'send': return [{ kind: 'send', to: effect.to, bytes: writeMessage({ key: document, ...effect.message }), document, after: effect.after }]
+        case 'send':
+          this.#owe(document, effect.to, effect.message)
+          return [{ kind: 'send', to: effect.to, bytes: writeMessage({ key: document, ...effect.message }), document, after: effect.after }]
         case 'pull': return this.#pull(document, effect.from, nowMs)
         case 'alarm': return [effect]
         case 'replaced': return [{ kind: 'replaced', document }]
@@ -222,9 +256,14 @@ export class Sync {
       this.#waiting.set(document, peer)
       return []
     }
-    this.#pulls.set(document, { from: peer, sinceMs: nowMs, others: new Set() })
+    this.#pulls.set(document, { from: peer, sinceMs: nowMs, others: new Set(), owed: 0 })
     this.pulls++
     return this.#act(document, [this.#of(document).ask(peer)], nowMs)
+  }
+
+  #owe (document: string, to: string, { kind }: DocumentMessage): void {
+    const pull = this.#pulls.get(document)
+    if (kind === 'have' && pull?.from === to) pull.owed++
   }
 
   #pullWaiting (nowMs: number): Action[] {
