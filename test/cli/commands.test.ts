@@ -97,7 +97,7 @@ test('peers joins for a moment where no peer runs', async () => {
   const peers = JSON.parse(outcome.stdout) as Facts[]
   assert.equal(peers.map(({ peerId, name, connected }) => [peerId, name, connected]), [[ready['peerId'], 'desk', true]])
   const shown = await home.run(['peers', '--dir', home.path('visitor')])
-  assert.match(shown.stdout, /desk +12D3KooW\w+ +direct +\d+ s +on this machine +dies \(unavailable: .*\), gone \(unavailable: .*\), sums \(\d+ tools\)/)
+  assert.match(shown.stdout, /desk +12D3KooW\w+ +direct +\d+ s +on this machine(?:, [a-z ]+)? +dies \(unavailable: .*\), gone \(unavailable: .*\), sums \(\d+ tools\)/)
   assert.match(shown.stderr, 'Next: mcp-swarm tools')
 })
 
