@@ -56,6 +56,8 @@ export interface FindingParts {
   readonly clock: Clock
   readonly random: Random
   readonly directory: Directory
+  /** Connects to a peer that was told of, whatever else is planned. */
+  readonly reach: (peerId: string, signal: AbortSignal) => Promise<unknown>
 }
 
 export class Finding {
@@ -119,7 +121,10 @@ export class Finding {
     const bound = deadline(clock, SEEK_FURTHER_MS, signal, this.#closing.signal)
     let [found, isOver] = [0, false]
     const asking = this.#ask(sought, bound.signal, (peerId, addresses) => {
-      if (++found <= FOUND_MAX) this.#onFound(peerId, addresses)
+      if (++found > FOUND_MAX) return
+      this.#onFound(peerId, addresses)
+      // In a large swarm nobody else would dial it. One that cannot be dialled is none: the others may be there.
+      this.#parts.reach(peerId, bound.signal).catch(() => undefined)
     }).catch(() => undefined).finally(() => { isOver = true })
     try {
       while (!isThere() && !(isOver && found === 0)) await sleep(clock, TICK_MS, bound.signal)
