@@ -26,8 +26,8 @@ export const ERROR_CODES = [
   'MULTICAST_BLOCKED', // peers on the LAN cannot be found: multicast cannot be sent, or is not heard
   'NAME_INVALID', // a text that no document may have as its name
   'NEEDS_TICKET', // a page has no local swarm to join
-  'NOT_ADMITTED', // no valid grant for this swarm, or none in time
   'NOT_ADMIN', // only a peer with the swarm's key may do this
+  'NOT_ADMITTED', // no valid grant for this swarm, or none in time
   'OVERLOADED', // a stated limit on queues or calls in flight is reached
   'PORT_IN_USE', // the address to listen on is taken
   'RECORD_INVALID', // a record with a wrong signature or over its limits
