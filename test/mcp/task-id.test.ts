@@ -7,7 +7,7 @@ import { AGENT_NAME_MAX } from '../../lib/mcp/wire.ts'
 import { PEER, fake, rig, idOf, rpcOf } from './task-parts.ts'
 import { text } from './wire-parts.ts'
 
-for (const name of ['a', 'notes', 'ünï.cødé name', 'x'.repeat(AGENT_NAME_MAX), '\u20ac'.repeat(AGENT_NAME_MAX)]) {
+for (const name of ['a', 'notes', '\ufeffnotes', 'ünï.cødé name', 'x'.repeat(AGENT_NAME_MAX), '\u20ac'.repeat(AGENT_NAME_MAX)]) {
   test(`an id leads back to agent ${name.slice(0, 12)}`, () => {
     const id = makeTaskId({ peerId: PEER, agent: name }, seededRandom(1))
     assert.ok(id.length <= TASK_ID_CHARS_MAX, `${id.length}`)
@@ -20,7 +20,7 @@ const RANDOM_PART = 'A'.repeat(32)
 for (const rubbish of [undefined, null, 7, {}, [], '', '.', '..', '...', 'gate-test', 'tasks-conformance-nonexistent-12345', `${PEER}.bm90ZXM`, `${PEER}.bm90ZXM.`,
   `${PEER}.bm90ZXM.${RANDOM_PART}.`, `${PEER}.bm90ZXM.${RANDOM_PART}A`, `${PEER}..${RANDOM_PART}`, `${PEER}.bm90ZXN.${RANDOM_PART}`, `${PEER}.bm90ZXM=.${RANDOM_PART}`,
   `${PEER}.gIA.${RANDOM_PART}`, `${PEER.slice(1)}.bm90ZXM.${RANDOM_PART}`, `x.bm90ZXM.${RANDOM_PART}`, ` ${PEER}.bm90ZXM.${RANDOM_PART}`,
-  `${PEER}.${toBase64Url(utf8('x'.repeat(AGENT_NAME_MAX + 1)))}.${RANDOM_PART}`, `${PEER}.${toBase64Url(utf8('\ufeffnotes'))}.${RANDOM_PART}`, 'x'.repeat(1e6)]) {
+  `${PEER}.${toBase64Url(utf8('x'.repeat(AGENT_NAME_MAX + 1)))}.${RANDOM_PART}`, 'x'.repeat(1e6)]) {
   test(`rubbish is no task: ${String(JSON.stringify(rubbish)).slice(0, 60)}`, async () => {
     const { ask } = rig()
     assert.throws(() => parseTaskId(rubbish), /unknown task/)
