@@ -23,7 +23,7 @@ import { Links } from '../mesh/links.ts'
 import { Mesh } from '../mesh/mesh.ts'
 import { admitPeers, type Admission } from './admission.ts'
 import type { Rendezvous, RendezvousOptions } from './rendezvous.ts'
-import { Sightings, type Sighting } from './sightings.ts'
+import { HINTED_MAX, Sightings, type Sighting } from './sightings.ts'
 
 /** A peer that nobody vouches for is given up after this many attempts in a row. */
 export const ATTEMPTS_MAX = 20
@@ -108,6 +108,9 @@ export class Neighbours {
   readonly #budget: Budget
   /** Hinted peers that wait for the budget: at most HINTED_MAX, as `#sightings` holds no more. */
   readonly #hinted = new Set<string>()
+  /** When each host that hints point to had its last turn. */
+  readonly #served = new Map<string, number>()
+  #servings = 0
   #cancelHint: (() => void) | undefined
   #rendezvous: Rendezvous | undefined
   /** Where this peer can be dialled, once it is to be found. */
@@ -292,19 +295,37 @@ export class Neighbours {
     this.#mesh.want(peerId)
   }
 
-  /** Dials hinted peers as far as the budget goes, the newest hint first: old ones may long be over. */
+  /** Dials hinted peers as far as the budget goes. */
   #spend (): void {
     this.#cancelHint = undefined
-    for (const peerId of [...this.#hinted].reverse()) {
-      if (!this.#sightings.isHinted(peerId)) {
-        this.#hinted.delete(peerId) // forgotten, or told of by others meanwhile
-        continue
-      }
+    for (let next = this.#nextHint(); next !== undefined; next = this.#nextHint()) {
       const waitMs = this.#budget.take(this.#clock.nowMs())
       if (waitMs > 0) return void (this.#cancelHint = this.#clock.after(waitMs, () => { this.#spend() }))
+      const { host, peerId } = next
+      this.#served.set(host, ++this.#servings)
       this.#hinted.delete(peerId)
       this.#mesh.want(peerId)
     }
+    this.#served.clear()
+  }
+
+  /**
+   * Whose turn it is: the newest hint of the host whose turn was longest ago. So a host that makes up many peers delays one that tells
+   * of itself by no more than one dial for each host that lies.
+   */
+  #nextHint (): { readonly host: string, readonly peerId: string } | undefined {
+    const newest = new Map<string, string>()
+    for (const peerId of this.#hinted) {
+      if (this.#sightings.isHinted(peerId)) newest.set(hostOf(this.#sightings.addresses(peerId)), peerId)
+      else this.#hinted.delete(peerId) // forgotten, or told of by others meanwhile
+    }
+    for (const host of this.#served.keys()) if (!newest.has(host) && this.#served.size > HINTED_MAX) this.#served.delete(host)
+    let [chosen, turn]: [string | undefined, number] = [undefined, Infinity]
+    for (const host of newest.keys()) {
+      const served = this.#served.get(host) ?? 0
+      if (served <= turn) [chosen, turn] = [host, served]
+    }
+    return chosen === undefined ? undefined : { host: chosen, peerId: newest.get(chosen) as string }
   }
 
   #linked (peerId: string, connection: Connection): void {
@@ -349,4 +370,9 @@ export class Neighbours {
     this.#refusals.push({ ...refusal, atMs: this.#clock.wallMs() })
     if (this.#refusals.length > REFUSALS_MAX) this.#refusals.shift()
   }
+}
+
+/** The machine, or the relay, that the likeliest address leads to. */
+function hostOf ([address = '']: readonly string[]): string {
+  return address.split('/').slice(1, 3).join('/')
 }

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert'
 import { mintGrant, swarmIdOf } from '../../lib/access/grant.ts'
 import { answerHello, helloProtocol, type Membership } from '../../lib/access/hello.ts'
 import { HELLO_LINE_BYTES_MAX, writeIntroduction } from '../../lib/access/introduction.ts'
+import { SwarmError } from '../../lib/base/error.ts'
 import type { DiscoveryOptions } from '../../lib/base/discovery.ts'
 import { LineStream } from '../../lib/base/line.ts'
 import type { Connection, Network } from '../../lib/base/network.ts'
@@ -158,6 +159,26 @@ test('peers that somebody makes up cost a bounded number of dials, and keep no t
   await rig.clock.advance(60_000)
   assert.is(dialled.length, before)
   assert.is(rig.clock.pending, 0)
+})
+
+test('a host that makes up peers by the hundred does not delay one that tells of itself', async () => {
+  const rig = new Rig()
+  const ours = rig.peer(alice, null)
+  const { options } = told(ours.neighbours, rig.clock)
+  const dialled: string[] = []
+  ours.network.dial = async (peerId) => {
+    dialled.push(peerId)
+    throw new SwarmError('UNREACHABLE', 'nobody there')
+  }
+  const lie = (host: number): void => { options.onFound(generateKey(systemRandom).peerId, [`/ip4/10.0.0.${host}/tcp/${1_000 + dialled.length}`]) }
+  for (let count = 0; count < 200; count++) lie(1 + count % 2)
+  options.onFound(bob.peerId, ['/ip4/10.0.0.9/tcp/4001'])
+  for (let second = 0; second < 2; second++) {
+    for (let count = 0; count < 50; count++) lie(1 + count % 2)
+    await rig.clock.advance(1_000)
+  }
+  assert.ok(dialled.includes(bob.peerId), `after ${new Set(dialled).size} others`)
+  await ours.neighbours.close()
 })
 
 test('false addresses of a peer do not keep it from being reached at its own', async () => {
