@@ -4,8 +4,7 @@
  *
  * Invariants: a peer that was linked leaves routing at once when it says so, when it gives no sign of life, or when its connection
  * broke and dialling it fails. Whom of many to be linked with is the mesh's to choose (mesh.ts); the others are dialled when
- * they are called. Peers of
- * whom anybody may tell are dialled within a budget (budget.ts), so that whoever makes peers up costs little.
+ * they are called. Peers of whom anybody may tell wait for their turn (hints.ts), so that whoever makes peers up costs little.
  */
 import { isRunning } from '#platform'
 import { openRendezvous as openFolder } from '#rendezvous'
@@ -16,24 +15,20 @@ import { SwarmError } from '../base/error.ts'
 import type { Connection, Network } from '../base/network.ts'
 import type { Random } from '../base/random.ts'
 import type { Caller } from '../mcp/host.ts'
-import { Budget } from '../mesh/budget.ts'
 import { Dialler, type Progress } from '../mesh/dialler.ts'
 import { Keeper } from '../mesh/keeper.ts'
 import { Links } from '../mesh/links.ts'
 import { Mesh } from '../mesh/mesh.ts'
 import { admitPeers, type Admission } from './admission.ts'
+import { Hints } from './hints.ts'
 import type { Rendezvous, RendezvousOptions } from './rendezvous.ts'
-import { HINTED_MAX, Sightings, type Sighting } from './sightings.ts'
+import { Sightings, type Sighting } from './sightings.ts'
 
 /** A peer that nobody vouches for is given up after this many attempts in a row. */
 export const ATTEMPTS_MAX = 20
 
 /** The same for one that was only hinted at. */
 export const HINT_ATTEMPTS_MAX = 8
-
-/** First dials of hinted peers: so many at once, then so many a second. */
-export const HINTS_AT_ONCE = 32
-export const HINTS_PER_SECOND = 2
 
 /** Those whose peers are dialled for as long as they tell of them. */
 const STEADFAST: readonly Source[] = ['folder', 'asked', 'ticket']
@@ -105,13 +100,7 @@ export class Neighbours {
   readonly #refusals: Refusal[] = []
   readonly #admission: Admission
   readonly #discoveries: Discovery[] = []
-  readonly #budget: Budget
-  /** Hinted peers that wait for the budget: at most HINTED_MAX, as `#sightings` holds no more. */
-  readonly #hinted = new Set<string>()
-  /** When each host that hints point to had its last turn. */
-  readonly #served = new Map<string, number>()
-  #servings = 0
-  #cancelHint: (() => void) | undefined
+  readonly #hints: Hints
   #rendezvous: Rendezvous | undefined
   /** Where this peer can be dialled, once it is to be found. */
   #addresses: readonly string[] | undefined
@@ -121,7 +110,7 @@ export class Neighbours {
     const { network, membership, clock, random, events } = parts
     this.#clock = clock
     this.#events = events
-    this.#budget = new Budget({ burst: HINTS_AT_ONCE, perSecond: HINTS_PER_SECOND, nowMs: clock.nowMs() })
+    this.#hints = new Hints({ sightings: this.#sightings, clock, onTurn: peerId => { this.#mesh.want(peerId) } })
     this.links = new Links({ peerId: network.peerId, clock, random, probe: events.probe })
     this.#dialler = new Dialler({ network, clock, random })
     this.#keeper = new Keeper({ links: this.links, dialler: this.#dialler, clock })
@@ -267,7 +256,7 @@ export class Neighbours {
 
   async close (): Promise<void> {
     this.#isClosed = true
-    this.#cancelHint?.()
+    this.#hints.close()
     try {
       await Promise.all([this.#rendezvous?.close(), ...this.#discoveries.map(async discovery => { await discovery.close() })])
     } finally {
@@ -286,53 +275,16 @@ export class Neighbours {
   }
 
   #want (peerId: string): void {
-    if (this.#sightings.isHinted(peerId) && !this.#dialler.wants(peerId) && this.links.get(peerId) === undefined) {
-      this.#hinted.add(peerId)
-      if (this.#cancelHint === undefined) this.#spend()
-      return
-    }
-    this.#hinted.delete(peerId)
+    if (this.#sightings.isHinted(peerId) && !this.#dialler.wants(peerId) && this.links.get(peerId) === undefined) return this.#hints.add(peerId)
+    this.#hints.delete(peerId)
     this.#mesh.want(peerId)
-  }
-
-  /** Dials hinted peers as far as the budget goes. */
-  #spend (): void {
-    this.#cancelHint = undefined
-    for (let next = this.#nextHint(); next !== undefined; next = this.#nextHint()) {
-      const waitMs = this.#budget.take(this.#clock.nowMs())
-      if (waitMs > 0) return void (this.#cancelHint = this.#clock.after(waitMs, () => { this.#spend() }))
-      const { host, peerId } = next
-      this.#served.set(host, ++this.#servings)
-      this.#hinted.delete(peerId)
-      this.#mesh.want(peerId)
-    }
-    this.#served.clear()
-  }
-
-  /**
-   * Whose turn it is: the newest hint of the host whose turn was longest ago. So a host that makes up many peers delays one that tells
-   * of itself by no more than one dial for each host that lies.
-   */
-  #nextHint (): { readonly host: string, readonly peerId: string } | undefined {
-    const newest = new Map<string, string>()
-    for (const peerId of this.#hinted) {
-      if (this.#sightings.isHinted(peerId)) newest.set(hostOf(this.#sightings.addresses(peerId)), peerId)
-      else this.#hinted.delete(peerId) // forgotten, or told of by others meanwhile
-    }
-    for (const host of this.#served.keys()) if (!newest.has(host) && this.#served.size > HINTED_MAX) this.#served.delete(host)
-    let [chosen, turn]: [string | undefined, number] = [undefined, Infinity]
-    for (const host of newest.keys()) {
-      const served = this.#served.get(host) ?? 0
-      if (served <= turn) [chosen, turn] = [host, served]
-    }
-    return chosen === undefined ? undefined : { host: chosen, peerId: newest.get(chosen) as string }
   }
 
   #linked (peerId: string, connection: Connection): void {
     this.#linkedAtMs.set(peerId, this.#clock.wallMs())
     if (connection.direction === 'inbound') this.#sightings.see(peerId, [], 'inbound', this.#clock.wallMs())
     else this.#sightings.worked(peerId, connection.address.replace(/\/p2p\/\w+$/, ''))
-    this.#hinted.delete(peerId)
+    this.#hints.delete(peerId)
     this.#events.onLink(connection)
   }
 
@@ -370,9 +322,4 @@ export class Neighbours {
     this.#refusals.push({ ...refusal, atMs: this.#clock.wallMs() })
     if (this.#refusals.length > REFUSALS_MAX) this.#refusals.shift()
   }
-}
-
-/** The machine, or the relay, that the likeliest address leads to. */
-function hostOf ([address = '']: readonly string[]): string {
-  return address.split('/').slice(1, 3).join('/')
 }
