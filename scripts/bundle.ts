@@ -21,9 +21,10 @@ export async function bundleTests (files: readonly string[], outdir: string): Pr
   return new Map(files.map(file => [file, relative(root, join(root, outdir, file.replace(/\.ts$/, '.js')))]))
 }
 
-/** Builds the command line alone, as it is published. */
+/** Builds the command line alone, with the thread that it starts, as they are published. */
 export async function buildCli (outdir: string): Promise<void> {
-  await build({ ...nodeBuild, outdir, entryPoints: { cli: nodeBuild.entryPoints['cli'] ?? '' }, metafile: false })
+  const { cli = '', 'fold-thread': thread = '' } = nodeBuild.entryPoints
+  await build({ ...nodeBuild, outdir, entryPoints: { cli, 'fold-thread': thread }, metafile: false })
 }
 
 /** A source is where it was, whatever it is bundled into: it finds its fixtures, and starts its programs. */

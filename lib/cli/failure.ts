@@ -33,7 +33,8 @@ const CURES: Partial<Record<ErrorCode, string>> = {
   UNKNOWN_AGENT: 'See who is there: mcp-swarm peers',
   UNKNOWN_PEER: 'See who is there: mcp-swarm peers',
   UNKNOWN_TOOL: 'See what is offered: mcp-swarm tools',
-  UNREACHABLE: 'See who is there: mcp-swarm peers'
+  UNREACHABLE: 'See who is there: mcp-swarm peers',
+  VERSION_UNSUPPORTED: 'Update mcp-swarm, here or at the other peer, whichever is older.'
 }
 
 /** What to do about a code, if there is anything that its sentence does not say. */

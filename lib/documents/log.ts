@@ -119,6 +119,12 @@ export class DocumentLog {
   }
 
   #reach (record: number): void {
+    if (this.#cancelWatch !== undefined) {
+      // The disk works again: whoever waits until all is written finds that nothing has failed any more.
+      this.#cancelWatch()
+      this.#cancelWatch = undefined
+      if (this.#behind === undefined) this.#options.onFailure(undefined)
+    }
     this.#advance(record + this.#shift)
     if (!this.#mayFold || !this.wal.status().isLong) return
     this.#cancelFold ??= this.#options.clock.after(FOLD_DELAY_MS, () => {

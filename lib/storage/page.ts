@@ -80,7 +80,7 @@ export function readPage (path: string, page: Uint8Array, number: number): ReadP
   if (page.byteLength !== PAGE_BYTES) return undefined
   const view = new DataView(page.buffer, page.byteOffset, PAGE_BYTES)
   if (view.getUint32(0) !== MAGIC || !isAt(page, PAGE_BYTES - HASH_BYTES, hashOf(page).subarray(0, HASH_BYTES))) return undefined
-  if (page[4] !== WITNESS_VERSION) throw new SwarmError('VERSION_UNSUPPORTED', `${path} has format ${page[4]}; this release reads ${WITNESS_VERSION}`, { details: { path } })
+  if (page[4] !== WITNESS_VERSION) throw new SwarmError('VERSION_UNSUPPORTED', `${path} has format ${page[4]}; this release reads ${WITNESS_VERSION}. Use the release that wrote it`, { details: { path } })
   const count = view.getUint16(COUNT_AT)
   if (view.getUint32(NUMBER_AT) !== number || count > PLACES) return undefined
   const headAt = (at: number): Head => ({ sequence: Number(view.getBigUint64(at)), hash: page.slice(at + 8, at + END_BYTES) })

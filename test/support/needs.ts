@@ -4,6 +4,9 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { Callback, Test } from 'uvu'
 
+/** Set where the present process may mount disks: see disk.ts. */
+export const INSIDE = 'MCP_SWARM_TEST_NAMESPACE'
+
 const HELD = {
   chromium: () => findProgram('chromium', 'chromium-browser', 'google-chrome'),
   'nats-server': () => findProgram('nats-server'),
@@ -12,6 +15,7 @@ const HELD = {
   nsenter: () => findProgram('nsenter'),
   nft: () => findProgram('nft'),
   namespaces: () => canUnshare() ? '/proc' : undefined,
+  mounts: () => process.env[INSIDE] === undefined ? undefined : '/',
   root: () => process.getuid?.() === 0 ? '/' : undefined,
   linux: () => process.platform === 'linux' ? '/proc' : undefined
 }
