@@ -110,7 +110,7 @@ export class Neighbours {
     const { network, membership, clock, random, events } = parts
     this.#clock = clock
     this.#events = events
-    this.#hints = new Hints({ sightings: this.#sightings, clock, onTurn: peerId => { this.#mesh.want(peerId) } })
+    this.#hints = new Hints({ sightings: this.#sightings, clock, onTurn: peerId => { this.#mesh.tryOut(peerId) } })
     this.links = new Links({ peerId: network.peerId, clock, random, probe: events.probe })
     this.#dialler = new Dialler({ network, clock, random })
     this.#keeper = new Keeper({ links: this.links, dialler: this.#dialler, clock })
@@ -275,9 +275,11 @@ export class Neighbours {
   }
 
   #want (peerId: string): void {
-    if (this.#sightings.isHinted(peerId) && !this.#dialler.wants(peerId) && this.links.get(peerId) === undefined) return this.#hints.add(peerId)
+    const isHinted = this.#sightings.isHinted(peerId) && this.links.get(peerId) === undefined
+    if (isHinted && !this.#dialler.wants(peerId)) return this.#hints.add(peerId)
     this.#hints.delete(peerId)
-    this.#mesh.want(peerId)
+    if (isHinted) this.#mesh.tryOut(peerId)
+    else this.#mesh.want(peerId)
   }
 
   #linked (peerId: string, connection: Connection): void {
