@@ -86,6 +86,11 @@ export class Body {
     return this.#digester.digest
   }
 
+  /** See `Digester.prepare`. */
+  prepareDigest (blocks: number): boolean {
+    return this.#digester.prepare(blocks)
+  }
+
   /** Of the last append. */
   get sequence (): number {
     return this.#sequence

@@ -6,7 +6,7 @@
  * split or collected: what counts are single clocks. Half characters count alike, for Yjs may part a character at one peer alone.
  *
  * Each client's clocks are hashed in blocks of BLOCK_CLOCKS; a transaction marks the blocks that it touched, and only those are
- * hashed again, when the digest is asked for.
+ * hashed again, when the digest is asked for or in slices before (`prepare`).
  */
 import * as Y from 'yjs'
 import { equalBytes } from '../lib/base/bytes.ts'
@@ -22,17 +22,20 @@ export const HALF_BYTES = 16
 
 export interface Digest { readonly shape: Uint8Array, readonly content: Uint8Array }
 
-interface Blocks { hashes: (Digest | undefined)[], end: number, whole: Digest | undefined }
+interface Blocks { readonly hashes: (Digest | undefined)[], whole: Digest | undefined }
 
 /** Keeps a document's digest; watches it from now on, until `close`. */
 export class Digester {
   readonly #doc: Y.Doc
   readonly #clients = new Map<number, Blocks>()
+  /** Clients of whom not everything is hashed. */
+  readonly #stale: Set<number>
   #digest: Digest | undefined
   readonly #onTransaction = (transaction: Y.Transaction): void => { this.#mark(transaction) }
 
   constructor (doc: Y.Doc) {
     this.#doc = doc
+    this.#stale = new Set(doc.store.clients.keys())
     doc.on('afterTransaction', this.#onTransaction)
   }
 
@@ -45,6 +48,21 @@ export class Digester {
       content.count(client).put(whole.content)
     }
     return this.#digest = { shape: half(shape), content: half(content) }
+  }
+
+  /** Hashes ahead what has changed. @param blocks at most so many @returns whether something is left */
+  prepare (blocks: number): boolean {
+    let left = blocks
+    for (const client of this.#stale) {
+      const { hashes } = this.#blocks(client)
+      for (let block = 0; block < hashes.length; block++) {
+        if (hashes[block] !== undefined) continue
+        if (left-- === 0) return true
+        this.#hash(client, hashes, block)
+      }
+      this.#stale.delete(client)
+    }
+    return false
   }
 
   close (): void {
@@ -71,6 +89,7 @@ export class Digester {
 
   #touch (client: number, from: number, to: number): void {
     this.#digest = undefined
+    this.#stale.add(client)
     const blocks = this.#clients.get(client)
     if (blocks === undefined) return
     blocks.whole = undefined
@@ -79,19 +98,28 @@ export class Digester {
   }
 
   #client (client: number): Digest {
-    const blocks = this.#clients.get(client) ?? { hashes: [], end: 0, whole: undefined }
-    this.#clients.set(client, blocks)
+    const blocks = this.#blocks(client)
     if (blocks.whole !== undefined) return blocks.whole
-    const end = Y.getState(this.#doc.store, client)
-    blocks.hashes.length = Math.ceil(end / BLOCK_CLOCKS)
-    const structs = this.#doc.store.clients.get(client) ?? []
-    const [shape, content] = [new Writer().count(end), new Writer()]
+    const [shape, content] = [new Writer().count(Y.getState(this.#doc.store, client)), new Writer()]
     for (let block = 0; block < blocks.hashes.length; block++) {
-      const hash = blocks.hashes[block] ??= hashBlock(structs, block * BLOCK_CLOCKS, Math.min(end, (block + 1) * BLOCK_CLOCKS))
+      const hash = blocks.hashes[block] ?? this.#hash(client, blocks.hashes, block)
       shape.put(hash.shape)
       content.put(hash.content)
     }
+    this.#stale.delete(client)
     return blocks.whole = { shape: half(shape), content: half(content) }
+  }
+
+  #blocks (client: number): Blocks {
+    const blocks = this.#clients.get(client) ?? { hashes: [], whole: undefined }
+    this.#clients.set(client, blocks)
+    blocks.hashes.length = Math.ceil(Y.getState(this.#doc.store, client) / BLOCK_CLOCKS)
+    return blocks
+  }
+
+  #hash (client: number, hashes: (Digest | undefined)[], block: number): Digest {
+    const end = Y.getState(this.#doc.store, client)
+    return hashes[block] = hashBlock(this.#doc.store.clients.get(client) ?? [], block * BLOCK_CLOCKS, Math.min(end, (block + 1) * BLOCK_CLOCKS))
   }
 }
 

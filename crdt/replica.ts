@@ -3,7 +3,7 @@
  *
  * Invariants:
  * - an edit is appended before anything else is done with it, and nothing that shows it leaves before the log has it on disk:
- *   envelopes are made only of what `durable` has confirmed, and a message carries `after`, the sequence it must wait for;
+ *   an envelope is published only when `durable` has confirmed all of it, and a message carries `after`, the sequence it must wait for;
  * - Yjs is given only what was read (update.ts), fits (gap.ts), is signed by its author (envelope.ts) or vouched for by the peer that
  *   was asked, and whose clientID is its author's (author.ts);
  * - what comes twice does nothing; what comes early waits, and is asked for;
@@ -98,6 +98,11 @@ export class Replica {
     return this.#body.digest
   }
 
+  /** See `Digester.prepare`. */
+  prepareDigest (blocks: number): boolean {
+    return this.#body.prepareDigest(blocks)
+  }
+
   get sequence (): number {
     return this.#body.sequence
   }
@@ -115,6 +120,12 @@ export class Replica {
   /** The application, or Yjs itself, changed the document. @param update must not change any more */
   edited (update: Uint8Array): Effect[] {
     return this.#body.edited(update)
+  }
+
+  /** What was edited is on its way to disk: a good moment to sign it, so that it can leave as soon as it is there. */
+  prepare (): void {
+    const sealed = this.#outbox.prepare()
+    if (sealed !== undefined) this.#alarms.keep(sealed.envelope, sealed.updates.map(readUpdate))
   }
 
   /** The log has all up to `seq` on disk. */
@@ -260,7 +271,7 @@ export class Replica {
   #flush (): Effect[] {
     const sealed = this.#outbox.seal(this.#durable)
     if (sealed === undefined) return []
-    this.#alarms.keep(sealed.envelope, sealed.updates.map(readUpdate))
+    if (sealed.isNew) this.#alarms.keep(sealed.envelope, sealed.updates.map(readUpdate))
     return [{ kind: 'publish', envelope: sealed.envelope, after: sealed.seq }]
   }
 }

@@ -103,6 +103,11 @@ export class Sync {
     return this.#act(document, this.#of(document).edited(update), 0)
   }
 
+  /** What was edited is on its way to disk. */
+  prepare (document: string): void {
+    this.replica(document)?.prepare()
+  }
+
   durable (document: string, seq: number): Action[] {
     const replica = this.replica(document)
     return replica === undefined ? [] : this.#act(document, replica.durable(seq), 0)

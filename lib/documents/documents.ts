@@ -16,6 +16,7 @@ import { Committer, type Durability } from '../../crdt/committer.ts'
 import { documentKey } from '../../crdt/name.ts'
 import { listDocuments } from '../../crdt/place.ts'
 import { Sync } from '../../crdt/sync.ts'
+import { Ahead } from './ahead.ts'
 import { Asking, CONFIRM_MS, NEIGHBOURS_MAX } from './asking.ts'
 import { Channels } from './channels.ts'
 import { Copy, failureOf } from './copy.ts'
@@ -59,6 +60,7 @@ export class Documents {
   readonly #channels: Channels
   readonly #gossiping: Gossiping
   readonly #asking: Asking
+  readonly #ahead: Ahead
   readonly #performing: Performing
   /** By key; `#copies` has those that are open, also while the last of their changes goes to disk. */
   readonly #opened = new Map<string, Opened>()
@@ -80,12 +82,14 @@ export class Documents {
       show: (copy, effect) => { this.#performing.show(copy, effect) },
       compare: peerId => { this.#performing.perform(this.#sync.begin(peerId)) }
     })
+    this.#ahead = new Ahead(clock, (document, blocks) => this.#copies.get(document)?.replica.prepareDigest(blocks) ?? false)
     this.#gossiping = new Gossiping({
       network, swarmId,
       onEnvelope: (document, from, bytes) => {
         const { verdict, actions } = this.#sync.heard(document, from, bytes, clock.nowMs())
         this.#performing.perform(actions)
         this.#copies.get(document)?.heard(from)
+        this.#ahead.changed(document)
         return verdict
       },
       isOpen: document => this.#copies.has(document),
@@ -171,6 +175,7 @@ export class Documents {
   async #close (): Promise<void> {
     this.#isClosed = true
     this.#cancelTick()
+    this.#ahead.close()
     const copies = await Promise.allSettled([...this.#opened.values()].map(async ({ copy }) => await copy))
     const failures: unknown[] = []
     const open = copies.flatMap(result => result.status === 'fulfilled' && !result.value.isClosed ? [result.value] : [])
@@ -239,7 +244,9 @@ export class Documents {
     const { key } = copy
     if (this.#copies.get(key) !== copy) return
     this.#performing.perform(this.#sync.edited(key, update))
+    afterTurn(() => { this.#sync.prepare(key) }) // by then the disk has been given it
     this.#asking.edited(key)
+    this.#ahead.changed(key)
     this.#arm()
   }
 
@@ -267,6 +274,7 @@ export class Documents {
     if (copy !== undefined && (kind === 'have' || kind === 'got' || kind === 'state')) {
       this.#asking.answered(copy.key, peerId)
       copy.heard(peerId)
+      this.#ahead.changed(copy.key)
       if (copy.needs(peerId)) this.#asking.ask(copy, peerId)
     }
     this.#arm()

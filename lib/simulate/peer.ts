@@ -134,6 +134,7 @@ export class SimulatedPeer {
     if (!this.isUp) return
     const before = this.replica.sequence
     change()
+    if (this.isUp) this.#sync?.prepare(this.options.document)
     if (!this.isUp || mark === '') return
     if (this.replica.sequence > before) this.#edits.push({ seq: this.replica.sequence, mark, fresh: true })
     if (this.options.bug.acknowledgesEarly === true) this.acknowledged.add(mark)

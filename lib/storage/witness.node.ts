@@ -11,7 +11,7 @@
  * on none of them the witness says 'lost', not that there was none. A file
  * whose write or flush failed is not used again: nobody knows what of it is on disk. The next claim makes a new one.
  */
-import { writeSync } from 'node:fs'
+import { constants, writeSync } from 'node:fs'
 import { open, readFile, rename, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SwarmError } from '../base/error.ts'
@@ -60,6 +60,8 @@ class FileWitness implements Witness {
   /** Whether a page was lost. */
   #lost = false
   #file: FileHandle | undefined
+  /** The same file, where a write can flush itself: one page then takes one call instead of two. */
+  #through: FileHandle | undefined
   /** Pairs of pages that the file has room for. */
   #room = 0
   /** Whether the next claim makes the file anew: there is none, or it cannot be trusted. */
@@ -68,7 +70,8 @@ class FileWitness implements Witness {
   #claimed: ReadonlyMap<string, Head> = new Map()
   readonly #marks = new Map<number, Uint8Array>()
   #writing: Promise<void> = Promise.resolve()
-  #isUnflushed = false
+  /** Pages whose last mark may not be on disk. */
+  readonly #unflushed = new Set<number>()
   #closed = false
 
   constructor (path: string, bytes: Uint8Array | undefined) {
@@ -93,14 +96,12 @@ class FileWitness implements Witness {
   async close (): Promise<void> {
     this.#closed = true
     await this.#writing
-    const file = this.#file
-    this.#file = undefined
     try {
-      if (this.#isUnflushed) await file?.datasync()
+      if (this.#unflushed.size > 0) await this.#file?.datasync()
     } catch (cause) {
       throw unusable(this.#path, cause, 'written')
     } finally {
-      await file?.close()
+      await this.#letGo()
     }
   }
 
@@ -179,14 +180,17 @@ class FileWitness implements Witness {
   /** Writes pages over their older copies, and flushes. */
   async #put (dirty: ReadonlySet<number>): Promise<void> {
     const file = this.#file as FileHandle
+    // What else is to be flushed needs a flush of the whole file.
+    const isAlone = dirty.size === 1 && [...this.#unflushed].every(number => dirty.has(number))
+    const through = isAlone ? this.#through : undefined
     await Promise.all([...dirty].map(async number => {
       const page = this.#pages[number] as Page
       const bytes = this.#page(page, number)
-      const { bytesWritten } = await file.write(bytes, 0, PAGE_BYTES, startOf(page, number))
+      const { bytesWritten } = await (through ?? file).write(bytes, 0, PAGE_BYTES, startOf(page, number))
       checkWritten(bytesWritten, PAGE_BYTES)
     }))
-    await file.datasync()
-    this.#isUnflushed = false
+    if (through === undefined) await file.datasync()
+    this.#unflushed.clear()
   }
 
   /**
@@ -199,15 +203,14 @@ class FileWitness implements Witness {
     this.#marks.clear()
     if (this.#anew || file === undefined) return // what makes the file anew tells it
     for (const [number, mark] of marks) {
-      this.#isUnflushed = true
+      this.#unflushed.add(number)
       checkWritten(writeSync(file.fd, mark, 0, MARK_BYTES, startOf(this.#pages[number] as Page, number) + MARK_AT), MARK_BYTES)
     }
   }
 
   /** Writes all of it into a new file, and puts that in the place of the old one. */
   async #make (): Promise<void> {
-    await this.#file?.close()
-    this.#file = undefined
+    await this.#letGo()
     const room = Math.ceil(Math.max(this.#pages.length, 1) / GROWTH_PAIRS) * GROWTH_PAIRS
     const bytes = new Uint8Array(2 * room * PAGE_BYTES)
     this.#pages.forEach((page, number) => {
@@ -227,9 +230,18 @@ class FileWitness implements Witness {
       throw error
     }
     this.#file = file
+    // Elsewhere the flag is missing, or promises less than a flush does.
+    if (process.platform === 'linux') this.#through = await open(this.#path, constants.O_WRONLY | constants.O_DSYNC)
     this.#room = room
     this.#anew = false
-    this.#isUnflushed = false
+    this.#unflushed.clear()
+  }
+
+  async #letGo (): Promise<void> {
+    const [file, through] = [this.#file, this.#through]
+    ;[this.#file, this.#through] = [undefined, undefined]
+    await through?.close()
+    await file?.close()
   }
 
   /** The next generation of a page. */

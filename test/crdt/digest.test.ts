@@ -77,6 +77,7 @@ test('kept up to date it is what it would be made anew, over random edits, split
       case 4: map.delete('k'); break
       default: text.insert(pick(text.length), 'abc')
     }
+    if (next() < 0.5) while (ours.prepare(1 + pick(3)) && next() < 0.7);
     if (next() < 0.1) {
       Y.applyUpdate(left, Y.encodeStateAsUpdate(right, Y.encodeStateVector(left)))
       Y.applyUpdate(right, Y.encodeStateAsUpdate(left, Y.encodeStateVector(right)))
@@ -85,6 +86,17 @@ test('kept up to date it is what it would be made anew, over random edits, split
     assert.ok(equalDigests(ours.digest, new Digester(left).digest), `seed ${seed}, edit ${edit}: stale`)
     assert.ok(equalDigests(theirs.digest, new Digester(right).digest), `seed ${seed}, edit ${edit}: stale`)
   }
+})
+
+test('what changed is hashed ahead in slices, each of so many blocks', () => {
+  const doc = docOf(1)
+  doc.getText('t').insert(0, 'x'.repeat(5 * BLOCK_CLOCKS))
+  const digester = new Digester(doc)
+  assert.equal([digester.prepare(2), digester.prepare(2), digester.prepare(2), digester.prepare(2)], [true, true, false, false])
+  assert.ok(equalDigests(digester.digest, new Digester(doc).digest))
+  doc.getText('t').insert(5 * BLOCK_CLOCKS, 'y')
+  assert.equal([digester.prepare(0), digester.prepare(1), digester.prepare(0)], [true, false, false])
+  assert.ok(equalDigests(digester.digest, new Digester(doc).digest))
 })
 
 test('an entry that was overwritten within a type that is then deleted counts no more', () => {

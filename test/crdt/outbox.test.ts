@@ -81,6 +81,34 @@ test('so many updates wait, and so many bytes; past that all of them become one 
   assert.equal(sealed(large, 33)?.updates, [])
 })
 
+test('what is signed ahead leaves when all of it is on disk, and what came later with the next', () => {
+  const box = outbox(10)
+  assert.is(box.prepare(), undefined)
+  for (const seq of [11, 12]) box.add(seq, update(seq), 0)
+  assert.equal(box.prepare()?.updates, [update(11), update(12)])
+  assert.is(box.prepare(), undefined, 'one at a time')
+  box.add(13, update(13), 0)
+  assert.is(box.seal(11), undefined)
+  const first = box.seal(13)
+  assert.equal([first?.seq, first?.isNew], [12, false])
+  assert.is(box.prepare(), undefined, 'one is under way')
+  box.isBusy = false
+  assert.equal(sealed(box, 13), { sequence: 13, previous: 12, incarnation: 0, updates: [13] })
+})
+
+test('what was signed ahead is not shown either once it must not be', () => {
+  const box = outbox()
+  box.add(1, update(1), 7)
+  box.prepare()
+  box.collapse()
+  assert.equal(sealed(box, 1), { sequence: 1, previous: 0, incarnation: 7, updates: [] })
+  box.add(2, update(2), 7)
+  box.prepare()
+  box.add(3, update(3), 8)
+  box.collapse()
+  assert.equal(sealed(box, 3), { sequence: 3, previous: 1, incarnation: 8, updates: [] })
+})
+
 test('what is not to be shown any more collapses into a notice', () => {
   const box = outbox()
   box.collapse()
