@@ -99,7 +99,7 @@ for (const [what, frames] of [
 test('nothing of a bomb is kept: unpacking stops at what was said', async () => {
   const before = process.memoryUsage().arrayBuffers
   const zeros = await pack(new Uint8Array(60 * 2 ** 20))
-  assert.ok(zeros.bytes.byteLength < 100_000)
+  assert.ok(zeros.bytes.byteLength < 500_000)
   const error = await unpack({ ...zeros, messageBytes: 20_000 }).then(() => undefined, (thrown: unknown) => thrown)
   assert.instance(error, SwarmError)
   assert.ok(process.memoryUsage().arrayBuffers - before < 70 * 2 ** 20)
