@@ -65,6 +65,8 @@ export class Documents {
   /** By key; `#copies` has those that are open, also while the last of their changes goes to disk. */
   readonly #opened = new Map<string, Opened>()
   readonly #copies = new Map<string, Copy>()
+  /** Copies that somebody waits for others to confirm: looked through at every edit, where there may be thousands of copies. */
+  readonly #awaited = new Set<Copy>()
   #compareAll = false
   #cancelTick: () => void = () => undefined
   #tickMs = Infinity
@@ -198,6 +200,7 @@ export class Documents {
       onDurable: (from, sequence) => { if (this.#copies.get(key) === from) this.#performing.perform(this.#sync.durable(key, sequence)) },
       onFailure: failure => { this.#options.onTrouble('documents', failure?.code ?? 'DISK_FAILED', failure?.message) },
       confirm: from => {
+        this.#awaited.add(from)
         this.#asking.confirm(from)
         this.#arm()
       },
@@ -296,7 +299,7 @@ export class Documents {
     this.#tickMs = Infinity
     this.#performing.perform(this.#sync.tick(nowMs))
     this.#asking.tick(key => this.#copies.get(key))
-    for (const copy of this.#copies.values()) if (copy.isAwaited) this.#asking.confirm(copy)
+    for (const copy of this.#awaited) this.#asking.confirm(copy)
     this.#arm()
   }
 
@@ -305,7 +308,8 @@ export class Documents {
     if (this.#isClosed) return
     const nowMs = this.#options.clock.nowMs()
     let dueMs = Math.min(this.#sync.nextMs, this.#asking.nextMs)
-    if ([...this.#copies.values()].some(copy => copy.isAwaited)) dueMs = Math.min(dueMs, nowMs + CONFIRM_MS)
+    for (const copy of this.#awaited) if (!copy.isAwaited) this.#awaited.delete(copy)
+    if (this.#awaited.size > 0) dueMs = Math.min(dueMs, nowMs + CONFIRM_MS)
     if (dueMs >= this.#tickMs) return
     this.#cancelTick()
     this.#tickMs = dueMs
