@@ -78,10 +78,14 @@ class LevelStorage implements Storage {
     assert(prefix.endsWith('/'), `a prefix ends in a slash, unlike ${prefix}`)
     this.#checkOpen()
     const entries = this.#engine.iterator({ gte: prefix, lt: prefix.slice(0, -1) + AFTER_SLASH, highWaterMarkBytes: READ_BYTES })
+    const read = async (): Promise<[string, Uint8Array][]> => await this.#try(async () => await entries.nextv(READ_ENTRIES), 'read')
+    let coming = read()
     try {
       for (;;) {
-        const some = await this.#try(async () => await entries.nextv(READ_ENTRIES), 'read')
+        const some = await coming
         if (some.length === 0) return
+        coming = read() // LevelDB's thread reads on while these are looked at
+        coming.catch(() => undefined) // thrown when its turn comes
         for (const [key, value] of some) yield [key, this.#own(value)]
       }
     } finally {
