@@ -269,7 +269,7 @@ export class Mesh {
 
   #miss (peerId: string): void {
     const { addresses, dialler } = this.#options
-    if (!this.isWide || dialler.wants(peerId)) return
+    if (!this.isWide || dialler.wants(peerId) || !this.#pool.has(peerId)) return // who has left in order is not missed
     this.#missing.add(peerId)
     dialler.want(peerId, addresses(peerId), { now: true })
   }
@@ -277,7 +277,9 @@ export class Mesh {
   /** A peer could not be dialled, or does not answer any more. */
   #giveUp (peerId: string): void {
     this.#missing.delete(peerId)
-    if (this.isWide && !this.#options.isKept(peerId) && this.#options.links.get(peerId) === undefined) this.#setAside(peerId)
+    if (!this.isWide || this.#options.isKept(peerId) || this.#options.links.get(peerId) !== undefined) return
+    if (this.#pool.has(peerId) || this.#absent.has(peerId)) this.#setAside(peerId)
+    else this.#options.dialler.forget(peerId) // nobody tells of it any more
   }
 
   #setAside (peerId: string): void {
