@@ -196,7 +196,7 @@ freeze('directory', async () => {
   own.hearsay.spread(stranger.peerId)
   await clock.advance(MENTION_MS) // the mark of carol's further record, and what bob asks
   await first.talk.ping(new AbortController().signal)
-  own.hearsay.lost(stranger.peerId)
+  own.hearsay.suspicion.lost(stranger.peerId)
   await settle()
   await first.talk.part()
   await settle()

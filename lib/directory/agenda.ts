@@ -4,7 +4,7 @@
  * last, one at a time.
  */
 import { SwarmError } from '../base/error.ts'
-import { compare, differing, bitsFor, digestOf, digestsOf, markOf } from './digest.ts'
+import { bitsFor, markOf } from './digest.ts'
 import type { Directory } from './directory.ts'
 import type { PeerRecord } from './record.ts'
 import type { Requests } from './requests.ts'
@@ -12,6 +12,12 @@ import { MARKS_MAX, TOLD_MAX, type Gone, type Said } from './wire.ts'
 
 /** Questions of the other end that may wait for their answers at once; a record has room for 22 catalogues. */
 export const WANTS_MAX = 64
+
+/**
+ * Records that are told in full to whoever turns out to lack them. More are mentioned by their marks: one that has just come lacks
+ * all, and asks each of its neighbours for some, where each would tell it everything.
+ */
+export const SETTLED_MAX = 8
 
 /** Longest catalogue that is sent unasked, in characters. */
 export const PUSH_CHARS_MAX = 16_384
@@ -69,15 +75,13 @@ export class Agenda {
     this.#answers.set(hash, isHeld)
   }
 
-  /** The other end holds what it lists of some parts: what it lacks is to be told, and what we lack asked for. */
-  settle (bits: number, parts: ReadonlyMap<number, readonly string[]>): void {
-    const { directory } = this.#options
-    const { missingHere, missingThere } = compare(directory.marks(), bits, parts)
-    for (const mark of missingThere) {
-      const peerId = directory.marked(mark)
-      if (peerId !== undefined) this.told.add(peerId)
-    }
-    for (const mark of missingHere) this.need.add(mark)
+  /** The other end holds what it lists of some parts: what it lacks is to be told. @returns the marks that are not known here */
+  settle (bits: number, parts: ReadonlyMap<number, readonly string[]>): string[] {
+    const { marks } = this.#options.directory
+    const { missingHere, missingThere } = marks.compare(bits, parts)
+    const words = missingThere.length <= SETTLED_MAX ? this.told : this.have
+    for (const mark of missingThere) words.add(marks.get(mark) as string)
+    return missingHere
   }
 
   /** Takes what is to be said next from the agenda. */
@@ -143,16 +147,16 @@ export class Agenda {
     const { directory } = this.#options
     if (this.sum) {
       this.sum = false
-      return { kind: 'sum', count: directory.livingCount, digest: digestOf(directory.marks()) }
+      return { kind: 'sum', count: directory.livingCount, digest: directory.marks.digest() }
     }
     if (this.sums) {
       this.sums = false
-      return { kind: 'sums', digests: digestsOf(directory.marks(), bitsFor(directory.livingCount)) }
+      return { kind: 'sums', digests: directory.marks.digests(bitsFor(directory.livingCount)) }
     }
     const { theirs } = this
     if (theirs === undefined) return undefined
     this.theirs = undefined
-    const { bits, parts } = differing(directory.marks(), theirs)
+    const { bits, parts } = directory.marks.differing(theirs)
     return parts.size === 0 ? undefined : { kind: 'marks', bits, parts }
   }
 

@@ -5,7 +5,8 @@
  * records share one only if their signers mean them to, at their own cost alone. The digest of a set of marks is their sum by
  * exclusive or, 60 bits wide, so it does not depend on an order. Directories that differ compare the digests of 2 ** n parts,
  * told apart by the mark's first bits, and list the marks of the parts that differ: for d differences among N records some
- * d * sqrt(N) marks pass, for none a line of fifty bytes.
+ * d * sqrt(N) marks pass, for none a line of fifty bytes. The sums of the finest parts are kept as marks come and go, and those of
+ * fewer parts are sums of theirs: a comparison that finds nothing costs the same in a swarm of any size.
  *
  * A digest proves nothing against one who wants to be wrong: a neighbour that lies about what it holds is no worse than one that
  * is silent, and another is asked the next time.
@@ -18,7 +19,8 @@ export const MARK_CHARS = 11
 export const PARTS_BITS_MAX = 8
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
-const VALUES: ReadonlyMap<string, number> = new Map([...ALPHABET].map((char, index) => [char, index]))
+const VALUES = new Uint8Array(128)
+for (let value = 0; value < ALPHABET.length; value++) VALUES[ALPHABET.charCodeAt(value)] = value
 
 /** The mark of a signed record. */
 export function markOf (wire: string): string {
@@ -43,45 +45,76 @@ export function partOf (mark: string, bits: number): number {
   return number(mark, 5) >>> (30 - bits)
 }
 
-/** The digest of a set of marks. */
-export function digestOf (marks: Iterable<string>): string {
-  return digestsOf(marks, 0)[0] as string
-}
+/** The marks of a directory, each with the peer whose record it is. */
+export class Marks {
+  readonly #peers = new Map<string, string>()
+  /** Two sums of each of the finest parts. */
+  readonly #sums = new Int32Array(2 ** (PARTS_BITS_MAX + 1))
 
-/** The digests of its 2 ** bits parts. */
-export function digestsOf (marks: Iterable<string>, bits: number): string[] {
-  const sums = Array.from({ length: 2 ** bits }, (): [number, number] => [0, 0])
-  for (const mark of marks) {
-    const sum = sums[partOf(mark, bits)] as [number, number]
-    sum[0] ^= number(mark, 5)
-    sum[1] ^= number(mark, 10)
+  get size (): number {
+    return this.#peers.size
   }
-  return sums.map(([high, low]) => `${high.toString(36)}.${low.toString(36)}`)
-}
 
-/** The marks of those parts whose digests differ from another's, as many parts as those are. */
-export function differing (marks: Iterable<string>, theirs: readonly string[]): { readonly bits: number, readonly parts: Map<number, string[]> } {
-  const bits = Math.log2(theirs.length)
-  const all = [...marks]
-  const parts = new Map<number, string[]>()
-  for (const [part, digest] of digestsOf(all, bits).entries()) if (digest !== theirs[part]) parts.set(part, [])
-  for (const mark of all) parts.get(partOf(mark, bits))?.push(mark)
-  return { bits, parts }
-}
+  /** The peer whose record has a mark. */
+  get (mark: string): string | undefined {
+    return this.#peers.get(mark)
+  }
 
-/** Of the parts that another has listed: what it lacks, and what we do. */
-export function compare (marks: Iterable<string>, bits: number, theirs: ReadonlyMap<number, readonly string[]>): { readonly missingThere: string[], readonly missingHere: string[] } {
-  const own = new Set(marks)
-  const listed = new Set([...theirs.values()].flat())
-  return {
-    missingThere: [...own].filter(mark => theirs.has(partOf(mark, bits)) && !listed.has(mark)),
-    missingHere: [...listed].filter(mark => !own.has(mark))
+  set (mark: string, peerId: string): void {
+    if (!this.#peers.has(mark)) this.#flip(mark)
+    this.#peers.set(mark, peerId)
+  }
+
+  delete (mark: string): void {
+    if (this.#peers.delete(mark)) this.#flip(mark)
+  }
+
+  /** The digest of all. */
+  digest (): string {
+    return this.digests(0)[0] as string
+  }
+
+  /** The digests of 2 ** bits parts; at most PARTS_BITS_MAX. */
+  digests (bits: number): string[] {
+    const finer = 2 ** (PARTS_BITS_MAX - bits)
+    return Array.from({ length: 2 ** bits }, (_, part) => {
+      let [high, low] = [0, 0]
+      for (let index = part * finer; index < (part + 1) * finer; index++) {
+        high ^= this.#sums[2 * index] as number
+        low ^= this.#sums[2 * index + 1] as number
+      }
+      return `${high.toString(36)}.${low.toString(36)}`
+    })
+  }
+
+  /** The marks of those parts whose digests differ from another's, as many parts as those are. */
+  differing (theirs: readonly string[]): { readonly bits: number, readonly parts: Map<number, string[]> } {
+    const bits = Math.log2(theirs.length)
+    const parts = new Map<number, string[]>()
+    for (const [part, digest] of this.digests(bits).entries()) if (digest !== theirs[part]) parts.set(part, [])
+    if (parts.size > 0) for (const mark of this.#peers.keys()) parts.get(partOf(mark, bits))?.push(mark)
+    return { bits, parts }
+  }
+
+  /** Of the parts that another has listed: what it lacks, and what we do. */
+  compare (bits: number, theirs: ReadonlyMap<number, readonly string[]>): { readonly missingThere: string[], readonly missingHere: string[] } {
+    const listed = new Set([...theirs.values()].flat())
+    return {
+      missingThere: [...this.#peers.keys()].filter(mark => theirs.has(partOf(mark, bits)) && !listed.has(mark)),
+      missingHere: [...listed].filter(mark => !this.#peers.has(mark))
+    }
+  }
+
+  #flip (mark: string): void {
+    const part = partOf(mark, PARTS_BITS_MAX)
+    this.#sums[2 * part] = (this.#sums[2 * part] as number) ^ number(mark, 5)
+    this.#sums[2 * part + 1] = (this.#sums[2 * part + 1] as number) ^ number(mark, 10)
   }
 }
 
 /** 30 bits: of the five characters that end there. */
 function number (mark: string, end: number): number {
   let value = 0
-  for (let index = end - 5; index < end; index++) value = value * 64 + (VALUES.get(mark[index] as string) ?? 0)
+  for (let index = end - 5; index < end; index++) value = value << 6 | (VALUES[mark.charCodeAt(index) & 127] as number)
   return value
 }

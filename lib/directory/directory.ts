@@ -10,17 +10,18 @@
  * - a record heard once more revives or renews its peer only when it comes directly, from a connection whose other end
  *   has proven to be that peer: a thawed process is back at once, while a replay by others changes nothing. But one from
  *   disk counts as soon as anybody says that it still holds;
- * - nobody but `setOwn` changes this peer's own record;
- * - a record that names a new catalogue leaves the tools of the last one in place until the new one is here.
+ * - nobody but `setOwn` changes this peer's own record.
+ * What the peers offer is in stock.ts.
  */
 import { assert, type ErrorCode } from '../base/error.ts'
 import { canonicalJson } from '../base/json.ts'
 import type { Catalogue } from './catalogue.ts'
-import { markOf } from './digest.ts'
-import { Library, LIBRARY_BYTES_MAX } from './library.ts'
-import { Offers, type Provider, type Query } from './offers.ts'
+import { Marks, markOf } from './digest.ts'
+import { LIBRARY_BYTES_MAX } from './library.ts'
+import type { Provider, Query } from './offers.ts'
 import { viewAgent, viewOffering, viewPeer, type Absence, type AgentView, type Offer, type Offering, type Peer, type PeerView } from './peer.ts'
-import { compareAge, type AgentEntry, type PeerRecord } from './record.ts'
+import { compareAge, type PeerRecord } from './record.ts'
+import { Stock } from './stock.ts'
 
 export type { Provider, Query } from './offers.ts'
 export type { Absence, AgentView, Offering, PeerView } from './peer.ts'
@@ -31,6 +32,9 @@ export const PEERS_MAX = 10_000
 /** How long an absent peer stays known, and how long one that has left: enough for any late copy of an older record. */
 export const ABSENT_MS_MAX = 24 * 3_600_000
 export const LEFT_MS_MAX = 3_600_000
+
+/** Where a record names its peer: to look it up, not to believe it. */
+const NAMED = /"peerId":"(\w{1,64})"/
 
 /** How often catalogues that no agent names are dropped. */
 const SWEEP_MS = 60_000
@@ -54,28 +58,26 @@ export class Directory {
   readonly peerId: string
   readonly #peersMax: number
   readonly #peers = new Map<string, Peer>()
-  readonly #offers = new Offers()
-  readonly #library: Library
-  /** Living peers, this one among them, by the marks of their records. */
-  readonly #marks = new Map<string, string>()
+  readonly #stock: Stock
+  /** The newest records of all living peers, this one among them. */
+  readonly marks = new Marks()
   #sweptMs = -Infinity
-  #edition = 0
 
   /** @param limits defaults PEERS_MAX and LIBRARY_BYTES_MAX */
   constructor (peerId: string, limits: { peersMax?: number, libraryBytesMax?: number } = {}) {
     this.peerId = peerId
     this.#peersMax = limits.peersMax ?? PEERS_MAX
-    this.#library = new Library(limits.libraryBytesMax ?? LIBRARY_BYTES_MAX)
+    this.#stock = new Stock(limits.libraryBytesMax ?? LIBRARY_BYTES_MAX)
   }
 
   /** Bytes of all catalogues held. */
   get libraryBytes (): number {
-    return this.#library.bytes
+    return this.#stock.bytes
   }
 
   /** Another number whenever `offerings` may give something else, also where no change is told: of absent peers. */
   get edition (): number {
-    return this.#edition
+    return this.#stock.edition
   }
 
   /** This peer's own record, as last set. */
@@ -117,9 +119,9 @@ export class Directory {
   /** Takes in a record from disk: its peer is known, with its agents, but does not count as living until it is heard. */
   recall (record: PeerRecord, wire: string, nowMs: number): void {
     if (record.peerId === this.peerId || record.left === true || this.#peers.has(record.peerId) || !this.#makeRoom()) return
-    const peer: Peer = { record, wire, absence: 'stored', atMs: nowMs, offers: new Map() }
+    const peer: Peer = { record, wire, absence: 'stored', atMs: nowMs, offers: [] }
     this.#peers.set(record.peerId, peer)
-    for (const entry of record.agents) this.#addOffer(peer, entry)
+    for (const entry of record.agents) this.#stock.add(peer, entry)
   }
 
   /** A peer that failed its probe no longer counts as living; it stays known, with its addresses. */
@@ -142,8 +144,7 @@ export class Directory {
     }
     if (nowMs - this.#sweptMs >= SWEEP_MS) {
       this.#sweptMs = nowMs
-      const needed = this.#offers.hashes(() => true)
-      this.#library.sweep(hash => needed.has(hash))
+      this.#stock.sweep()
     }
     return changes
   }
@@ -155,29 +156,16 @@ export class Directory {
    * @param bytes of its text
    */
   addCatalogue (hash: string, catalogue: Catalogue, bytes: number): Change[] {
-    if (this.#library.get(hash) === undefined) {
-      if (!this.#library.hasRoomFor(bytes)) this.#sweepAbsent()
-      if (!this.#library.hasRoomFor(bytes)) return []
-      this.#library.add(hash, catalogue, bytes)
-    }
-    return this.#show(hash)
+    return this.#stock.addCatalogue(hash, catalogue, bytes).flatMap(tellOffer)
   }
 
   /** Notes whether a peer lets us see a catalogue of its agents: `refusal` is its code, undefined where it does. */
   setReadable (peerId: string, hash: string, refusal: ErrorCode | undefined): Change[] {
-    const changes: Change[] = []
-    for (const offer of this.#offers.naming(hash)) {
-      if (offer.peer.record.peerId !== peerId || offer.refusal === refusal) continue
-      offer.refusal = refusal
-      this.#edition++
-      this.#offers.setVolume(offer, refusal === undefined ? this.#library.get(hash) : undefined)
-      if (offer.peer.absence === undefined) changes.push({ kind: 'agent-changed', agent: viewAgent(offer) })
-    }
-    return changes
+    return this.#stock.setReadable(peerId, hash, refusal).flatMap(tellOffer)
   }
 
   catalogue (hash: string): Catalogue | undefined {
-    return this.#library.get(hash)?.catalogue
+    return this.#stock.catalogue(hash)
   }
 
   /**
@@ -185,20 +173,16 @@ export class Directory {
    * that peer is the one to ask, even if another names it too.
    */
   openText (hash: string): string | undefined {
-    const volume = this.#library.get(hash)
-    const offers = [...this.#offers.naming(hash)]
-    if (volume === undefined || offers.length === 0 || offers.some(({ entry }) => entry.restricted === true)) return undefined
-    return JSON.stringify(volume.catalogue)
+    return this.#stock.openText(hash)
   }
 
   /** Whether a catalogue that any member may see is not here, though a living peer offers it. */
   isMissing (hash: string): boolean {
-    if (this.hasCatalogue(hash)) return false
-    return [...this.#offers.naming(hash)].some(({ entry, peer }) => entry.restricted !== true && peer.absence === undefined)
+    return this.#stock.isMissing(hash)
   }
 
   hasCatalogue (hash: string): boolean {
-    return this.#library.get(hash) !== undefined
+    return this.#stock.has(hash)
   }
 
   /** The newest record of a peer, with the text it came in. */
@@ -207,24 +191,19 @@ export class Directory {
     return peer === undefined ? undefined : { record: peer.record, wire: peer.wire }
   }
 
-  /** The marks of the newest records of all living peers, this one among them. */
-  marks (): Iterable<string> {
-    return this.#marks.keys()
-  }
-
-  /** How many those are. */
+  /** Living peers, this one among them. */
   get livingCount (): number {
-    return this.#marks.size
+    return this.marks.size
   }
 
   /** The peer whose newest record has a mark, if it lives. */
   marked (mark: string): string | undefined {
-    return this.#marks.get(mark)
+    return this.marks.get(mark)
   }
 
-  /** A record that is held already, so that its signature need not be verified once more. */
+  /** A record that is held already, so that its signature need not be verified once more: of a peer that lives, or that did. */
   signed (wire: string): { readonly record: PeerRecord, readonly wire: string } | undefined {
-    const held = this.record(this.#marks.get(markOf(wire)) ?? '')
+    const held = this.record(this.marks.get(markOf(wire)) ?? NAMED.exec(wire)?.[1] ?? '')
     return held?.wire === wire ? held : undefined
   }
 
@@ -267,12 +246,12 @@ export class Directory {
 
   /** Providers that can serve now, from what is known here: no waiting. In no particular order. */
   find (query: Query): Provider[] {
-    return this.#offers.find(query)
+    return this.#stock.find(query)
   }
 
   /** The names of all tools that can be called now, sorted. */
   toolNames (): string[] {
-    return this.#offers.toolNames()
+    return this.#stock.toolNames()
   }
 
   /** Living peers, this one among them, by peer id; with `all` also those known but absent. */
@@ -288,31 +267,31 @@ export class Directory {
 
   /** Every known agent with its catalogue, of absent peers too; in no particular order. */
   offerings (): Offering[] {
-    return [...this.#peers.values()].flatMap(({ offers }) => [...offers.values()].map(viewOffering))
+    return [...this.#peers.values()].flatMap(({ offers }) => offers.map(viewOffering))
   }
 
   #place (held: Peer | undefined, record: PeerRecord, wire: string, leaseEndsMs: number): Change[] {
     const joins = held === undefined || held.absence !== undefined
-    const peer: Peer = held ?? { record, wire, absence: undefined, atMs: leaseEndsMs, offers: new Map() }
+    const peer: Peer = held ?? { record, wire, absence: undefined, atMs: leaseEndsMs, offers: [] }
     const renamed = peer.record.name !== record.name
-    this.#edition++
-    this.#marks.delete(markOf(peer.wire))
-    this.#marks.set(markOf(wire), record.peerId)
+    this.#stock.touch()
+    this.marks.delete(markOf(peer.wire))
+    this.marks.set(markOf(wire), record.peerId)
     Object.assign(peer, { record, wire, absence: undefined, atMs: leaseEndsMs })
     this.#peers.set(record.peerId, peer)
     const changes: Change[] = []
     const names = new Set(record.agents.map(agent => agent.name))
-    for (const [name, offer] of peer.offers) {
-      if (names.has(name)) continue
+    for (const offer of [...peer.offers]) {
+      if (names.has(offer.entry.name)) continue
       if (!joins) changes.push({ kind: 'agent-removed', agent: viewAgent(offer) })
-      this.#dropOffer(peer, offer)
+      this.#stock.drop(peer, offer)
     }
     for (const entry of record.agents) {
-      const offer = peer.offers.get(entry.name)
-      if (offer === undefined) changes.push({ kind: 'agent-added', agent: viewAgent(this.#addOffer(peer, entry)) })
+      const offer = peer.offers.find(({ entry: { name } }) => name === entry.name)
+      if (offer === undefined) changes.push({ kind: 'agent-added', agent: viewAgent(this.#stock.add(peer, entry)) })
       else {
         const changed = renamed || canonicalJson(offer.entry) !== canonicalJson(entry)
-        if (changed) this.#changeOffer(offer, entry)
+        if (changed) this.#stock.change(offer, entry)
         if (joins || changed) changes.push({ kind: joins ? 'agent-added' : 'agent-changed', agent: viewAgent(offer) })
       }
     }
@@ -320,10 +299,10 @@ export class Directory {
   }
 
   #placeLeft (held: Peer | undefined, record: PeerRecord, wire: string, nowMs: number): Change[] {
-    const peer: Peer = held ?? { record, wire, absence: 'stored', atMs: nowMs, offers: new Map() }
+    const peer: Peer = held ?? { record, wire, absence: 'stored', atMs: nowMs, offers: [] }
     this.#peers.set(record.peerId, peer)
     const changes = peer.absence === undefined ? this.#makeAbsent(peer, 'left', nowMs) : []
-    for (const offer of peer.offers.values()) this.#dropOffer(peer, offer)
+    for (const offer of [...peer.offers]) this.#stock.drop(peer, offer)
     Object.assign(peer, { record, wire, absence: 'left', atMs: nowMs })
     return changes
   }
@@ -331,14 +310,14 @@ export class Directory {
   #makeAbsent (peer: Peer, why: Absence, nowMs: number): Change[] {
     peer.absence = why
     peer.atMs = nowMs
-    this.#marks.delete(markOf(peer.wire))
-    this.#edition++
+    this.marks.delete(markOf(peer.wire))
+    this.#stock.touch()
     const view = viewPeer(peer, this.peerId)
     return [{ kind: 'peer-left', peer: view, why }, ...view.agents.map(agent => ({ kind: 'agent-removed', agent } as const))]
   }
 
   #forget (peerId: string, peer: Peer): void {
-    for (const offer of peer.offers.values()) this.#dropOffer(peer, offer)
+    for (const offer of [...peer.offers]) this.#stock.drop(peer, offer)
     this.#peers.delete(peerId)
   }
 
@@ -353,48 +332,11 @@ export class Directory {
     this.#forget(...oldest)
     return true
   }
+}
 
-  #addOffer (peer: Peer, entry: AgentEntry): Offer {
-    const offer: Offer = { peer, entry, volume: this.#library.get(entry.catalogue), refusal: undefined }
-    peer.offers.set(entry.name, offer)
-    this.#offers.add(offer)
-    this.#edition++
-    return offer
-  }
-
-  #changeOffer (offer: Offer, entry: AgentEntry): void {
-    const renewed = offer.entry.catalogue !== entry.catalogue
-    this.#offers.setEntry(offer, entry)
-    if (!renewed) return
-    offer.refusal = undefined
-    const volume = this.#library.get(entry.catalogue)
-    if (volume !== undefined) this.#offers.setVolume(offer, volume)
-  }
-
-  #dropOffer (peer: Peer, offer: Offer): void {
-    peer.offers.delete(offer.entry.name)
-    this.#offers.remove(offer)
-    this.#edition++
-  }
-
-  #show (hash: string): Change[] {
-    const volume = this.#library.get(hash)
-    const changes: Change[] = []
-    for (const offer of this.#offers.naming(hash)) {
-      if (offer.refusal !== undefined || offer.volume === volume) continue
-      this.#offers.setVolume(offer, volume)
-      this.#edition++
-      if (offer.peer.absence === undefined) changes.push({ kind: 'agent-changed', agent: viewAgent(offer) })
-    }
-    return changes
-  }
-
-  #sweepAbsent (): void {
-    const needed = this.#offers.hashes(peer => peer.absence === undefined)
-    this.#offers.hide(needed)
-    this.#edition++
-    this.#library.sweep(hash => needed.has(hash))
-  }
+/** Only of living peers: those that are absent offer nothing that could change. */
+function tellOffer (offer: Offer): Change[] {
+  return offer.peer.absence === undefined ? [{ kind: 'agent-changed', agent: viewAgent(offer) }] : []
 }
 
 /** Two records of one age are a fault of their peer; of these too everybody holds the same. */

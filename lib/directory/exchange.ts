@@ -23,12 +23,10 @@ import { SwarmError, assert } from '../base/error.ts'
 import { LineStream } from '../base/line.ts'
 import type { ByteStream } from '../base/network.ts'
 import { Agenda, type AgendaOptions } from './agenda.ts'
-import { digestOf, markOf } from './digest.ts'
+import { Hearing } from './hearing.ts'
 import type { Hearsay } from './hearsay.ts'
-import { compareAge, type PeerRecord } from './record.ts'
 import { Requests } from './requests.ts'
-import { readSigned } from './shelf.ts'
-import { DIRECTORY_LINE_BYTES_MAX, readMessage, writeMessage, type Gone, type Message } from './wire.ts'
+import { DIRECTORY_LINE_BYTES_MAX, readMessage, writeMessage, type Gone } from './wire.ts'
 
 /** How long a leaving peer waits for its last record to be read. */
 export const LEAVE_MS_MAX = 1_000
@@ -57,18 +55,19 @@ export class Exchange {
   #resolveClosed: (error: Error | undefined) => void = () => undefined
   #line: LineStream | undefined
   readonly #agenda: Agenda
+  readonly #hearing: Hearing
   #announcing = false
   #pumping = false
   #leaving = false
   #ended = false
   #pinged = 0
-  #hasMet = false
   #cancelMention: (() => void) | undefined
 
   constructor (options: ExchangeOptions) {
     this.#options = options
     this.#requests = new Requests(options.clock, () => { void this.#pump() })
     this.#agenda = new Agenda(options, this.#requests, () => options.clock.nowMs())
+    this.#hearing = new Hearing(options, this, this.#agenda, this.#requests)
     this.closed = new Promise(resolve => { this.#resolveClosed = resolve })
   }
 
@@ -154,6 +153,11 @@ export class Exchange {
     }
   }
 
+  /** The other end has answered. */
+  ponged (count: number): void {
+    this.#pings.get(count)?.()
+  }
+
   /** This peer's own record has changed: tells the other end, once however often it is called in a turn. */
   announce (): void {
     if (this.#announcing) return
@@ -217,7 +221,7 @@ export class Exchange {
   #hear (text: string): void {
     try {
       this.#options.onHeard?.()
-      this.#take(readMessage(text))
+      this.#hearing.take(readMessage(text))
       void this.#pump()
     } catch (error) {
       this.#fail(error)
@@ -228,127 +232,5 @@ export class Exchange {
   #fail (error: unknown): void {
     if (!(error instanceof SwarmError)) throw error
     this.#line?.abort(error)
-  }
-
-  #take (message: Message): void {
-    const { hearsay } = this.#options
-    switch (message.kind) {
-      case 'record': return this.#takeRecord(message.wire, message.follows)
-      case 'told': return this.#takeTold(message.records)
-      case 'have': return this.#takeHave(message.marks)
-      case 'need': return this.#takeNeed(message.marks)
-      case 'gone': return message.peers.forEach(gone => { hearsay.heardGone(this, gone) })
-      case 'ping': this.#agenda.pong = message.count; return
-      case 'pong': return this.#pings.get(message.count)?.()
-      case 'sum': return this.#takeSum(message)
-      case 'sums': if (hearsay.mayCompare(this)) this.#agenda.theirs = message.digests; return
-      case 'marks': if (hearsay.mayCompare(this)) this.#agenda.settle(message.bits, message.parts); return
-      case 'part': return this.#options.onPart?.()
-      case 'newer': return this.#takeNewer(message.wire)
-      case 'want': return this.#agenda.want(message.hash, message.held)
-      case 'catalogue': return this.#takeCatalogue(message.hash, message.text)
-      case 'readable': return this.#takeAnswer(message.hash)
-      case 'refused': return this.#takeRefusal(message)
-      case 'unknown':
-    }
-  }
-
-  #takeRecord (wire: string, follows: readonly string[]): void {
-    const { directory, peerId, swarmId } = this.#options
-    const { record, wire: text } = directory.signed(wire) ?? readSigned(wire, swarmId)
-    if (record.peerId !== peerId) {
-      throw new SwarmError('RECORD_INVALID', `peer ${peerId} sends a record of ${record.peerId}`, { details: { reason: 'peer' } })
-    }
-    this.#merge(record, text, follows)
-    if (this.#hasMet) return
-    this.#hasMet = true
-    this.#options.hearsay.met(this)
-    if (this.#options.begins) this.#agenda.sum = true
-  }
-
-  #takeTold (records: Extract<Message, { kind: 'told' }>['records']): void {
-    const { directory, hearsay } = this.#options
-    for (const [wire, ageS] of records) {
-      hearsay.told(this, wire, ageS)
-      this.#unmention(directory.marked(markOf(wire)))
-    }
-  }
-
-  #takeHave (marks: readonly string[]): void {
-    for (const mark of marks) this.#unmention(this.#options.directory.marked(mark))
-    for (const mark of this.#options.hearsay.needed(marks)) this.#agenda.need.add(mark)
-  }
-
-  /** The other end has it. */
-  #unmention (peerId: string | undefined): void {
-    if (peerId === undefined) return
-    this.#agenda.have.delete(peerId)
-    this.#agenda.told.delete(peerId)
-  }
-
-  #takeNeed (marks: readonly string[]): void {
-    for (const mark of marks) {
-      const peerId = this.#options.directory.marked(mark)
-      if (peerId !== undefined) this.#agenda.told.add(peerId)
-    }
-  }
-
-  #takeSum ({ count, digest }: Extract<Message, { kind: 'sum' }>): void {
-    const { directory, hearsay } = this.#options
-    if (!hearsay.mayCompare(this)) return
-    this.#agenda.sums = count !== directory.livingCount || digest !== digestOf(directory.marks())
-  }
-
-  #merge (record: PeerRecord, wire: string, follows: readonly string[]): void {
-    const { directory, peerId, clock, hearsay } = this.#options
-    const absence = directory.absence(peerId)
-    const { outcome, changes } = directory.merge(record, wire, clock.nowMs(), { direct: true })
-    if (outcome === 'full') throw new SwarmError('OVERLOADED', `the directory has no room for peer ${peerId}`)
-    if (outcome === 'outdated') this.#agenda.newer = true
-    if (outcome === 'taken' || outcome === 'revived') {
-      hearsay.events.recordTaken(record, wire)
-      if (changes.length > 0) hearsay.events.changed(changes)
-      if (outcome === 'taken') hearsay.spread(peerId, this)
-      else if (absence !== 'stored') hearsay.revived(this, record)
-    }
-    if (outcome === 'outdated' || outcome === 'own') return
-    const hashes = new Set(record.left === true ? [] : record.agents
-      .filter(({ catalogue, restricted }) => restricted === true || !directory.hasCatalogue(catalogue)).map(({ catalogue }) => catalogue))
-    this.#requests.need(hashes, { follows: new Set(follows), anew: outcome === 'taken', isHeld: hash => directory.hasCatalogue(hash) })
-  }
-
-  #takeNewer (wire: string): void {
-    const { directory, swarmId, hearsay, peerId } = this.#options
-    const own = directory.own
-    if (own === undefined || wire === own.wire) return
-    const { record } = readSigned(wire, swarmId)
-    if (record.peerId !== directory.peerId) {
-      throw new SwarmError('RECORD_INVALID', `peer ${peerId} returns a record that is not ours`, { details: { reason: 'peer' } })
-    }
-    if (compareAge(record, own.record) >= 0) hearsay.events.outdated(record)
-  }
-
-  #takeCatalogue (hash: string, text: string): void {
-    const { hearsay } = this.#options
-    if (this.#requests.isOpen(hash) || hearsay.isFetching(hash)) hearsay.takeCatalogue(hash, text)
-    this.#takeAnswer(hash)
-  }
-
-  #takeAnswer (hash: string): void {
-    if (!this.#requests.isOpen(hash)) return
-    this.#requests.settle(hash, 'readable')
-    this.#setReadable(hash, undefined)
-  }
-
-  /** Only FORBIDDEN is final until the next record; anything else is asked again later. */
-  #takeRefusal ({ hash, code }: Message & { kind: 'refused' }): void {
-    if (code !== 'FORBIDDEN' || !this.#requests.isOpen(hash)) return
-    this.#requests.settle(hash, 'refused')
-    this.#setReadable(hash, code)
-  }
-
-  #setReadable (hash: string, refusal: 'FORBIDDEN' | undefined): void {
-    const changes = this.#options.directory.setReadable(this.#options.peerId, hash, refusal)
-    if (changes.length > 0) this.#options.hearsay.events.changed(changes)
   }
 }

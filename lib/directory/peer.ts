@@ -23,7 +23,8 @@ export interface Peer {
   absence: Absence | undefined
   /** Living: when the lease ends. Absent: since when. By this peer's own clock. */
   atMs: number
-  readonly offers: Map<string, Offer>
+  /** A list, as they are few and the peers many. */
+  readonly offers: Offer[]
 }
 
 /** One agent of one peer. */
@@ -128,6 +129,6 @@ export function viewPeer ({ record, absence, offers }: Peer, selfId: string): Pe
     incarnation: record.incarnation,
     sequence: record.sequence,
     leaseMs: record.leaseMs,
-    agents: [...offers.values()].map(viewAgent).sort((left, right) => left.name < right.name ? -1 : 1)
+    agents: offers.map(viewAgent).sort((left, right) => left.name < right.name ? -1 : 1)
   }
 }

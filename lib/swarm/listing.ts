@@ -17,7 +17,6 @@ import { Exchange } from '../directory/exchange.ts'
 import { Hearsay, type HearsayEvents } from '../directory/hearsay.ts'
 import { Keep } from '../directory/keep.ts'
 import { LEASE_MS, signRecord, type AgentEntry, type PeerRecord } from '../directory/record.ts'
-import { putSigned } from '../directory/shelf.ts'
 import { directoryProtocol } from '../directory/wire.ts'
 import type { PrivateKey } from '../identity/key.ts'
 import type { Caller } from '../mcp/host.ts'
@@ -171,12 +170,12 @@ export class Listing {
     const changes = this.directory.remove(peerId, this.#options.clock.nowMs())
     if (changes.length === 0 || this.#isClosed) return
     this.#tell(changes)
-    this.#hearsay.lost(peerId)
+    this.#hearsay.suspicion.lost(peerId)
   }
 
   /** A peer that is said to live could not be dialled. */
   suspect (peerId: string): void {
-    if (!this.#isClosed) this.#hearsay.suspect(peerId)
+    if (!this.#isClosed) this.#hearsay.suspicion.doubt(peerId)
   }
 
   /** Says on a connection that it is about to be closed here, as one too many. */
@@ -230,7 +229,6 @@ export class Listing {
       if (!(error instanceof SwarmError)) throw error
       return this.#options.onTrouble(error.code, `this peer's record cannot tell of what it offers: ${error.message}`)
     }
-    putSigned(signed, this.#options.swarmId)
     this.#tell(this.directory.setOwn(signed.record, signed.wire))
     if (left) return
     this.#tellOthers()

@@ -20,16 +20,21 @@ const HINTS: readonly Source[] = ['mdns', 'dht']
 /** Best first: those who are likeliest to know where the peer is now. */
 const ORDER: readonly Source[] = ['folder', 'asked', 'mdns', 'record', 'inbound', 'ticket', 'remembered', 'dht']
 
-interface Sighted {
-  readonly bySource: Map<Source, { readonly addresses: readonly string[], readonly atMs: number }>
-  /** Where it was reached last. */
-  worked: string | undefined
-}
-
 export interface Sighting {
   readonly source: Source
   /** When it was last said, by the clock that `see` was given. */
   readonly atMs: number
+}
+
+interface Said extends Sighting {
+  readonly addresses: readonly string[]
+}
+
+interface Sighted {
+  /** Of each source the last; a list, as they are few and the peers many. */
+  said: readonly Said[]
+  /** Where it was reached last. */
+  worked: string | undefined
 }
 
 export class Sightings {
@@ -49,8 +54,8 @@ export class Sightings {
   see (peerId: string, addresses: readonly string[], source: Source, nowMs: number): boolean {
     const known = this.#peers.get(peerId)
     if (known === undefined && !this.#makeRoom(source)) return false
-    const sighted: Sighted = known ?? { bySource: new Map(), worked: undefined }
-    sighted.bySource.set(source, { addresses: [...new Set(addresses)].slice(0, ADDRESSES_MAX), atMs: nowMs })
+    const sighted: Sighted = known ?? { said: [], worked: undefined }
+    sighted.said = [...sighted.said.filter(said => said.source !== source), { source, addresses: bounded(addresses), atMs: nowMs }]
     this.#peers.set(peerId, sighted)
     this.#classify(peerId, sighted)
     return true
@@ -60,8 +65,8 @@ export class Sightings {
   unsee (peerId: string, source: Source): boolean {
     const sighted = this.#peers.get(peerId)
     if (sighted === undefined) return true
-    sighted.bySource.delete(source)
-    if (sighted.bySource.size === 0) {
+    sighted.said = sighted.said.filter(said => said.source !== source)
+    if (sighted.said.length === 0) {
       this.forget(peerId)
       return true
     }
@@ -83,7 +88,7 @@ export class Sightings {
   }
 
   has (peerId: string, source: Source): boolean {
-    return this.#peers.get(peerId)?.bySource.has(source) ?? false
+    return this.#peers.get(peerId)?.said.some(said => said.source === source) ?? false
   }
 
   /** Whether only hints tell of the peer, and it was never reached. */
@@ -93,18 +98,15 @@ export class Sightings {
 
   /** Who tells of a peer, best first. */
   sources (peerId: string): Sighting[] {
-    const bySource = this.#peers.get(peerId)?.bySource
-    return ORDER.flatMap(source => {
-      const said = bySource?.get(source)
-      return said === undefined ? [] : [{ source, atMs: said.atMs }]
-    })
+    const said = this.#peers.get(peerId)?.said ?? []
+    return ORDER.flatMap(source => said.filter(each => each.source === source)).map(({ source, atMs }) => ({ source, atMs }))
   }
 
   /** Where to try a peer, best first. */
   addresses (peerId: string): string[] {
     const sighted = this.#peers.get(peerId)
     if (sighted === undefined) return []
-    const lists = ORDER.map(source => sighted.bySource.get(source)?.addresses ?? [])
+    const lists = ORDER.map(source => sighted.said.find(said => said.source === source)?.addresses ?? [])
     const named = new Set(lists.flat())
     const chosen = new Set<string>()
     if (sighted.worked !== undefined && named.has(sighted.worked)) chosen.add(sighted.worked)
@@ -121,8 +123,8 @@ export class Sightings {
     return [...this.#peers.keys()]
   }
 
-  #classify (peerId: string, { bySource, worked }: Sighted): void {
-    const isHint = worked === undefined && [...bySource.keys()].every(source => HINTS.includes(source))
+  #classify (peerId: string, { said, worked }: Sighted): void {
+    const isHint = worked === undefined && said.every(({ source }) => HINTS.includes(source))
     if (isHint) this.#hinted.add(peerId)
     else this.#hinted.delete(peerId)
   }
@@ -138,4 +140,10 @@ export class Sightings {
     const [oldest] = this.#hinted
     if (oldest !== undefined) this.forget(oldest)
   }
+}
+
+/** As they came where that will do: what a record says is then held once. */
+function bounded (addresses: readonly string[]): readonly string[] {
+  const distinct = new Set(addresses)
+  return distinct.size === addresses.length && distinct.size <= ADDRESSES_MAX ? addresses : [...distinct].slice(0, ADDRESSES_MAX)
 }

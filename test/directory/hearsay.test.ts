@@ -3,9 +3,9 @@ import * as assert from 'uvu/assert'
 import { SwarmError } from '../../lib/base/error.ts'
 import { seededRandom } from '../../lib/base/random.ts'
 import { MENTION_MS } from '../../lib/directory/exchange.ts'
-import {
-  EAGER_MAX, FULL_MAX, RECORDS_BURST, REPAIR_MS_MAX, REPAIRS_BURST, RUMOURS_BURST, SUSPECT_MS, SUSPECT_MS_MORE, VERIFIED_MAX
-} from '../../lib/directory/hearsay.ts'
+import { RECORDS_BURST, REPAIRS_BURST, RUMOURS_BURST } from '../../lib/directory/circle.ts'
+import { EAGER_BURST, EAGER_MAX, FULL_MAX, NEEDED_MS, REPAIR_MS_MAX } from '../../lib/directory/hearsay.ts'
+import { SUSPECT_MS, SUSPECT_MS_MORE, VERIFIED_MAX } from '../../lib/directory/suspicion.ts'
 import { LEASE_MS, signRecord } from '../../lib/directory/record.ts'
 import { ScriptedStream } from '../support/bytestream.ts'
 import { VirtualClock, settle } from '../support/clock.ts'
@@ -71,6 +71,51 @@ test('what is new goes on, in full to a few and as a mark to the rest', async ()
   for (let turn = 0; turn < 20; turn++) await clock.advance(MENTION_MS)
   const rest = streams.map((stream, index) => stream.text.slice(before[index])).join('').length - again
   assert.ok(rest < 2_000, `${rest} characters after all had it`)
+})
+
+test('much that is new at once goes on as marks, so that each record comes about once', async () => {
+  const { clock, parties } = crowd(40)
+  const streams = ring(parties, [1, 7, 12, 19])
+  for (let turn = 0; turn < 150; turn++) await clock.advance(MENTION_MS)
+  assert.equal([...new Set(parties.map(known))], [40])
+  const before = streams.map(({ text }) => text.length)
+  for (const party of parties) party.renew()
+  for (let turn = 0; turn < 20; turn++) await clock.advance(MENTION_MS)
+  for (const party of parties) for (const { key } of parties) assert.is(party.directory.record(key.peerId)?.record.sequence, 2)
+  const said = streams.map((stream, index) => stream.text.slice(before[index])).join('')
+  const records = said.split('"peerId":').length - 1
+  const [own, eager] = [8 * parties.length, EAGER_BURST * EAGER_MAX * parties.length]
+  assert.ok(records < own + eager + 1.2 * parties.length ** 2, `${records} records, of ${parties.length} to as many`)
+})
+
+test('who has just come is told each record about once, however many neighbours it has', async () => {
+  const { clock, parties } = crowd(6)
+  const strangers = Array.from({ length: 300 }, (_, index) => signed(keyOf(1_000 + index), { name: `s${index}` }))
+  for (const party of parties) for (const [record, wire] of strangers) party.directory.merge(record, wire, clock.nowMs())
+  const newcomer = new Party(900, 'newcomer', clock)
+  newcomer.offer({})
+  const streams = parties.map(party => connect(newcomer, party).streams[1])
+  await settle(40)
+  assert.is(known(newcomer), 307)
+  const told = streams.map(({ text }) => text.split('"peerId":').length - 1).reduce((sum, count) => sum + count)
+  assert.ok(told <= 330, `${told} records for 306`)
+})
+
+test('what a neighbour does not tell before it ends is asked of another at once', async () => {
+  const { clock, parties: [alice, bob] } = crowd(2) as unknown as { clock: VirtualClock, parties: [Party, Party] }
+  const strangers = Array.from({ length: 50 }, (_, index) => signed(keyOf(1_000 + index), { name: `s${index}` }))
+  for (const [record, wire] of strangers) bob.directory.merge(record, wire, clock.nowMs())
+  const { say, stream } = face(alice)
+  say({ have: strangers.map(([, wire]) => wire.slice(0, 11)) })
+  await settle()
+  assert.ok(linesOf(stream).includes('need'))
+  connect(alice, bob)
+  await settle(20)
+  assert.is(known(alice), 3, 'mallory was asked')
+  stream.abort(new SwarmError('CLOSED', 'killed'))
+  await settle(20)
+  assert.is(known(alice), 53)
+  assert.ok(clock.nowMs() < NEEDED_MS)
 })
 
 test('in a swarm where all are linked with all, only marks go on', async () => {
@@ -157,7 +202,7 @@ test('a peer that is gone is out everywhere once it has had time to refute, and 
   stream.abort(new SwarmError('CLOSED', 'killed'))
   await exchange.closed
   dave.directory.remove(erin.key.peerId, clock.nowMs())
-  dave.hearsay.lost(erin.key.peerId)
+  dave.hearsay.suspicion.lost(erin.key.peerId)
   await settle(60)
   assert.ok(alice.directory.isLiving(erin.key.peerId), 'not on hearsay alone')
   assert.equal(alice.dialled, [])
@@ -232,17 +277,30 @@ test('what one neighbour may say is bounded: comparisons', async () => {
 test('what one neighbour may say is bounded: records, also when it begins anew', async () => {
   const { parties: [alice] } = crowd(1) as unknown as { parties: [Party] }
   const { say, closed } = face(alice)
-  // Of one peer, each newer than the last: one signature each for mallory, one check each for alice.
-  const wire = signRecord(keyOf(4_000), recordOf(keyOf(4_000)), SWARM)
-  const forged = Array.from({ length: 32 }, () => [wire, 0])
-  say({ told: forged })
-  assert.ok(alice.directory.isLiving(keyOf(4_000).peerId))
-  alice.directory.remove(keyOf(4_000).peerId, 0)
+  // Of a lease that is over: it is held nowhere, so that alice checks it each time.
+  const forged = Array.from({ length: 32 }, () => [signRecord(keyOf(4_000), recordOf(keyOf(4_000)), SWARM), LEASE_MS / 1_000])
   for (let count = 0; count < RECORDS_BURST / 32 + 1; count++) say({ told: forged })
   assert.is((await closed as SwarmError).code, 'OVERLOADED')
   const again = face(alice)
   again.say({ told: forged })
   assert.is((await again.closed as SwarmError).code, 'OVERLOADED')
+})
+
+test('a record that is held is not checked again, though its peer was gone', async () => {
+  const { clock, parties: [alice] } = crowd(1) as unknown as { clock: VirtualClock, parties: [Party] }
+  const [away, recalled] = [signed(keyOf(4_001)), signed(keyOf(4_002))]
+  const damaged = recalled[1].replace(/^..../, start => start === 'AAAA' ? 'BBBB' : 'AAAA')
+  alice.directory.merge(...away, clock.nowMs())
+  alice.directory.remove(away[0].peerId, clock.nowMs())
+  alice.directory.recall(recalled[0], damaged, clock.nowMs()) // as if the disk were wrong: nobody looks at its signature again
+  const { say, closed } = face(alice)
+  // Far more than may be checked.
+  for (let count = 0; count < RECORDS_BURST / 32 + 1; count++) say({ told: Array.from({ length: 32 }, () => [away[1], 0]) })
+  say({ told: [[damaged, 0]] })
+  await settle()
+  assert.ok(alice.directory.isLiving(recalled[0].peerId))
+  say({ told: [[damaged.replace(/^./, 'C'), 0]] })
+  assert.is((await closed as SwarmError).code, 'RECORD_INVALID')
 })
 
 test('a catalogue that only some may see is asked of its own peer alone, and passed on by nobody', async () => {
