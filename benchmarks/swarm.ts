@@ -25,7 +25,7 @@ const ROW_MS_MAX = isSmoke ? 30_000 : 600_000
 const WAIT_MS_MAX = isSmoke ? 30_000 : 120_000
 
 /** Time for surplus links to be closed. */
-const REST_MS = isSmoke ? 500 : 90_000
+const REST_MS = isSmoke ? 500 : 75_000
 
 async function grow (size: number): Promise<void> {
   const child = spawn(process.execPath, [

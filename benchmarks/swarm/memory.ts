@@ -16,7 +16,7 @@ import { IDLE_MS, isEqual, isWhole, linksOf, offer } from './peers.ts'
 const size = Number(process.argv[2])
 
 /** Time for marks to be asked for, and for surplus links to be closed. */
-const REST_MS = isSmoke ? 500 : 90_000
+const REST_MS = isSmoke ? 500 : 75_000
 
 /** Virtual time, and the processor's, after which a swarm counts as one that does not come about. */
 const WAIT_MS_MAX = 120_000

@@ -62,6 +62,8 @@ export class Directory {
   /** The newest records of all living peers, this one among them. */
   readonly marks = new Marks()
   #sweptMs = -Infinity
+  /** Before that no lease ends, and nobody is forgotten. */
+  #dueMs = Infinity
 
   /** @param limits defaults PEERS_MAX and LIBRARY_BYTES_MAX */
   constructor (peerId: string, limits: { peersMax?: number, libraryBytesMax?: number } = {}) {
@@ -121,6 +123,7 @@ export class Directory {
     if (record.peerId === this.peerId || record.left === true || this.#peers.has(record.peerId) || !this.#makeRoom()) return
     const peer: Peer = { record, wire, absence: 'stored', atMs: nowMs, offers: [] }
     this.#peers.set(record.peerId, peer)
+    this.#expect(peer)
     for (const entry of record.agents) this.#stock.add(peer, entry)
   }
 
@@ -136,12 +139,7 @@ export class Directory {
    * @param isWatched whether a peer is known to live by other means than its lease
    */
   tick (nowMs: number, isWatched: (peerId: string) => boolean = () => false): Change[] {
-    const changes: Change[] = []
-    for (const [peerId, peer] of this.#peers) {
-      if (peer.absence === undefined) {
-        if (nowMs >= peer.atMs && !isWatched(peerId)) changes.push(...this.#makeAbsent(peer, 'expired', nowMs))
-      } else if (nowMs - peer.atMs >= (peer.absence === 'left' ? LEFT_MS_MAX : ABSENT_MS_MAX)) this.#forget(peerId, peer)
-    }
+    const changes = nowMs < this.#dueMs ? [] : this.#endLeases(nowMs, isWatched)
     if (nowMs - this.#sweptMs >= SWEEP_MS) {
       this.#sweptMs = nowMs
       this.#stock.sweep()
@@ -270,6 +268,25 @@ export class Directory {
     return [...this.#peers.values()].flatMap(({ offers }) => offers.map(viewOffering))
   }
 
+  #endLeases (nowMs: number, isWatched: (peerId: string) => boolean): Change[] {
+    const changes: Change[] = []
+    this.#dueMs = Infinity
+    for (const [peerId, peer] of this.#peers) {
+      if (peer.absence !== undefined && nowMs >= endOf(peer)) {
+        this.#forget(peerId, peer)
+        continue
+      }
+      if (nowMs >= endOf(peer) && !isWatched(peerId)) changes.push(...this.#makeAbsent(peer, 'expired', nowMs))
+      this.#expect(peer)
+    }
+    return changes
+  }
+
+  /** A peer is to be looked at again when its lease ends, or it has long been absent. */
+  #expect (peer: Peer): void {
+    this.#dueMs = Math.min(this.#dueMs, endOf(peer))
+  }
+
   #place (held: Peer | undefined, record: PeerRecord, wire: string, leaseEndsMs: number): Change[] {
     const joins = held === undefined || held.absence !== undefined
     const peer: Peer = held ?? { record, wire, absence: undefined, atMs: leaseEndsMs, offers: [] }
@@ -278,6 +295,7 @@ export class Directory {
     this.marks.delete(markOf(peer.wire))
     this.marks.set(markOf(wire), record.peerId)
     Object.assign(peer, { record, wire, absence: undefined, atMs: leaseEndsMs })
+    this.#expect(peer)
     this.#peers.set(record.peerId, peer)
     const changes: Change[] = []
     const names = new Set(record.agents.map(agent => agent.name))
@@ -304,12 +322,14 @@ export class Directory {
     const changes = peer.absence === undefined ? this.#makeAbsent(peer, 'left', nowMs) : []
     for (const offer of [...peer.offers]) this.#stock.drop(peer, offer)
     Object.assign(peer, { record, wire, absence: 'left', atMs: nowMs })
+    this.#expect(peer)
     return changes
   }
 
   #makeAbsent (peer: Peer, why: Absence, nowMs: number): Change[] {
     peer.absence = why
     peer.atMs = nowMs
+    this.#expect(peer)
     this.marks.delete(markOf(peer.wire))
     this.#stock.touch()
     const view = viewPeer(peer, this.peerId)
@@ -332,6 +352,11 @@ export class Directory {
     this.#forget(...oldest)
     return true
   }
+}
+
+/** When a peer is no longer living, or no longer known. */
+function endOf ({ absence, atMs }: Peer): number {
+  return absence === undefined ? atMs : atMs + (absence === 'left' ? LEFT_MS_MAX : ABSENT_MS_MAX)
 }
 
 /** Only of living peers: those that are absent offer nothing that could change. */
