@@ -6,7 +6,8 @@
  * it is given up after ROW_MS_MAX. Over TCP on loopback peers are parted among a few processes (swarm/tcp.ts), and the clock is the real
  * one.
  *
- *   npm run bench -- swarm           all of it: some ten minutes, and 5 GB
+ *   npm run bench -- swarm                               all of it: some fifteen minutes, and 5 GB
+ *   node --import tsx benchmarks/swarm.ts start          a part of it, once it is built: memory, start, idle
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -76,7 +77,9 @@ async function idle (size: number, all: <Answer> (verb: string) => Promise<Answe
   report('  idle, each: of a core', `${(spent(({ cpuMs }) => cpuMs) * 100).toFixed(2)} %`, 'bar < 1 %')
 }
 
-for (const size of SIZES) await grow(size)
-await crowd(TCP_START, false)
-await crowd(TCP_IDLE, true)
+const parts = process.argv.slice(2).filter(word => !word.startsWith('--'))
+const isChosen = (part: string): boolean => parts.length === 0 || parts.includes(part)
+if (isChosen('memory')) for (const size of SIZES) await grow(size)
+if (isChosen('start')) await crowd(TCP_START, false)
+if (isChosen('idle')) await crowd(TCP_IDLE, true)
 process.exit(0)
