@@ -26,8 +26,15 @@ export const NEIGHBOUR_BYTES_MAX = 4096
 /** Addresses taken from one file. */
 export const ADDRESSES_MAX = 16
 
-/** The folder is read again this often even when no change was told: watching is a hint too. */
-export const SCAN_MS = 5000
+/**
+ * The folder is looked at this often even when no change was told, as watching is a hint too; and each of its files this often even when
+ * the folder is as it was. In between a peer costs the others one look at its file, however many there are.
+ */
+export const SCAN_MS = 5_000
+export const SURVEY_MS = 60_000
+
+/** How long ago a folder must have changed for its time to tell it from a later state, in milliseconds: file systems round it. */
+const SETTLED_MS = 2_000
 
 /** Files looked at at once: each is several trips to the disk, and a start waits for all of them. */
 const LOOKS_AT_ONCE = 16
@@ -53,7 +60,11 @@ class FolderRendezvous implements Rendezvous {
   /** Where this peer can be dialled, once it can. */
   #addresses: readonly string[] | undefined
   #scanning: Promise<void> | undefined
+  /** All files are to be looked at; those alone. */
   #scanAgain = false
+  readonly #changed = new Set<string>()
+  /** How the folder was when all files were looked at, and when. */
+  #surveyed: { readonly version: string | undefined, readonly atMs: number } | undefined
   #closed = false
   #isFailing = false
   #stopWatching = (): void => {}
@@ -115,7 +126,7 @@ class FolderRendezvous implements Rendezvous {
     this.#stopWatching = () => {}
     if (this.#closed) return
     try {
-      const watcher = watch(this.#folder, { persistent: false }, () => { this.#scanNow() })
+      const watcher = watch(this.#folder, { persistent: false }, (_, name) => { this.#told(name) })
       watcher.on('error', () => { watcher.close() })
       this.#stopWatching = () => { watcher.close() }
     } catch (cause) {
@@ -128,13 +139,22 @@ class FolderRendezvous implements Rendezvous {
     const { clock, random } = this.#options
     this.#cancelScan()
     this.#cancelScan = clock.after(SCAN_MS * (0.75 + random.next() / 2), () => {
-      this.#scanNow()
+      this.#watchOver(this.#scanIfChanged())
       this.#scanLater()
     })
   }
 
-  #scanNow (): void {
-    this.#scan().then(() => {
+  /** The system tells of a change; of drafts too, which are of no use to anyone else. */
+  #told (name: string | null): void {
+    if (name?.startsWith('.') === true) return
+    const peerId = name?.endsWith(ENDING) === true ? name.slice(0, -ENDING.length) : undefined
+    if (peerId === undefined || peerId === this.#options.peerId) this.#scanAgain = true
+    else this.#changed.add(peerId)
+    this.#watchOver(this.#work())
+  }
+
+  #watchOver (work: Promise<void>): void {
+    work.then(() => {
       if (this.#isFailing && !this.#closed) this.#options.onTrouble?.(undefined)
       this.#isFailing = false
     }, (error: unknown) => { this.#tell(error) })
@@ -152,26 +172,57 @@ class FolderRendezvous implements Rendezvous {
     return new SwarmError('FOLDER_UNUSABLE', `rendezvous folder ${this.#folder} cannot be used: ${messageOf(cause)}`, { cause, details: { folder: this.#folder } })
   }
 
-  /** One scan at a time; a change during a scan causes one more. */
+  /** A change during a scan causes one more. */
   async #scan (): Promise<void> {
     this.#scanAgain = true
-    this.#scanning ??= this.#scanWhileAsked().finally(() => { this.#scanning = undefined })
+    await this.#work()
+  }
+
+  /** Every file comes and goes, and is replaced, by a change of its folder: where that is as it was, so are they. */
+  async #scanIfChanged (): Promise<void> {
+    const { atMs, version } = this.#surveyed ?? {}
+    const isOld = atMs === undefined || this.#options.clock.nowMs() - atMs >= SURVEY_MS
+    if (isOld || this.#isFailing || version === undefined || version !== await this.#folderVersion()) await this.#scan()
+  }
+
+  /** Undefined while it may change once more without looking different. */
+  async #folderVersion (): Promise<string | undefined> {
+    try {
+      const { ino, mtimeMs } = await lstat(this.#folder)
+      return Math.abs(this.#options.clock.wallMs() - mtimeMs) < SETTLED_MS ? undefined : `${ino} ${mtimeMs}`
+    } catch (error) {
+      if (codeOf(error) === undefined) throw error
+      return undefined
+    }
+  }
+
+  /** One look at a time. */
+  async #work (): Promise<void> {
+    this.#scanning ??= this.#workWhileAsked().finally(() => { this.#scanning = undefined })
     await this.#scanning
   }
 
-  async #scanWhileAsked (): Promise<void> {
-    while (this.#scanAgain && !this.#closed) {
+  async #workWhileAsked (): Promise<void> {
+    while ((this.#scanAgain || this.#changed.size > 0) && !this.#closed) {
+      const isSurvey = this.#scanAgain
       this.#scanAgain = false
-      const present = new Set(await this.#list())
-      // Not there: then neither may the folder be that we watch.
-      if (!present.delete(this.#options.peerId) && this.#addresses !== undefined) await this.#settleIn()
-      for (const peerId of this.#seen.keys()) {
-        if (!present.has(peerId)) this.#forget(peerId)
-      }
-      const waiting = [...present]
+      const waiting = isSurvey ? await this.#survey() : [...this.#changed]
+      for (const peerId of waiting) this.#changed.delete(peerId)
       const looker = async (): Promise<void> => { for (let peerId = waiting.pop(); peerId !== undefined; peerId = waiting.pop()) await this.#look(peerId) }
       await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, looker))
     }
+  }
+
+  /** The other peers that have a file; those that had one have left. */
+  async #survey (): Promise<string[]> {
+    this.#surveyed = { version: await this.#folderVersion(), atMs: this.#options.clock.nowMs() }
+    const present = new Set(await this.#list())
+    // Not there: then neither may the folder be that we watch.
+    if (!present.delete(this.#options.peerId) && this.#addresses !== undefined) await this.#settleIn()
+    for (const peerId of this.#seen.keys()) {
+      if (!present.has(peerId)) this.#forget(peerId)
+    }
+    return [...present]
   }
 
   /** The peers that have a file. */
@@ -201,8 +252,9 @@ class FolderRendezvous implements Rendezvous {
       this.#seen.set(peerId, { version, neighbour })
       if (neighbour !== undefined && !this.#closed) this.#options.onFound(neighbour)
     } catch (error) {
-      // It left between the listing and the look, or cannot be read: one file hides no other, and is looked at again.
+      // It has left, or cannot be read: one file hides no other, and is looked at again.
       if (codeOf(error) === undefined) throw error
+      if (codeOf(error) === 'ENOENT' && !this.#closed) this.#forget(peerId)
     }
   }
 

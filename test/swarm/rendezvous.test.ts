@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -9,7 +9,7 @@ import { systemClock, type Clock } from '../../lib/base/clock.ts'
 import { SwarmError } from '../../lib/base/error.ts'
 import { seededRandom, systemRandom } from '../../lib/base/random.ts'
 import { generateKey } from '../../lib/identity/key.ts'
-import { ADDRESSES_MAX, NEIGHBOUR_BYTES_MAX, SCAN_MS, openRendezvous, readNeighbour } from '../../lib/swarm/rendezvous.node.ts'
+import { ADDRESSES_MAX, NEIGHBOUR_BYTES_MAX, SCAN_MS, SURVEY_MS, openRendezvous, readNeighbour } from '../../lib/swarm/rendezvous.node.ts'
 import type { Neighbour, Rendezvous } from '../../lib/swarm/rendezvous.ts'
 import { VirtualClock } from '../support/clock.ts'
 import { until } from '../support/within.ts'
@@ -105,7 +105,7 @@ test('a folder swept away by others is made again, and peers still find each oth
   const swarmId = freshSwarm()
   const [one, other] = [await watchFrom(swarmId), await watchFrom(swarmId)]
   await until('they have met', () => one.found.has(other.peerId))
-  await rm(folderOf(swarmId), { recursive: true })
+  await rm(folderOf(swarmId), { recursive: true, maxRetries: 20, retryDelay: 1 }) // they may put a file back meanwhile
   await until('both are back', () => existsSync(join(folderOf(swarmId), `${one.peerId}.json`)) && existsSync(join(folderOf(swarmId), `${other.peerId}.json`)))
   assert.is((await stat(folderOf(swarmId))).mode & 0o777, 0o700)
   const third = await watchFrom(swarmId)
@@ -168,6 +168,37 @@ test('the file of a process that has ended is taken away once it could not be di
   await until('the other is found', () => one.found.has(other.peerId))
   await one.rendezvous.check(other.peerId)
   assert.ok(one.found.has(other.peerId))
+})
+
+test('a change that no watch told of is found at the next look at the folder, or at its files', async () => {
+  const swarmId = freshSwarm()
+  const [clock, wall] = [new VirtualClock(), systemClock]
+  let aheadMs = 0
+  const one = await watchFrom(swarmId, undefined, { nowMs: () => clock.nowMs(), after: (delayMs, callback) => clock.after(delayMs, callback), wallMs: () => wall.wallMs() + aheadMs })
+  // The folder it watches is another's now: as deaf as where the system has no watches left.
+  await rename(folderOf(swarmId), `${folderOf(swarmId)}-away`)
+  await mkdir(folderOf(swarmId), { mode: 0o700 })
+  for (const name of await readdir(`${folderOf(swarmId)}-away`)) await writeFile(join(folderOf(swarmId), name), await readFile(join(`${folderOf(swarmId)}-away`, name)))
+  const write = async (port: number): Promise<string> => {
+    const { peerId } = generateKey(systemRandom)
+    await writeFile(join(folderOf(swarmId), `${peerId}.json`), JSON.stringify({ v: 1, peerId, pid: process.pid, addresses: [`/ip4/127.0.0.1/tcp/${port}`] }))
+    return peerId
+  }
+  const first = await write(1)
+  aheadMs = 3_600_000 // the folder's last change is long ago from now on
+  await clock.advance(2 * SCAN_MS)
+  await until('it is found', () => one.found.has(first))
+  await clock.advance(2 * SCAN_MS) // that look was at a folder that had not changed
+  const path = join(folderOf(swarmId), `${first}.json`)
+  await writeFile(path, JSON.stringify({ v: 1, peerId: first, pid: process.pid, addresses: ['/ip4/127.0.0.1/tcp/22222'] })) // in place: no change of the folder
+  await clock.advance(SURVEY_MS + 2 * SCAN_MS)
+  await until('its other address is found', () => one.found.get(first)?.addresses[0] === '/ip4/127.0.0.1/tcp/22222')
+  const second = await write(3)
+  await clock.advance(2 * SCAN_MS)
+  await until('the next one is found', () => one.found.has(second))
+  await rm(path)
+  await clock.advance(2 * SCAN_MS)
+  await until('the first is gone', () => !one.found.has(first))
 })
 
 test('a thousand files of rubbish cost nothing but themselves', async () => {
