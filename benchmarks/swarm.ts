@@ -7,7 +7,7 @@
  * one.
  *
  *   npm run bench -- swarm                               all of it: some fifteen minutes, and 5 GB
- *   node --import tsx benchmarks/swarm.ts start          a part of it, once it is built: memory, start, idle
+ *   node --import tsx benchmarks/swarm.ts start --why    a part of it, once it is built (memory, start, idle), and what stood in the way
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -57,10 +57,18 @@ async function crowd (size: number, isIdle: boolean): Promise<void> {
   const shown = await all<Shown>('show')
   const sum = (count: (of: Shown) => number): number => shown.reduce((total, of) => total + count(of), 0)
   report('  their directories', new Set(shown.flatMap(({ digests }) => digests)).size === 1 ? 'equal' : 'differ', 'bar equal')
-  report('  refusals / of them not repaired', `${sum(({ refusals }) => refusals)} / ${sum(({ unrepaired }) => unrepaired)}`, 'bar 0 not repaired')
+  report('  refusals / of them not repaired', `${sum(({ refusals }) => refusals.length)} / ${sum(({ unrepaired }) => unrepaired)}`, 'bar 0 not repaired')
   report('  links each: fewest / mean / most', rangeOf(shown.flatMap(({ links }) => links)), '')
+  if (process.argv.includes('--why')) console.log(counted(shown.flatMap(({ refusals }) => refusals)))
   if (isIdle) await idle(size, all)
   await Promise.all(processes.map(async one => { await one.end() }))
+}
+
+/** How often each text is there, the commonest first. */
+function counted (texts: readonly string[]): string {
+  const counts = new Map<string, number>()
+  for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1)
+  return [...counts].sort((left, right) => right[1] - left[1]).slice(0, 12).map(([text, count]) => `    ${count} × ${text}`).join('\n')
 }
 
 async function idle (size: number, all: <Answer> (verb: string) => Promise<Answer[]>): Promise<void> {

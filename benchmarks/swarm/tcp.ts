@@ -16,7 +16,8 @@ for (const channel of ['net.client.socket', 'net.server.socket']) {
 export interface Shown {
   readonly digests: readonly string[]
   readonly links: readonly number[]
-  readonly refusals: number
+  /** The codes and reasons of refusals. */
+  readonly refusals: readonly string[]
   /** Refusals of peers that are still not known. */
   readonly unrepaired: number
 }
@@ -49,11 +50,11 @@ const VERBS: Verbs = {
   },
 
   async show (): Promise<Shown> {
-    const refusals = swarms.flatMap(swarm => swarm.status().refusals.map(({ peerId }) => ({ peerId, swarm })))
+    const refusals = swarms.flatMap(swarm => swarm.status().refusals.map(({ code, direction, message, peerId }) => ({ peerId, swarm, why: `${direction} ${code} ${message.split(':').at(-1) ?? ''}` })))
     return {
       digests: swarms.map(digestOf),
       links: swarms.map(linkCount),
-      refusals: refusals.length,
+      refusals: refusals.map(({ why }) => why),
       unrepaired: refusals.filter(({ peerId, swarm }) => !swarm.peers().some(peer => peer.peerId === peerId)).length
     }
   },

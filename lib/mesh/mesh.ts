@@ -69,6 +69,8 @@ export class Mesh {
   readonly #asked = new WeakSet<Connection>()
   readonly #agreed = new WeakSet<Connection>()
   readonly #stops: (() => void)[]
+  /** Links have been planned since there are more peers than are all linked with. */
+  #isPlanned = false
   #cancelPlan: (() => void) | undefined
   #planMs = Infinity
   #cancelHeal: () => void = () => undefined
@@ -223,7 +225,7 @@ export class Mesh {
     this.#fresh.clear()
     if (!this.isWide) {
       for (const peerId of fresh) this.#options.dialler.want(peerId, this.#options.addresses(peerId))
-    } else if (this.#options.links.size === 0 && this.#wanted.size === 0) this.#plan()
+    } else if (!this.#isPlanned) this.#plan() // most of those that are being dialled turn out to be too many
     else this.#planSoon(PLAN_MS)
   }
 
@@ -251,6 +253,7 @@ export class Mesh {
     const { surplus, wanted } = planLinks(own, this.#pool, uses, groups)
     this.#wanted = wanted
     for (const peerId of wanted) if (!dialler.wants(peerId)) dialler.want(peerId, addresses(peerId))
+    this.#isPlanned = this.isWide
     if (!this.isWide) return
     for (const peerId of dialler.peers()) {
       if (!wanted.has(peerId) && !isKept(peerId) && !this.#summoned.has(peerId) && !this.#missing.has(peerId) && !this.#tried.has(peerId)) dialler.forget(peerId)
