@@ -22,7 +22,7 @@ const TCP_IDLE = isSmoke ? 10 : 100
 const PROCESSES = isSmoke ? 2 : 10
 
 /** For a row on the memory network, and for a swarm over TCP to know itself. */
-const ROW_MS_MAX = isSmoke ? 30_000 : 600_000
+const ROW_MS_MAX = isSmoke ? 30_000 : 900_000
 const WAIT_MS_MAX = isSmoke ? 30_000 : 120_000
 
 /** Time for surplus links to be closed. */

@@ -20,7 +20,7 @@ const smoke = process.argv.includes('--smoke')
 await runScripts({
   paths: readdirSync('benchmarks').filter(name => name.endsWith('.ts') && !PARTS.includes(name)).map(name => join('benchmarks', name)),
   args: smoke ? ['--smoke'] : [],
-  boundMs: smoke ? 90_000 : 900_000,
+  boundMs: smoke ? 90_000 : 1_800_000,
   quiet: false,
   built: true
 })

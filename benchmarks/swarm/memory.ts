@@ -20,7 +20,7 @@ const REST_MS = isSmoke ? 500 : 75_000
 
 /** Virtual time, and the processor's, after which a swarm counts as one that does not come about. */
 const WAIT_MS_MAX = 120_000
-const CPU_MS_MAX = isSmoke ? 10_000 : 600_000
+const CPU_MS_MAX = isSmoke ? 10_000 : 800_000
 
 let bytes = 0
 

@@ -299,7 +299,7 @@ export class Directory {
     this.#peers.set(record.peerId, peer)
     const changes: Change[] = []
     const names = new Set(record.agents.map(agent => agent.name))
-    for (const offer of [...peer.offers]) {
+    for (const offer of peer.offers) {
       if (names.has(offer.entry.name)) continue
       if (!joins) changes.push({ kind: 'agent-removed', agent: viewAgent(offer) })
       this.#stock.drop(peer, offer)
@@ -320,7 +320,7 @@ export class Directory {
     const peer: Peer = held ?? { record, wire, absence: 'stored', atMs: nowMs, offers: [] }
     this.#peers.set(record.peerId, peer)
     const changes = peer.absence === undefined ? this.#makeAbsent(peer, 'left', nowMs) : []
-    for (const offer of [...peer.offers]) this.#stock.drop(peer, offer)
+    for (const offer of peer.offers) this.#stock.drop(peer, offer)
     Object.assign(peer, { record, wire, absence: 'left', atMs: nowMs })
     this.#expect(peer)
     return changes
@@ -337,7 +337,7 @@ export class Directory {
   }
 
   #forget (peerId: string, peer: Peer): void {
-    for (const offer of [...peer.offers]) this.#stock.drop(peer, offer)
+    for (const offer of peer.offers) this.#stock.drop(peer, offer)
     this.#peers.delete(peerId)
   }
 

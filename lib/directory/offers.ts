@@ -29,7 +29,6 @@ export interface Provider {
 }
 
 export class Offers {
-  readonly #all = new Set<Offer>()
   readonly #byTool = new Map<string, Map<Offer, Item>>()
   readonly #byAgent = new Map<string, Set<Offer>>()
   readonly #byHash = new Map<string, Set<Offer>>()
@@ -37,7 +36,7 @@ export class Offers {
   /** Every catalogue that an agent of such a peer names or shows. */
   hashes (counts: (peer: Peer) => boolean): Set<string> {
     const hashes = new Set<string>()
-    for (const { peer, entry, volume } of this.#all) {
+    for (const { peer, entry, volume } of this.#all()) {
       if (!counts(peer)) continue
       hashes.add(entry.catalogue)
       if (volume !== undefined) hashes.add(volume.hash)
@@ -51,14 +50,12 @@ export class Offers {
   }
 
   add (offer: Offer): void {
-    this.#all.add(offer)
     put(this.#byAgent, offer.entry.name, offer)
     put(this.#byHash, offer.entry.catalogue, offer)
     this.#indexTools(offer)
   }
 
   remove (offer: Offer): void {
-    this.#all.delete(offer)
     take(this.#byAgent, offer.entry.name, offer)
     take(this.#byHash, offer.entry.catalogue, offer)
     this.#unindexTools(offer)
@@ -73,7 +70,7 @@ export class Offers {
 
   /** Shows no catalogue any more that is not among those named. */
   hide (shown: ReadonlySet<string>): void {
-    for (const offer of this.#all) {
+    for (const offer of this.#all()) {
       if (offer.volume !== undefined && !shown.has(offer.volume.hash)) this.setVolume(offer, undefined)
     }
   }
@@ -93,7 +90,7 @@ export class Offers {
       }
       return providers
     }
-    for (const offer of query.agent === undefined ? this.#all : this.#byAgent.get(query.agent) ?? []) {
+    for (const offer of query.agent === undefined ? this.#all() : this.#byAgent.get(query.agent) ?? []) {
       if (!fits(offer, query)) continue
       for (const item of offer.volume?.items.values() ?? []) providers.push(provide(offer, item))
     }
@@ -111,6 +108,11 @@ export class Offers {
       }
     }
     return names.sort()
+  }
+
+  /** Each names one catalogue. */
+  * #all (): Iterable<Offer> {
+    for (const offers of this.#byHash.values()) yield * offers
   }
 
   #indexTools (offer: Offer): void {

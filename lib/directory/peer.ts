@@ -24,7 +24,7 @@ export interface Peer {
   /** Living: when the lease ends. Absent: since when. By this peer's own clock. */
   atMs: number
   /** A list, as they are few and the peers many. */
-  readonly offers: Offer[]
+  offers: readonly Offer[]
 }
 
 /** One agent of one peer. */

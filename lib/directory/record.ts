@@ -38,6 +38,9 @@ export const ADDRESS_CHARS_MAX = 256
 
 const SIGNATURE_CHARS = 86
 
+/** Texts that an agent may have, and their characters. */
+const OPTIONAL = [['role', LABEL_CHARS_MAX], ['pool', LABEL_CHARS_MAX], ['description', REMARK_CHARS_MAX], ['version', LABEL_CHARS_MAX], ['reason', REMARK_CHARS_MAX]] as const
+
 export interface AgentEntry {
   readonly name: string
   readonly role?: string
@@ -142,7 +145,8 @@ function checkRecord (body: JsonObject): PeerRecord {
   if (typeof peerId !== 'string') throw invalid('format', 'its peerId is not a text')
   const agents = listOf(body, 'agents').map(checkAgent)
   if (new Set(agents.map(agent => agent.name)).size < agents.length) throw invalid('format', 'two of its agents have one name')
-  return {
+  // Member by member: a thousand records that are put together from parts take a tenth more room.
+  const record: { -readonly [Member in keyof PeerRecord]: PeerRecord[Member] } = {
     v: 1,
     peerId,
     name: textIn(body, 'name', LABEL_CHARS_MAX),
@@ -150,10 +154,11 @@ function checkRecord (body: JsonObject): PeerRecord {
     sequence: countIn(body, 'sequence', 0, Number.MAX_SAFE_INTEGER),
     leaseMs: countIn(body, 'leaseMs', LEASE_MS_MIN, LEASE_MS_MAX),
     addresses: checkAddresses(listOf(body, 'addresses')),
-    agents,
-    ...body.documents === undefined ? {} : { documents: documentsIn(body.documents) },
-    ...body.left === true ? { left: true } : {}
+    agents
   }
+  if (body.documents !== undefined) record.documents = documentsIn(body.documents)
+  if (body.left === true) record.left = true
+  return record
 }
 
 function documentsIn (documents: unknown): string {
@@ -166,19 +171,10 @@ function checkAgent (value: unknown): AgentEntry {
   if (typeof value.available !== 'boolean') throw invalid('format', 'available of an agent is neither true nor false')
   if (value.restricted !== undefined && typeof value.restricted !== 'boolean') throw invalid('format', 'restricted of an agent is neither true nor false')
   if (!isHash(value.catalogue)) throw invalid('format', 'the catalogue of an agent is not a hash')
-  const optional = (member: string, charsMax: number): Record<string, string> =>
-    value[member] === undefined ? {} : { [member]: textIn(value, member, charsMax) }
-  return {
-    name: textIn(value, 'name', LABEL_CHARS_MAX),
-    ...optional('role', LABEL_CHARS_MAX),
-    ...optional('pool', LABEL_CHARS_MAX),
-    ...optional('description', REMARK_CHARS_MAX),
-    ...optional('version', LABEL_CHARS_MAX),
-    catalogue: value.catalogue,
-    available: value.available,
-    ...optional('reason', REMARK_CHARS_MAX),
-    ...value.restricted === true ? { restricted: true } : {}
-  }
+  const agent: { -readonly [Member in keyof AgentEntry]: AgentEntry[Member] } = { name: textIn(value, 'name', LABEL_CHARS_MAX), catalogue: value.catalogue, available: value.available }
+  for (const [member, charsMax] of OPTIONAL) if (value[member] !== undefined) agent[member] = textIn(value, member, charsMax)
+  if (value.restricted === true) agent.restricted = true
+  return agent
 }
 
 function checkAddresses (addresses: readonly unknown[]): string[] {

@@ -35,7 +35,7 @@ export class Stock {
 
   add (peer: Peer, entry: AgentEntry): Offer {
     const offer: Offer = { peer, entry, volume: this.#library.get(entry.catalogue), refusal: undefined }
-    peer.offers.push(offer)
+    peer.offers = peer.offers.concat(offer) // no longer than it need be: a list that grows by push has room for 17
     this.#offers.add(offer)
     this.#edition++
     return offer
@@ -52,7 +52,7 @@ export class Stock {
   }
 
   drop (peer: Peer, offer: Offer): void {
-    peer.offers.splice(peer.offers.indexOf(offer), 1)
+    peer.offers = peer.offers.filter(other => other !== offer)
     this.#offers.remove(offer)
     this.#edition++
   }

@@ -55,7 +55,7 @@ export class Sightings {
     const known = this.#peers.get(peerId)
     if (known === undefined && !this.#makeRoom(source)) return false
     const sighted: Sighted = known ?? { said: [], worked: undefined }
-    sighted.said = [...sighted.said.filter(said => said.source !== source), { source, addresses: bounded(addresses), atMs: nowMs }]
+    sighted.said = sighted.said.filter(said => said.source !== source).concat({ source, addresses: bounded(addresses), atMs: nowMs })
     this.#peers.set(peerId, sighted)
     this.#classify(peerId, sighted)
     return true
