@@ -112,7 +112,7 @@ export class Offers {
 
   /** Each names one catalogue. */
   * #all (): Iterable<Offer> {
-    for (const offers of this.#byHash.values()) yield * offers
+    for (const offers of this.#byHash.values()) yield* offers
   }
 
   #indexTools (offer: Offer): void {
