@@ -15,7 +15,7 @@ export interface Network {
    *
    * @throws SwarmError UNREACHABLE if no address answers as that peer, ADDRESS_INVALID, ABORTED, CLOSED
    */
-  dial (peerId: string, addresses: readonly string[], signal: AbortSignal): Promise<Connection>
+  dial (peerId: string, addresses: readonly string[], signal: AbortSignal, options?: DialOptions): Promise<Connection>
   /** Answers inbound streams of a protocol. A handler that throws, or rejects, resets its stream. */
   handle (protocol: string, handler: StreamHandler, options?: HandleOptions): void
   unhandle (protocol: string): void
@@ -33,6 +33,11 @@ export interface Network {
   routing (): Promise<Routing>
   /** Closes every connection and stops listening; a second call does nothing. */
   close (): Promise<void>
+}
+
+export interface DialOptions {
+  /** Connects beside the connections that are open by now, which may be dead. */
+  readonly anew?: boolean
 }
 
 export interface HandleOptions {

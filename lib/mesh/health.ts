@@ -7,7 +7,9 @@
  * peer that is merely busy has that long to say anything at all.
  *
  * Self-suspicion first: a tick that comes LATE_MS_MAX after its time shows that this process was stalled or suspended and
- * could hear nobody; it blames nobody and starts the round again. Idea: Dadgar, Phillips and Currey, "Lifeguard: Local Health
+ * could hear nobody; it blames nobody and starts the round again. Where there is doubt (the network has changed, the peer is said
+ * to be elsewhere), DOUBT_MS without an answer are enough to say that the connection is silent: no proof, and nothing ends by it, but
+ * a reason to look for a better one. Idea: Dadgar, Phillips and Currey, "Lifeguard: Local Health
  * Awareness for More Accurate Failure Detection", 2017 (arXiv 1707.00788).
  */
 import type { Random } from '../base/random.ts'
@@ -18,6 +20,12 @@ export const PROBE_INTERVAL_MS_MAX = 4_000
 
 /** Time for a probe's answer, in milliseconds. */
 export const PROBE_MS = 2_500
+
+/**
+ * Time for an answer where there is doubt, in milliseconds. What is done when it is over costs a dial, so that it may be short: about
+ * the longest round trip on land. A peer that is slower, or busy, keeps its connection.
+ */
+export const DOUBT_MS = 250
 
 /** Probes in a row without a sign of life that prove a peer unreachable. */
 export const MISSES_MAX = 2
@@ -50,6 +58,8 @@ export class Health {
   #misses = 0
   /** When the open probe was sent. */
   #probedMs: number | undefined
+  /** When the doubt arose that nothing has answered yet. */
+  #doubtedMs: number | undefined
 
   constructor (nowMs: number, random: Random, intervalMs = PROBE_INTERVAL_MS) {
     this.#random = random
@@ -59,7 +69,7 @@ export class Health {
 
   /** When to call `tick` next. */
   get dueMs (): number {
-    return this.#dueMs
+    return this.#doubtedMs === undefined ? this.#dueMs : Math.min(this.#dueMs, this.#doubtedMs + DOUBT_MS)
   }
 
   /** Bytes came from the other end: any, the answer to a probe too. */
@@ -69,13 +79,21 @@ export class Health {
 
   /** There is reason to ask now: the peer has just dialled anew, say. */
   doubt (nowMs: number): void {
-    if (this.#probedMs !== undefined) return
+    if (this.#doubtedMs === undefined || this.#heardMs >= this.#doubtedMs) this.#doubtedMs = nowMs
+    if (this.#probedMs !== undefined && this.#heardMs < this.#probedMs) return // one is out
+    this.#probedMs = undefined
+    this.#misses = 0
     this.#heardMs = Number.NEGATIVE_INFINITY
     this.#dueMs = Math.min(this.#dueMs, nowMs)
   }
 
-  /** @returns what to do now: send a probe, or give the peer up for good */
-  tick (nowMs: number, intervalMs = PROBE_INTERVAL_MS): 'probe' | 'unreachable' | undefined {
+  /** @returns what to do now: send a probe, look for a better connection, or give the peer up for good */
+  tick (nowMs: number, intervalMs = PROBE_INTERVAL_MS): 'probe' | 'silent' | 'unreachable' | undefined {
+    if (this.#doubtedMs !== undefined && nowMs >= this.#doubtedMs + DOUBT_MS) {
+      const isHeard = this.#heardMs >= this.#doubtedMs
+      this.#doubtedMs = undefined
+      if (!isHeard) return 'silent'
+    }
     if (nowMs < this.#dueMs) return undefined
     if (nowMs - this.#dueMs > LATE_MS_MAX) {
       this.#misses = 0

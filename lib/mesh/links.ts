@@ -6,7 +6,9 @@
  * rest is retired: it gets no new stream, and its dialler closes it RETIRE_MS later, or as soon after that as nobody holds it, so
  * that calls in flight end there in peace. If the serving connection breaks first, a retired one serves again.
  *
- * Every connection is probed (health.ts). One that gives no sign of life is aborted, so that calls on it end.
+ * Every connection is probed (health.ts). One that gives no sign of life is aborted, so that calls on it end. One that has left a
+ * doubt unanswered for DOUBT_MS is silent: it serves only while there is no other, and is told of, so that somebody makes another.
+ * Nothing ends by that, so that whoever raises doubts about a good connection gains nothing; an answer takes it back.
  * Invariants: `get` never returns a closed connection; `connected` and `disconnected` alternate for each peer.
  */
 import type { Clock } from '../base/clock.ts'
@@ -29,6 +31,8 @@ export interface LinkEvents {
   connected: { readonly peerId: string, readonly connection: Connection }
   /** Another connection serves the peer from now on: new streams, long-lived ones too, belong there. */
   moved: { readonly peerId: string, readonly connection: Connection, readonly from: Connection }
+  /** The link that serves does not answer, and there is no better one. */
+  silent: { readonly peerId: string, readonly connection: Connection }
   /** The last link is gone. `reason.code`: UNREACHABLE when it gave no sign of life, CLOSED when it broke or was closed. */
   disconnected: { readonly peerId: string, readonly reason: SwarmError }
 }
@@ -37,6 +41,8 @@ interface Link {
   readonly connection: Connection
   readonly watch: Watch
   holds: number
+  /** Has left a doubt unanswered. */
+  isSilent: boolean
   /** Takes the planned retirement back. */
   cancelRetirement: (() => void) | undefined
   /** Retired for RETIRE_MS: closes when the last hold is released. */
@@ -49,7 +55,7 @@ export class Links {
   readonly #clock: Clock
   readonly #random: Random
   readonly #events = new Emitter<LinkEvents>()
-  /** Of each peer, the one that serves first, then from best to worst. Never an empty list. */
+  /** Of each peer, from best to worst but for those that are silent. Never an empty list. */
   readonly #peers = new Map<string, Link[]>()
   readonly #links = new Map<Connection, Link>()
   #isClosed = false
@@ -83,7 +89,7 @@ export class Links {
     if (this.#isClosed) return connection.abort(new SwarmError('CLOSED', 'the swarm is closed'))
     const { peerId } = connection
     const links = this.#peers.get(peerId) ?? []
-    const served = links[0]
+    const served = serving(links)
     // Why would a connected peer dial anew? Most likely because it has lost the link we still believe in.
     for (const link of links) link.watch.doubt()
     const link = this.#watched(connection)
@@ -93,14 +99,19 @@ export class Links {
     this.#arrange(links)
     if (served === undefined) this.#events.emit('connected', { peerId, connection })
     else this.#tellMove(links, served)
-    const worst = links.length > LINKS_PER_PEER_MAX ? links.at(-1) : undefined
+    const worst = links.length > LINKS_PER_PEER_MAX ? links.findLast(link => link.isSilent) ?? links.at(-1) : undefined
     if (worst !== undefined) this.#drop(worst, new SwarmError('OVERLOADED', `${links.length} connections to peer ${peerId}; limit ${LINKS_PER_PEER_MAX}`))
     connection.onClose(() => { this.#remove(link, new SwarmError('CLOSED', `the connection to peer ${peerId} was closed`)) })
   }
 
   /** The connection for new streams to a peer. */
   get (peerId: string): Connection | undefined {
-    return this.#peers.get(peerId)?.[0]?.connection
+    return serving(this.#peers.get(peerId) ?? [])?.connection
+  }
+
+  /** Whether the link that serves a peer has left a doubt unanswered, and there is no better one. */
+  isSilent (peerId: string): boolean {
+    return serving(this.#peers.get(peerId) ?? [])?.isSilent ?? false
   }
 
   /** Ids of the connected peers. */
@@ -113,9 +124,9 @@ export class Links {
     return this.#peers.get(peerId)?.some(({ holds }) => holds > 0) ?? false
   }
 
-  /** Probes every connection now: much may have changed unseen. */
-  doubt (): void {
-    for (const { watch } of this.#links.values()) watch.doubt()
+  /** Probes every connection now, or those to one peer: much may have changed unseen. */
+  doubt (peerId?: string): void {
+    for (const { watch } of peerId === undefined ? this.#links.values() : this.#peers.get(peerId) ?? []) watch.doubt()
   }
 
   /** Tells that bytes came in on a connection: saves a probe. */
@@ -161,8 +172,13 @@ export class Links {
     const intervalMs = (): number => probeIntervalMs(this.#links.size)
     const link: Link = {
       connection,
-      watch: watch(connection, { clock: this.#clock, random: this.#random, intervalMs, unreachable, probe: this.#probe }),
+      watch: watch(connection, {
+        clock: this.#clock, random: this.#random, intervalMs, unreachable, probe: this.#probe,
+        silent: () => { this.#judge(link, true) },
+        alive: () => { if (link.isSilent) this.#judge(link, false) }
+      }),
       holds: 0,
+      isSilent: false,
       cancelRetirement: undefined,
       isDue: false
     }
@@ -182,9 +198,21 @@ export class Links {
     return (direction === 'outbound') === (this.#own < peerId)
   }
 
+  #judge (link: Link, isSilent: boolean): void {
+    const { connection } = link
+    const links = this.#peers.get(connection.peerId)
+    if (links === undefined || !this.#links.has(connection)) return
+    const served = serving(links)
+    link.isSilent = isSilent
+    this.#arrange(links)
+    this.#tellMove(links, served)
+    if (isSilent && serving(links) === link) this.#events.emit('silent', { peerId: connection.peerId, connection })
+  }
+
   #arrange (links: readonly Link[]): void {
-    for (const [index, link] of links.entries()) {
-      if (index === 0) {
+    const best = serving(links)
+    for (const link of links) {
+      if (link === best) {
         link.cancelRetirement?.()
         link.cancelRetirement = undefined
         link.isDue = false
@@ -217,7 +245,7 @@ export class Links {
     link.cancelRetirement?.()
     const links = this.#peers.get(connection.peerId)
     assert(links !== undefined, 'a link is listed under its peer')
-    const served = links[0]
+    const served = serving(links)
     links.splice(links.indexOf(link), 1)
     if (links.length === 0) {
       this.#peers.delete(connection.peerId)
@@ -227,10 +255,16 @@ export class Links {
     this.#tellMove(links, served)
   }
 
-  #tellMove ([serving]: readonly Link[], served: Link | undefined): void {
-    assert(serving !== undefined && served !== undefined, 'a connected peer has a link')
-    if (serving === served) return
-    const { connection } = serving
+  #tellMove (links: readonly Link[], served: Link | undefined): void {
+    const best = serving(links)
+    assert(best !== undefined && served !== undefined, 'a connected peer has a link')
+    if (best === served) return
+    const { connection } = best
     this.#events.emit('moved', { peerId: connection.peerId, connection, from: served.connection })
   }
+}
+
+/** The best that answers; where none does, the best. */
+function serving (links: readonly Link[]): Link | undefined {
+  return links.find(({ isSilent }) => !isSilent) ?? links[0]
 }

@@ -17,12 +17,16 @@ export interface Watch {
  *
  * @param intervalMs asked before each round: it depends on how many connections there are
  * @param probe settles when the other end has answered, or the signal fires
+ * @param silent called when a doubt was not answered in time
+ * @param alive called at each sign of life
  * @param unreachable called at most once, after which the watch has stopped
  */
-export function watch (connection: Connection, { clock, random, intervalMs, unreachable, probe: ask }: {
+export function watch (connection: Connection, { clock, random, intervalMs, silent, alive, unreachable, probe: ask }: {
   readonly clock: Clock
   readonly random: Random
   readonly intervalMs: () => number
+  readonly silent: () => void
+  readonly alive: () => void
   readonly unreachable: () => void
   readonly probe: (connection: Connection, signal: AbortSignal) => Promise<unknown>
 }): Watch {
@@ -44,12 +48,17 @@ export function watch (connection: Connection, { clock, random, intervalMs, unre
     }
     if (effect === 'probe') void probe()
     arm()
+    if (effect === 'silent') silent()
   }
   const probe = async (): Promise<void> => {
     const { signal, done } = deadline(clock, PROBE_MS, stopping.signal)
     // A probe that fails is silence, whatever the error was: the core counts silence by its own clock.
-    await ask(connection, signal).then(() => { health.heard(clock.nowMs()) }, () => undefined)
+    await ask(connection, signal).then(heard, () => undefined)
     done()
+  }
+  const heard = (): void => {
+    health.heard(clock.nowMs())
+    if (!stopping.signal.aborted) alive()
   }
   const stop = (): void => {
     cancel()
@@ -58,7 +67,7 @@ export function watch (connection: Connection, { clock, random, intervalMs, unre
 
   arm()
   return {
-    heard: () => { health.heard(clock.nowMs()) },
+    heard,
     doubt: () => {
       health.doubt(clock.nowMs())
       if (!stopping.signal.aborted) arm()

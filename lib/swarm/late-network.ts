@@ -4,7 +4,7 @@
  */
 import { Emitter } from '../base/emitter.ts'
 import { SwarmError } from '../base/error.ts'
-import type { Connection, Gossip, HandleOptions, Network, Routing, StreamHandler } from '../base/network.ts'
+import type { Connection, DialOptions, Gossip, HandleOptions, Network, Routing, StreamHandler } from '../base/network.ts'
 
 export class LateNetwork implements Network {
   readonly peerId: string
@@ -34,9 +34,9 @@ export class LateNetwork implements Network {
     return this.#inner?.addresses() ?? []
   }
 
-  async dial (peerId: string, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
+  async dial (peerId: string, addresses: readonly string[], signal: AbortSignal, options?: DialOptions): Promise<Connection> {
     const network = this.#inner ?? await this.#waited(`dial ${peerId}`, signal)
-    return await network.dial(peerId, addresses, signal)
+    return await network.dial(peerId, addresses, signal, options)
   }
 
   handle (protocol: string, handler: StreamHandler, options?: HandleOptions): void {

@@ -19,6 +19,7 @@ import { Dialler, type Progress } from '../mesh/dialler.ts'
 import { Keeper } from '../mesh/keeper.ts'
 import { Links } from '../mesh/links.ts'
 import { Mesh } from '../mesh/mesh.ts'
+import { Renewer } from '../mesh/renewal.ts'
 import { admitPeers, type Admission } from './admission.ts'
 import { Hints } from './hints.ts'
 import type { Rendezvous, RendezvousOptions } from './rendezvous.ts'
@@ -38,6 +39,9 @@ const AWAITED: readonly Source[] = ['ticket', 'remembered']
 
 /** Those whose word ends when the peer has left in order. */
 const PASSING: readonly Source[] = ['mdns', 'record', 'inbound', 'remembered', 'dht']
+
+/** Those that tell again only when a peer has begun anew: its connection may be dead even if it is where it was. */
+const FRESH: readonly Source[] = ['mdns']
 
 /** Refusals remembered for `status`, newest last. */
 export const REFUSALS_MAX = 32
@@ -89,6 +93,7 @@ export class Neighbours {
   readonly #dialler: Dialler
   readonly #keeper: Keeper
   readonly #mesh: Mesh
+  readonly #renewer: Renewer
   readonly #events: NeighbourEvents
   readonly #welcomes = new WeakMap<Connection, Welcome>()
   readonly #sightings = new Sightings()
@@ -113,6 +118,7 @@ export class Neighbours {
     this.#hints = new Hints({ sightings: this.#sightings, clock, onTurn: peerId => { this.#mesh.tryOut(peerId) } })
     this.links = new Links({ peerId: network.peerId, clock, random, probe: events.probe })
     this.#dialler = new Dialler({ network, clock, random })
+    this.#renewer = new Renewer({ links: this.links, network, clock, addresses: peerId => this.#sightings.addresses(peerId) })
     this.#keeper = new Keeper({ links: this.links, dialler: this.#dialler, clock })
     this.#mesh = new Mesh({
       peerId: network.peerId, links: this.links, dialler: this.#dialler, keeper: this.#keeper, clock, random,
@@ -185,9 +191,14 @@ export class Neighbours {
     await this.#rendezvous?.announce(addresses)
   }
 
-  /** Somebody tells where a peer is: it is kept connected from now on, as far as that can be believed. */
+  /**
+   * Somebody tells where a peer is: it is kept connected from now on, as far as that can be believed. If it is linked and said to be
+   * elsewhere, the link is doubted: one probe, and if that is not answered at once, a dial beside it (renewal.ts).
+   */
   see (peerId: string, addresses: readonly string[], source: Source): void {
+    const before = this.#sightings.said(peerId, source)
     if (this.#isClosed || !this.#sightings.see(peerId, addresses, source, this.#clock.wallMs())) return
+    if (FRESH.includes(source) || (before.length > 0 && addresses.some(address => !before.includes(address)))) this.links.doubt(peerId)
     if (AWAITED.includes(source) && addresses.length > 0) this.#awaited.add(peerId)
     this.#want(peerId)
   }
@@ -264,7 +275,7 @@ export class Neighbours {
       this.#mesh.close()
       this.#keeper.close()
       this.links.close()
-      await this.#dialler.close()
+      await Promise.all([this.#dialler.close(), this.#renewer.close()])
     }
   }
 

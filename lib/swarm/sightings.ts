@@ -96,6 +96,11 @@ export class Sightings {
     return this.#hinted.has(peerId)
   }
 
+  /** Where a source says that a peer is. */
+  said (peerId: string, source: Source): readonly string[] {
+    return this.#peers.get(peerId)?.bySource.get(source)?.addresses ?? []
+  }
+
   /** Who tells of a peer, best first. */
   sources (peerId: string): Sighting[] {
     const said = this.#peers.get(peerId)?.said ?? []

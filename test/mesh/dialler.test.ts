@@ -31,13 +31,13 @@ class Noted {
       connection.admit()
       this.connections.push(connection)
     })
-    network.dial = async (peerId, addresses, signal) => {
+    network.dial = async (peerId, addresses, signal, options) => {
       assert.not(this.#twice.has(peerId), `two dials at once to ${peerId}`)
       this.#twice.add(peerId)
       this.dials.push({ peerId, addresses, atMs: clock.nowMs() })
       this.mostUnderWay = Math.max(this.mostUnderWay, ++this.underWay)
       try {
-        return await dial(peerId, addresses, signal)
+        return await dial(peerId, addresses, signal, options)
       } finally {
         this.underWay--
         this.#twice.delete(peerId)

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { seededRandom } from '../../lib/base/random.ts'
-import { CONNECTIONS_MANY, Health, LATE_MS_MAX, PROBE_INTERVAL_MS, PROBE_INTERVAL_MS_MAX, PROBE_MS, probeIntervalMs } from '../../lib/mesh/health.ts'
+import { CONNECTIONS_MANY, DOUBT_MS, Health, LATE_MS_MAX, PROBE_INTERVAL_MS, PROBE_INTERVAL_MS_MAX, PROBE_MS, probeIntervalMs } from '../../lib/mesh/health.ts'
 
 interface World {
   /** When the peer is frozen, if ever. */
@@ -90,7 +90,31 @@ test('doubt probes at once, unless a probe is out', () => {
   assert.is(health.dueMs, 10)
   assert.is(health.tick(10), 'probe')
   health.doubt(20)
+  assert.is(health.tick(30), undefined)
+})
+
+test('a doubt that is not answered in time is told as silence, once, and ends nothing that two probes would not have ended', () => {
+  const health = new Health(0, seededRandom(1))
+  health.doubt(10)
+  assert.is(health.tick(10), 'probe')
+  assert.is(health.dueMs, 10 + DOUBT_MS)
+  assert.is(health.tick(10 + DOUBT_MS), 'silent')
   assert.is(health.dueMs, 10 + PROBE_MS)
+  health.doubt(1_000)
+  assert.is(health.dueMs, 1_000 + DOUBT_MS, 'a further doubt asks again, of the probe that is out')
+  assert.is(health.tick(1_000 + DOUBT_MS), 'silent')
+  assert.is(health.tick(10 + PROBE_MS), 'probe', 'the first miss')
+  assert.is(health.tick(10 + 2 * PROBE_MS), 'unreachable')
+})
+
+test('a doubt that is answered in time is no silence, however many follow', () => {
+  const health = new Health(0, seededRandom(1))
+  for (let nowMs = 10; nowMs < 20_000; nowMs += DOUBT_MS - 1) {
+    health.doubt(nowMs)
+    assert.is(health.tick(nowMs), 'probe', `at ${nowMs}`)
+    health.heard(nowMs + DOUBT_MS - 20)
+    assert.is(health.tick(nowMs + DOUBT_MS - 2), undefined)
+  }
 })
 
 test('an idle connection costs one probe per interval', () => {

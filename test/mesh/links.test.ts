@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { SwarmError } from '../../lib/base/error.ts'
 import type { Connection, Network } from '../../lib/base/network.ts'
 import { seededRandom } from '../../lib/base/random.ts'
+import { DOUBT_MS } from '../../lib/mesh/health.ts'
 import { LINKS_PER_PEER_MAX, Links, RETIRE_MS } from '../../lib/mesh/links.ts'
 import { MemoryHub } from '../../transports/memory/memory.ts'
 import { VirtualClock, settle } from '../support/clock.ts'
@@ -15,6 +16,8 @@ interface Peer {
   /** What its links told, in order. */
   readonly told: string[]
   readonly connections: Connection[]
+  /** Connections that carry nothing any more. */
+  readonly dead: Set<Connection>
 }
 
 /** Peers whose connections are admitted at once and become links. */
@@ -24,8 +27,12 @@ class Rig {
 
   peer (peerId: string): Peer {
     const network = this.hub.network(peerId)
-    const links = new Links({ peerId, clock: this.clock, random: seededRandom(1) })
-    const peer: Peer = { network, links, address: network.addresses()[0] ?? '', told: [], connections: [] }
+    const dead = new Set<Connection>()
+    const links = new Links({
+      peerId, clock: this.clock, random: seededRandom(1),
+      probe: async (connection, signal) => await (dead.has(connection) ? new Promise(() => undefined) : connection.probe(signal))
+    })
+    const peer: Peer = { network, links, address: network.addresses()[0] ?? '', told: [], connections: [], dead }
     network.onConnection(connection => {
       peer.connections.push(connection)
       connection.admit()
@@ -37,6 +44,7 @@ class Rig {
       assert.is.not(connection, from)
       peer.told.push(`moved ${peerId}`)
     })
+    links.on('silent', ({ peerId }) => { peer.told.push(`silent ${peerId}`) })
     links.on('disconnected', ({ peerId, reason }) => { peer.told.push(`disconnected ${peerId} ${reason.code}`) })
     return peer
   }
@@ -140,6 +148,59 @@ test('a peer that dials anew has its elder link probed at once', async () => {
   await again.dial('ann', [ann.address], new AbortController().signal)
   await rig.clock.advance(1)
   assert.is(probes, 1)
+})
+
+test('a link that leaves a doubt unanswered is told of and goes on serving, until there is another', async () => {
+  for (const name of ['abe', 'zoe']) { // whose dials would stand before bob's, or after
+    const rig = new Rig()
+    const [ann, bob] = [rig.peer(name), rig.peer('bob')]
+    await rig.dial(ann, bob)
+    const [first] = ann.connections as [Connection]
+    ann.dead.add(first)
+    ann.links.doubt('bob')
+    await rig.clock.advance(DOUBT_MS - 1)
+    assert.equal(ann.told, ['connected bob'])
+    await rig.clock.advance(2)
+    assert.equal([ann.told.splice(0), ann.links.isSilent('bob'), ann.links.get('bob')], [['connected bob', 'silent bob'], true, first])
+    const release = ann.links.hold(first)
+    await bob.network.dial(name, [ann.address], new AbortController().signal, { anew: true })
+    await rig.clock.advance(1)
+    assert.equal([ann.told, ann.links.isSilent('bob'), ann.links.get('bob')], [['moved bob'], false, ann.connections[1]])
+    let isClosed = false
+    first.onClose(() => { isClosed = true })
+    await rig.clock.advance(1_000)
+    assert.is(isClosed, false, 'calls on it have as long as ever')
+    await rig.clock.advance(5_000)
+    assert.is(isClosed, true)
+    assert.equal(ann.told, ['moved bob'])
+    release()
+  }
+})
+
+test('an answer that comes late takes the silence back', async () => {
+  const rig = new Rig()
+  const [ann, bob] = [rig.peer('ann'), rig.peer('bob')]
+  await rig.dial(ann, bob)
+  const [first] = ann.connections as [Connection]
+  ann.dead.add(first)
+  ann.links.doubt()
+  await rig.clock.advance(DOUBT_MS + 1)
+  await bob.network.dial('ann', [ann.address], new AbortController().signal, { anew: true })
+  await rig.clock.advance(1)
+  assert.is(ann.links.get('bob'), ann.connections[1])
+  ann.links.heard(first)
+  assert.equal([ann.links.get('bob'), ann.told], [first, ['connected bob', 'silent bob', 'moved bob', 'moved bob']])
+})
+
+test('doubts without end about a link that answers change nothing', async () => {
+  const rig = new Rig()
+  const [ann, bob] = [rig.peer('ann'), rig.peer('bob')]
+  await rig.dial(ann, bob)
+  for (let doubt = 0; doubt < 10_000; doubt++) {
+    ann.links.doubt('bob')
+    await rig.clock.advance(doubt % 7)
+  }
+  assert.equal([ann.told, ann.links.size], [['connected bob'], 1])
 })
 
 test('a frozen peer is disconnected within 10 s, and its connection aborted', async () => {

@@ -9,6 +9,7 @@ import { LineStream } from '../../lib/base/line.ts'
 import type { Connection, Network } from '../../lib/base/network.ts'
 import { seededRandom, systemRandom } from '../../lib/base/random.ts'
 import { generateKey, keyFromSeed, type PrivateKey } from '../../lib/identity/key.ts'
+import { DOUBT_MS } from '../../lib/mesh/health.ts'
 import { GRANT_LOOK_MS_MAX } from '../../lib/swarm/admission.ts'
 import { HINTS_AT_ONCE, HINTS_PER_SECOND } from '../../lib/swarm/hints.ts'
 import { HINT_ATTEMPTS_MAX, Neighbours } from '../../lib/swarm/neighbours.ts'
@@ -37,7 +38,7 @@ class SetClock extends VirtualClock {
   }
 }
 
-interface Peer { readonly network: Network, readonly neighbours: Neighbours, readonly told: string[], readonly connections: Connection[] }
+interface Peer { readonly network: Network, readonly neighbours: Neighbours, readonly told: string[], readonly connections: Connection[], readonly dead: Set<Connection> }
 
 class Rig {
   readonly clock = new SetClock()
@@ -53,6 +54,7 @@ class Rig {
     const network = this.hub.network(of)
     const told: string[] = []
     const connections: Connection[] = []
+    const dead = new Set<Connection>()
     const neighbours = new Neighbours({
       network, membership: this.membership(of, lastsMs), clock: this.clock, random: seededRandom(1),
       events: {
@@ -63,10 +65,11 @@ class Rig {
         onMoved: () => { told.push('moved') },
         onBroken: () => { told.push('broken') },
         onLost: () => { told.push('lost') },
+        probe: async (connection, signal) => await (dead.has(connection) ? new Promise(() => undefined) : connection.probe(signal)),
         onTrouble: (source, error) => { told.push(`${source} ${error?.code ?? 'over'}`) }
       }
     })
-    return { network, neighbours, told, connections }
+    return { network, neighbours, told, connections, dead }
   }
 }
 
@@ -209,6 +212,52 @@ test('who says how a peer is reached: what is tried, and why it failed', async (
   await rig.clock.advance(600_000)
   assert.equal(ours.neighbours.sought, [bob.peerId], 'asked for: never given up')
   await ours.neighbours.close()
+})
+
+for (const source of ['mdns', 'record'] as const) {
+  test(`a peer that begins anew elsewhere, by ${source}, is linked again before silence has proven it gone`, async () => {
+    const rig = new Rig()
+    const [ours, theirs] = [rig.peer(alice, null), rig.peer(bob, null)]
+    ours.neighbours.see(bob.peerId, theirs.network.addresses(), source)
+    await settle()
+    await rig.clock.advance(60_000)
+    const [first] = ours.connections as [Connection]
+    ours.dead.add(first) // its machine has lost the address; nobody there closes what was there
+    const again = rig.peer(bob, null)
+    ours.neighbours.see(bob.peerId, again.network.addresses(), source)
+    await rig.clock.advance(DOUBT_MS + 10)
+    await settle() // signatures take turns of their own
+    assert.equal([ours.told, ours.neighbours.links.get(bob.peerId)], [['link', 'link', 'moved'], ours.connections[1]])
+    assert.is(ours.connections[1]?.address, again.network.addresses()[0])
+    await rig.clock.advance(60_000)
+    assert.equal([ours.told, ours.neighbours.links.size], [['link', 'link', 'moved'], 1])
+    for (const { neighbours, network } of [ours, theirs, again]) {
+      await neighbours.close()
+      await network.close()
+    }
+    assert.is(rig.clock.pending, 0)
+  })
+}
+
+test('whoever says without end that a linked peer is elsewhere brings about probes, and no dial, nor the loss of a call', async () => {
+  const rig = new Rig()
+  const [ours, theirs] = [rig.peer(alice, null), rig.peer(bob, null)]
+  const { options } = told(ours.neighbours, rig.clock)
+  ours.neighbours.see(bob.peerId, theirs.network.addresses(), 'remembered')
+  await settle()
+  await rig.clock.advance(1_000)
+  const dialled: string[] = []
+  const dial = ours.network.dial.bind(ours.network)
+  ours.network.dial = async (peerId, ...others) => {
+    dialled.push(peerId)
+    return await dial(peerId, ...others)
+  }
+  for (let lie = 0; lie < 2_000; lie++) {
+    options.onFound(bob.peerId, [`/memory/nowhere-${lie}`])
+    await rig.clock.advance(lie % 40)
+  }
+  assert.equal([dialled, ours.told, ours.neighbours.links.get(bob.peerId)], [[], ['link'], ours.connections[0]])
+  await Promise.all([ours.neighbours.close(), theirs.neighbours.close()])
 })
 
 test('a change of network is passed on to every means, and whoever was given up is tried anew', async () => {

@@ -5,7 +5,7 @@ import { deadline, sleep } from '../../lib/base/clock.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { Emitter } from '../../lib/base/emitter.ts'
 import { SwarmError, assert, messageOf } from '../../lib/base/error.ts'
-import type { Connection, Gossip, HandleOptions, Network, RelayOptions, Routing, StreamHandler } from '../../lib/base/network.ts'
+import type { Connection, DialOptions, Gossip, HandleOptions, Network, RelayOptions, Routing, StreamHandler } from '../../lib/base/network.ts'
 import type { Random } from '../../lib/base/random.ts'
 import { PROTOCOL_STREAMS_MAX } from '../bounds.ts'
 import { ADDRESSES_MAX, isRelayed, withoutPeer } from './address.ts'
@@ -87,14 +87,15 @@ export class Libp2pNetwork implements Network {
     return [...new Set(this.#parts.node.getMultiaddrs().map(withoutPeer))]
   }
 
-  async dial (peerId: string, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
+  async dial (peerId: string, addresses: readonly string[], signal: AbortSignal, { anew = false }: DialOptions = {}): Promise<Connection> {
+    const elder = new Set(anew ? this.#byPeer.get(peerId) : [])
     const targets = readTargets(peerId, addresses, address => this.#isDialable(address))
     if (targets.some(isRelayed)) await this.#relay()
     for (;;) {
       if (this.#closed !== undefined) throw new SwarmError('CLOSED', `dial ${peerId}: this peer has closed`)
       if (signal.aborted) throw new SwarmError('ABORTED', `dial ${peerId} was given up`, { cause: signal.reason })
       if (peerId === this.peerId) throw new SwarmError('UNREACHABLE', `dial ${peerId}: that is this peer itself`)
-      const open = this.#openTo(peerId)
+      const open = this.#openTo(peerId, elder)
       if (open !== undefined) return open
       const other = this.#dialling.get(peerId)
       if (other === undefined) break
@@ -163,8 +164,8 @@ export class Libp2pNetwork implements Network {
     return connection
   }
 
-  #openTo (peerId: string): Libp2pConnection | undefined {
-    for (const connection of this.#byPeer.get(peerId) ?? []) if (connection.isOpen) return connection
+  #openTo (peerId: string, elder: ReadonlySet<Libp2pConnection>): Libp2pConnection | undefined {
+    for (const connection of this.#byPeer.get(peerId) ?? []) if (connection.isOpen && !elder.has(connection)) return connection
     return undefined
   }
 

@@ -2,7 +2,7 @@ import { deadline } from '../../lib/base/clock.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { Emitter } from '../../lib/base/emitter.ts'
 import { SwarmError, assert } from '../../lib/base/error.ts'
-import type { Connection, Gossip, HandleOptions, Network, Routing, StreamHandler } from '../../lib/base/network.ts'
+import type { Connection, DialOptions, Gossip, HandleOptions, Network, Routing, StreamHandler } from '../../lib/base/network.ts'
 import { DIAL_MS_MAX, PROTOCOL_STREAMS_MAX } from '../bounds.ts'
 import { settled } from '../settled.ts'
 import { UNADMITTED_MAX, Waiting, limitAdmission } from '../strangers.ts'
@@ -62,14 +62,15 @@ export class MemoryNetwork implements Network, Home {
     return this.#isOpen ? [this.address] : []
   }
 
-  async dial (peerId: string, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
+  async dial (peerId: string, addresses: readonly string[], signal: AbortSignal, { anew = false }: DialOptions = {}): Promise<Connection> {
+    const elder = new Set(anew ? this.#connections : [])
     const targets = addresses.filter(address => /^\/memory\/\d+$/.test(address))
     if (targets.length === 0 && addresses.length > 0) throw new SwarmError('ADDRESS_INVALID', `dial ${peerId}: no /memory/ address among ${addresses.slice(0, 3).join(', ')}`)
     for (;;) {
       if (!this.#isOpen) throw new SwarmError('CLOSED', `dial ${peerId}: this peer has closed`)
       if (signal.aborted) throw new SwarmError('ABORTED', `dial ${peerId} was given up`, { cause: signal.reason })
       if (peerId === this.peerId) throw new SwarmError('UNREACHABLE', `dial ${peerId}: that is this peer itself`)
-      const open = [...this.#connections].find(connection => connection.peerId === peerId)
+      const open = [...this.#connections].find(connection => connection.peerId === peerId && !elder.has(connection))
       if (open !== undefined) return open
       const other = this.#dialling.get(peerId)
       if (other === undefined) break

@@ -34,6 +34,16 @@ export function dialling (test: Suite, arena: Arena): void {
     assert.is(await a.dial(b.peerId, [arena.deadAddress()], never()), dials[0])
   })
 
+  test('connects anew beside the connection it has, when told to', async () => {
+    const [a, b] = [await open(), await open()]
+    const first = await within(5_000, 'dial', a.dial(b.peerId, b.addresses(), never()))
+    const [second, third] = await within(5_000, 'dials', Promise.all([1, 2].map(async () => await a.dial(b.peerId, b.addresses(), never(), { anew: true }))))
+    assert.is.not(second?.id, first.id)
+    assert.is(third?.id, second?.id, 'two at the same time are one')
+    await fails('UNREACHABLE', /nothing listens/, a.dial(b.peerId, [arena.deadAddress()], never(), { anew: true }))
+    assert.ok([first.id, second?.id].includes((await a.dial(b.peerId, [arena.deadAddress()], never())).id), 'both are open')
+  })
+
   test('gives every dial a connection when two peers dial each other at once', async () => {
     const [a, b] = [await open(), await open()]
     const [toB, toA] = await within(5_000, 'both dials', Promise.all([a.dial(b.peerId, b.addresses(), never()), b.dial(a.peerId, a.addresses(), never())]))
