@@ -38,6 +38,19 @@ export interface DialEvents {
   failed: { readonly peerId: string, readonly error: SwarmError, readonly attempts: number }
 }
 
+/** How many attempts at once, and how long each may take. */
+export interface DialLimits {
+  readonly dialsMax: number
+  /** Of those, kept for peers that are urgent. */
+  readonly urgentSlots: number
+  /** Whether the first attempt to each is urgent. Those after a break are, always. */
+  readonly isFirstUrgent: boolean
+  /** @param attempt 1 for the first since the last connection that lasted @returns milliseconds */
+  readonly dialMs: (attempt: number) => number
+}
+
+const LIMITS: DialLimits = { dialsMax: DIALS_MAX, urgentSlots: URGENT_SLOTS, isFirstUrgent: false, dialMs: () => DIAL_MS }
+
 export interface Progress {
   /** Those that are tried, in this order. */
   readonly addresses: readonly string[]
@@ -67,6 +80,7 @@ export class Dialler {
   readonly #clock: Clock
   readonly #random: Random
   readonly #graceMs: number
+  readonly #limits: DialLimits
   readonly #events = new Emitter<DialEvents>()
   readonly #wanted = new Map<string, Wanted>()
   readonly #queue = new Set<Wanted>()
@@ -77,16 +91,18 @@ export class Dialler {
   readonly #stopListening: () => void
   #isClosed = false
 
-  constructor ({ network, clock, random, graceMs = GRACE_MS }: {
+  constructor ({ network, clock, random, graceMs = GRACE_MS, limits = LIMITS }: {
     readonly network: Network
     readonly clock: Clock
     readonly random: Random
     readonly graceMs?: number
+    readonly limits?: DialLimits
   }) {
     this.#network = network
     this.#clock = clock
     this.#random = random
     this.#graceMs = graceMs
+    this.#limits = limits
     this.#stopListening = network.onConnection(connection => { this.#connected(connection) })
   }
 
@@ -116,7 +132,7 @@ export class Dialler {
     }
     if (this.#wanted.size >= WANTED_MAX || peerId === this.#network.peerId) return false
     const backoff = new Backoff(this.#random)
-    const added: Wanted = { peerId, backoff, addresses: kept, isUrgent: false, startedMs: Number.NEGATIVE_INFINITY, cancelWait: undefined, dialling: undefined, isStale: false, failure: undefined }
+    const added: Wanted = { peerId, backoff, addresses: kept, isUrgent: this.#limits.isFirstUrgent, startedMs: Number.NEGATIVE_INFINITY, cancelWait: undefined, dialling: undefined, isStale: false, failure: undefined }
     this.#wanted.set(peerId, added)
     if (this.#open.has(peerId)) backoff.connected(this.#clock.nowMs())
     else this.#wait(added, backoff.nextMs() + (options.now === true || this.#network.peerId < peerId ? 0 : this.#graceMs))
@@ -205,7 +221,8 @@ export class Dialler {
   }
 
   #next (): void {
-    for (const [waiting, slots] of [[this.#urgent, DIALS_MAX], [this.#queue, DIALS_MAX - URGENT_SLOTS]] as const) {
+    const { dialsMax, urgentSlots } = this.#limits
+    for (const [waiting, slots] of [[this.#urgent, dialsMax], [this.#queue, dialsMax - urgentSlots]] as const) {
       for (const wanted of waiting) {
         if (this.#dials.size >= slots) break
         waiting.delete(wanted)
@@ -224,7 +241,7 @@ export class Dialler {
     wanted.dialling = giveUp
     wanted.isUrgent = false
     wanted.startedMs = this.#clock.nowMs()
-    const { signal, done } = deadline(this.#clock, DIAL_MS, giveUp.signal)
+    const { signal, done } = deadline(this.#clock, this.#limits.dialMs(wanted.backoff.attempts), giveUp.signal)
     let error: SwarmError | undefined
     try {
       await this.#network.dial(peerId, addresses, signal)

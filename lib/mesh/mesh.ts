@@ -58,8 +58,6 @@ export class Mesh {
   readonly #fresh = new Set<string>()
   /** Peers whose connection broke: dialled once, whether they are wanted or not. */
   readonly #missing = new Set<string>()
-  /** Peers of whom only somebody who may be anybody has told: none to choose from before they have been linked with. */
-  readonly #tried = new Set<string>()
   /** Peers that somebody waits for, with how many do. */
   readonly #summoned = new Map<string, number>()
   #wanted: ReadonlySet<string> = new Set()
@@ -83,7 +81,6 @@ export class Mesh {
       links.on('connected', ({ peerId }) => {
         this.#missing.delete(peerId)
         this.#absent.delete(peerId)
-        if (this.#tried.delete(peerId)) this.#pool.add(peerId)
         this.#unusedMs.set(peerId, clock.nowMs())
         if (this.isWide) this.#planSoon(PLAN_MS)
       }),
@@ -93,7 +90,7 @@ export class Mesh {
       }),
       keeper.on('missing', ({ peerId }) => { this.#miss(peerId) }),
       keeper.on('lost', ({ peerId }) => { this.#giveUp(peerId) }),
-      dialler.on('failed', ({ peerId, attempts }) => { if (!this.#tried.has(peerId) && (attempts >= ATTEMPTS_MAX || !this.#pool.has(peerId))) this.#giveUp(peerId) })
+      dialler.on('failed', ({ peerId, attempts }) => { if (attempts >= ATTEMPTS_MAX || !this.#pool.has(peerId)) this.#giveUp(peerId) })
     ]
     this.#healLater()
   }
@@ -106,7 +103,6 @@ export class Mesh {
   /** Somebody has told where a peer is. */
   want (peerId: string): void {
     this.#absent.delete(peerId)
-    this.#tried.delete(peerId)
     this.#pool.add(peerId)
     if (this.isWide) this.#planSoon(PLAN_MS)
     if (this.#options.dialler.wants(peerId)) {
@@ -115,13 +111,6 @@ export class Mesh {
       if (this.#fresh.size === 0) queueMicrotask(() => { this.#takeFresh() })
       this.#fresh.add(peerId)
     }
-  }
-
-  /** Dials a peer in a swarm of any size, until it is linked or `forget` is called: whether there is one is not known. */
-  tryOut (peerId: string): void {
-    if (this.#pool.has(peerId)) return this.want(peerId)
-    this.#tried.add(peerId)
-    this.#options.dialler.want(peerId, this.#options.addresses(peerId))
   }
 
   /** What is shared with whom has changed. */
@@ -137,7 +126,6 @@ export class Mesh {
   /** A peer is no longer to be linked with. */
   forget (peerId: string): void {
     this.#fresh.delete(peerId)
-    this.#tried.delete(peerId)
     this.#absent.delete(peerId)
     this.#options.dialler.forget(peerId)
     if (this.#pool.delete(peerId) && this.#wanted.has(peerId)) this.#planSoon(PLAN_MS)
@@ -256,7 +244,7 @@ export class Mesh {
     this.#isPlanned = this.isWide
     if (!this.isWide) return
     for (const peerId of dialler.peers()) {
-      if (!wanted.has(peerId) && !isKept(peerId) && !this.#summoned.has(peerId) && !this.#missing.has(peerId) && !this.#tried.has(peerId)) dialler.forget(peerId)
+      if (!wanted.has(peerId) && !isKept(peerId) && !this.#summoned.has(peerId) && !this.#missing.has(peerId)) dialler.forget(peerId)
     }
     for (const peerId of surplus) this.#part(peerId, nowMs)
     this.#planSoon(PLAN_MS_MAX)

@@ -115,7 +115,10 @@ export class Neighbours {
     const { network, membership, clock, random, events } = parts
     this.#clock = clock
     this.#events = events
-    this.#hints = new Hints({ sightings: this.#sightings, clock, onTurn: peerId => { this.#mesh.tryOut(peerId) } })
+    this.#hints = new Hints({
+      sightings: this.#sightings, network, clock, random,
+      onFailed: (peerId, error, attempts) => { this.#failed(peerId, error, attempts) }
+    })
     this.links = new Links({ peerId: network.peerId, clock, random, probe: events.probe })
     this.#dialler = new Dialler({ network, clock, random })
     this.#renewer = new Renewer({ links: this.links, network, clock, addresses: peerId => this.#sightings.addresses(peerId) })
@@ -209,12 +212,14 @@ export class Neighbours {
     for (const discovery of this.#discoveries) discovery.refresh()
     for (const peerId of this.#sightings.peers()) if (this.links.get(peerId) === undefined) this.#want(peerId)
     this.#dialler.hurry()
+    this.#hints.hurry()
     this.links.doubt()
   }
 
   /** A peer that has left in order is not dialled again until it is found anew, but by those who were told to keep to it. */
   forget (peerId: string): void {
     for (const source of PASSING) this.#sightings.unsee(peerId, source)
+    this.#hints.delete(peerId)
     if (!this.#sightings.has(peerId, 'ticket') && !this.#sightings.has(peerId, 'asked')) this.#mesh.forget(peerId)
   }
 
@@ -252,22 +257,22 @@ export class Neighbours {
 
   /** Whether a peer is linked, or may answer at any moment. */
   isSought (peerId: string): boolean {
-    return this.links.get(peerId) !== undefined || this.#mesh.wants(peerId)
+    return this.links.get(peerId) !== undefined || this.#mesh.wants(peerId) || this.#hints.wants(peerId)
   }
 
   /** How a peer was found and is being reached. */
   approach (peerId: string): Approach {
-    return { peerId, sightings: this.#sightings.sources(peerId), linkedAtMs: this.#linkedAtMs.get(peerId) ?? null, progress: this.#dialler.progress(peerId) }
+    return { peerId, sightings: this.#sightings.sources(peerId), linkedAtMs: this.#linkedAtMs.get(peerId) ?? null, progress: this.#dialler.progress(peerId) ?? this.#hints.progress(peerId) }
   }
 
   /** The peers that are wanted and not linked. */
   get sought (): string[] {
-    return this.#dialler.peers().filter(peerId => this.links.get(peerId) === undefined)
+    return [...new Set([...this.#dialler.peers(), ...this.#hints.peers()])].filter(peerId => this.links.get(peerId) === undefined)
   }
 
   async close (): Promise<void> {
     this.#isClosed = true
-    this.#hints.close()
+    const dialled = this.#hints.close()
     try {
       await Promise.all([this.#rendezvous?.close(), ...this.#discoveries.map(async discovery => { await discovery.close() })])
     } finally {
@@ -275,29 +280,28 @@ export class Neighbours {
       this.#mesh.close()
       this.#keeper.close()
       this.links.close()
-      await Promise.all([this.#dialler.close(), this.#renewer.close()])
+      await Promise.all([dialled, this.#dialler.close(), this.#renewer.close()])
     }
   }
 
   #unsee (peerId: string, source: Source): void {
     const isForgotten = this.#sightings.unsee(peerId, source)
-    if (isForgotten && this.links.get(peerId) === undefined) this.#mesh.forget(peerId)
-    else if (!isForgotten && this.#dialler.wants(peerId)) this.#want(peerId)
+    if (isForgotten && this.links.get(peerId) === undefined) this.#giveUp(peerId)
+    else if (!isForgotten && (this.#dialler.wants(peerId) || this.#hints.wants(peerId))) this.#want(peerId)
   }
 
   #want (peerId: string): void {
     const isHinted = this.#sightings.isHinted(peerId) && this.links.get(peerId) === undefined
     if (isHinted && !this.#dialler.wants(peerId)) return this.#hints.add(peerId)
     this.#hints.delete(peerId)
-    if (isHinted) this.#mesh.tryOut(peerId)
-    else this.#mesh.want(peerId)
+    this.#mesh.want(peerId)
   }
 
   #linked (peerId: string, connection: Connection): void {
     this.#linkedAtMs.set(peerId, this.#clock.wallMs())
     if (connection.direction === 'inbound') this.#sightings.see(peerId, [], 'inbound', this.#clock.wallMs())
     else this.#sightings.worked(peerId, connection.address.replace(/\/p2p\/\w+$/, ''))
-    this.#hints.delete(peerId)
+    if (this.#hints.delete(peerId)) this.#mesh.want(peerId) // it has proven itself
     this.#events.onLink(connection)
   }
 
@@ -308,7 +312,12 @@ export class Neighbours {
     checked?.catch((cause: unknown) => { this.#note({ peerId, address: '', direction: 'outbound', code: 'FOLDER_UNUSABLE', reason: null, message: String(cause) }) })
     this.#note({ peerId, address: '', direction: 'outbound', code: error.code, reason: null, message: error.message })
     if (STEADFAST.some(source => this.#sightings.has(peerId, source))) return
-    if (attempts >= (this.#sightings.isHinted(peerId) ? HINT_ATTEMPTS_MAX : ATTEMPTS_MAX)) this.#mesh.forget(peerId)
+    if (attempts >= (this.#sightings.isHinted(peerId) ? HINT_ATTEMPTS_MAX : ATTEMPTS_MAX)) this.#giveUp(peerId)
+  }
+
+  #giveUp (peerId: string): void {
+    this.#hints.delete(peerId)
+    this.#mesh.forget(peerId)
   }
 
   /** Our grant is another one: every link is shown it, before it ends with the old one. */

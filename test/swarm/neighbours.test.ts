@@ -9,9 +9,10 @@ import { LineStream } from '../../lib/base/line.ts'
 import type { Connection, Network } from '../../lib/base/network.ts'
 import { seededRandom, systemRandom } from '../../lib/base/random.ts'
 import { generateKey, keyFromSeed, type PrivateKey } from '../../lib/identity/key.ts'
+import { GRACE_MS } from '../../lib/mesh/dialler.ts'
 import { DOUBT_MS } from '../../lib/mesh/health.ts'
 import { GRANT_LOOK_MS_MAX } from '../../lib/swarm/admission.ts'
-import { HINTS_AT_ONCE, HINTS_PER_SECOND } from '../../lib/swarm/hints.ts'
+import { HINTS_AT_ONCE, HINTS_PER_SECOND, HINT_DIAL_MS, HINT_FIRST_SLOTS, HINT_RETRY_SLOTS } from '../../lib/swarm/hints.ts'
 import { HINT_ATTEMPTS_MAX, Neighbours } from '../../lib/swarm/neighbours.ts'
 import { MemoryHub } from '../../transports/memory/memory.ts'
 import { VirtualClock, settle } from '../support/clock.ts'
@@ -183,6 +184,35 @@ test('a host that makes up peers by the hundred does not delay one that tells of
   }
   assert.ok(dialled.includes(bob.peerId), `after ${new Set(dialled).size} others`)
   await ours.neighbours.close()
+})
+
+test('a hundred hints that lead nowhere and answer nothing delay neither a peer that is known nor one that tells of itself', async () => {
+  for (const waitMs of [0, HINT_DIAL_MS, 2 * HINT_DIAL_MS + 100, 10_000]) {
+    const rig = new Rig()
+    const [ours, known, hinted] = [rig.peer(alice, null), rig.peer(bob, null), rig.peer(key(4), null)]
+    const { options } = told(ours.neighbours, rig.clock)
+    const [mute] = rig.hub.network('mute').addresses() as [string]
+    rig.hub.freeze('mute')
+    let [underWay, most] = [0, 0]
+    const dial = ours.network.dial.bind(ours.network)
+    ours.network.dial = async (...args) => {
+      most = Math.max(most, ++underWay)
+      return await dial(...args).finally(() => { underWay-- })
+    }
+    // Each at a host of its own, as far as the hints say; all at one that swallows what is sent there.
+    for (let lie = 0; lie < 100; lie++) options.onFound(generateKey(systemRandom).peerId, [`/ip4/10.0.${lie}.1/tcp/1`, mute])
+    await rig.clock.advance(waitMs)
+    ours.neighbours.see(bob.peerId, known.network.addresses(), 'remembered')
+    await rig.clock.advance(GRACE_MS)
+    assert.ok(ours.neighbours.links.get(bob.peerId) !== undefined, `the known one, ${waitMs} ms after the lies`)
+    options.onFound(key(4).peerId, hinted.network.addresses())
+    await rig.clock.advance(1_000 / HINTS_PER_SECOND + GRACE_MS)
+    assert.ok(ours.neighbours.links.get(key(4).peerId) !== undefined, `the hinted one, ${waitMs} ms after the lies`)
+    await rig.clock.advance(30_000)
+    assert.ok(most > HINT_RETRY_SLOTS && most <= HINT_FIRST_SLOTS + HINT_RETRY_SLOTS + 2, `${most} dials at once`)
+    for (const { neighbours } of [ours, known, hinted]) await neighbours.close()
+    assert.is(rig.clock.pending, 0)
+  }
 })
 
 test('false addresses of a peer do not keep it from being reached at its own', async () => {
