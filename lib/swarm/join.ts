@@ -1,11 +1,12 @@
 import { holdFolder } from '#folder'
 import { keepKey, loadOrCreateKey } from '#keystore'
-import { saveKept } from '#kept'
+import { keptPorts, saveKept } from '#kept'
 import { processId } from '#platform'
 import { openRendezvous } from '#rendezvous'
 import { swarmIdOf, verifyGrant } from '../access/grant.ts'
 import { readTicket, type Ticket } from '../access/ticket.ts'
 import { SwarmError } from '../base/error.ts'
+import type { Network } from '../base/network.ts'
 import type { Random } from '../base/random.ts'
 import { generateKey, type PrivateKey } from '../identity/key.ts'
 import { openReopening } from '../storage/reopen.ts'
@@ -14,6 +15,7 @@ import { joinLocal } from './local.ts'
 import { belongAs, findKept, made, needsTicket, swarmKeyPath, type Belonging } from './membership.ts'
 import { settle, type JoinOptions, type Means, type Seams, type Settings } from './options.ts'
 import { Parts } from './parts.ts'
+import { openAgain } from './ports.ts'
 import { reachOf, type Reach, type SwarmKind } from './reach.ts'
 import type { RendezvousOptions } from './rendezvous.ts'
 import { Swarm } from './swarm.ts'
@@ -75,7 +77,8 @@ async function belong (settings: Settings, key: PrivateKey): Promise<Belonged> {
     const reach = reachOf(settings, kind)
     return { reach, network: new LateNetwork(key.peerId, async () => {
       const openNetwork = seams.openNetwork ?? (await import('#network')).openNetwork
-      return await openNetwork({ key, listen: reach.listen, swarmId, relay: kind === 'made' ? { serve: true, use: 'auto' } : undefined, clock, random })
+      const openOn = async (listen: readonly string[]): Promise<Network> => await openNetwork({ key, listen, swarmId, relay: kind === 'made' ? { serve: true, use: 'auto' } : undefined, clock, random })
+      return kind === 'made' && dir !== undefined && settings.listen === undefined ? await openAgain(reach.listen, keptPorts(dir), openOn) : await openOn(reach.listen)
     }) }
   }
   if (ticket !== undefined && needsTicket(found, ticket, dir)) {

@@ -1,13 +1,17 @@
 import { constants } from 'node:fs'
-import { open, rename, rm } from 'node:fs/promises'
+import { open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SwarmError } from '../base/error.ts'
 import { systemRandom } from '../base/random.ts'
 import { toBase64Url } from '../base/bytes.ts'
 import { flush, shellWord, systemCode, writeNewFile } from '../identity/disk.node.ts'
 import { KEPT_BYTES_MAX, readKept, writeKept, type Kept } from './kept.ts'
+import { readPorts, type PortStore } from './ports.ts'
 
 const FILE = 'swarm.json'
+
+/** The ports of last time: nobody's secret, and nothing is lost with it. */
+const PORTS_FILE = 'ports.json'
 
 /** Others who may write it could take this peer to a swarm of theirs. */
 const OTHERS_MAY_WRITE = 0o022
@@ -37,10 +41,29 @@ export async function loadKept (dir: string): Promise<Kept | undefined> {
 
 /** Keeps it from now on, also after a power cut: the old one or the new one, never half of either. @throws SwarmError FOLDER_UNUSABLE */
 export async function saveKept (dir: string, kept: Kept): Promise<void> {
-  const path = join(dir, FILE)
-  const draft = join(dir, `.${FILE}.${toBase64Url(systemRandom.bytes(9))}.draft`)
+  await replace(dir, FILE, writeKept(kept))
+}
+
+/** The ports of a folder's peer. What cannot be read is as if it were not there. */
+export function keptPorts (dir: string): PortStore {
+  return {
+    load: async () => {
+      const text = await readFile(join(dir, PORTS_FILE), 'utf8').catch(() => '')
+      try {
+        return readPorts(JSON.parse(text.slice(0, KEPT_BYTES_MAX)))
+      } catch {
+        return {} // none yet, or damaged: the next ones take its place
+      }
+    },
+    save: async ports => { await replace(dir, PORTS_FILE, `${JSON.stringify(ports)}\n`) }
+  }
+}
+
+async function replace (dir: string, file: string, text: string): Promise<void> {
+  const path = join(dir, file)
+  const draft = join(dir, `.${file}.${toBase64Url(systemRandom.bytes(9))}.draft`)
   try {
-    await writeNewFile(draft, writeKept(kept))
+    await writeNewFile(draft, text)
     try {
       await rename(draft, path)
     } catch (error) {
