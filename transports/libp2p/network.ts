@@ -1,3 +1,4 @@
+import { watchInterfaces } from '#interfaces'
 import type { Connection as LibConnection, Libp2p, Stream } from '@libp2p/interface'
 import type { Identify } from '@libp2p/identify'
 import type { Multiaddr } from '@multiformats/multiaddr'
@@ -8,15 +9,12 @@ import { SwarmError, assert, messageOf } from '../../lib/base/error.ts'
 import type { Connection, DialOptions, Gossip, HandleOptions, Network, RelayOptions, Routing, StreamHandler } from '../../lib/base/network.ts'
 import type { Random } from '../../lib/base/random.ts'
 import { PROTOCOL_STREAMS_MAX } from '../bounds.ts'
-import { ADDRESSES_MAX, isRelayed, withoutPeer } from './address.ts'
+import { isRelayed, withoutPeer } from './address.ts'
 import { Libp2pConnection } from './connection.ts'
 import { dialFirst, readTargets } from './dial.ts'
-import type { Libp2pGossip } from './gossip.ts'
 import type { Components, Guard } from './guard.ts'
 import { STREAMS_MAX } from './muxer.ts'
-import type { Relay } from './relay.ts'
-import { Relaying } from './relaying.ts'
-import type { Libp2pRouting } from './routing.ts'
+import { Services } from './services.ts'
 import { Libp2pStream } from './stream.ts'
 import { settled } from '../settled.ts'
 import { ADMISSION_MS_MAX, UNADMITTED_MAX, Waiting, limitAdmission } from '../strangers.ts'
@@ -26,12 +24,6 @@ const STOP_MS_MAX = 500
 
 /** Between attempts to learn a peer's protocols, while it may not have admitted us yet: doubled each time. */
 const IDENTIFY_PAUSE_MS = 50
-
-/** Longest that a direct connection is tried for beside a relayed one, in milliseconds. */
-const PUNCH_MS_MAX = 6_000
-
-/** Between two looks at this machine's interfaces, for a peer that listens on all of them. */
-const INTERFACES_MS = 1_000
 
 export interface NetworkParts {
   readonly node: Libp2p
@@ -52,12 +44,7 @@ export class Libp2pNetwork implements Network {
   readonly #dialling = new Map<string, Promise<unknown>>()
   readonly #unadmitted = new Waiting(UNADMITTED_MAX, 'wait for admission')
   readonly #closing = new AbortController()
-  #openingGossip: Promise<Gossip> | undefined
-  #gossip: Libp2pGossip | undefined
-  #openingRouting: Promise<Routing> | undefined
-  #routing: Libp2pRouting | undefined
-  #openingRelay: Promise<Relay> | undefined
-  readonly #relaying: Relaying | undefined
+  readonly #services: Services
   #knownAddresses = ''
   #stopLooking = (): void => {}
   #closed: Promise<void> | undefined
@@ -68,14 +55,17 @@ export class Libp2pNetwork implements Network {
     parts.node.addEventListener('self:peer:update', () => { this.#lookAtAddresses() })
     parts.node.addEventListener('start', () => {
       this.#knownAddresses = this.addresses().join()
-      if (listensEverywhere(parts)) this.#lookOften()
+      // libp2p does not notice when an interface comes or goes.
+      if (listensEverywhere(parts)) this.#stopLooking = watchInterfaces(parts.clock, () => { this.#lookAtAddresses() })
     })
-    if (parts.relay !== undefined) this.#relaying = new Relaying({
-      components: parts.components, clock: parts.clock, options: parts.relay,
-      protocol: this.#protocol('dialback'),
-      relay: async () => await this.#relay(),
+    this.#services = new Services({
+      ...parts,
       handle: (protocol, handler, options) => { this.handle(protocol, handler, options) },
-      ports: () => this.#ports()
+      dial: async (peerId, addresses, signal) => await this.dial(peerId, addresses, signal),
+      isDialable: address => this.#isDialable(address),
+      find: raw => this.#byConnection.get(raw),
+      connectionsTo: peerId => this.#byPeer.get(peerId) ?? [],
+      connections: () => [...this.#byPeer.values()].flatMap(siblings => [...siblings])
     })
   }
 
@@ -87,10 +77,10 @@ export class Libp2pNetwork implements Network {
     return [...new Set(this.#parts.node.getMultiaddrs().map(withoutPeer))]
   }
 
-  async dial (peerId: string, addresses: readonly string[], signal: AbortSignal, { anew = false }: DialOptions = {}): Promise<Connection> {
+  async dial (peerId: string, addresses: readonly string[], signal: AbortSignal, { anew = false }: DialOptions = {}): Promise<Libp2pConnection> {
     const elder = new Set(anew ? this.#byPeer.get(peerId) : [])
     const targets = readTargets(peerId, addresses, address => this.#isDialable(address))
-    if (targets.some(isRelayed)) await this.#relay()
+    if (targets.some(isRelayed)) await this.#services.relay()
     for (;;) {
       if (this.#closed !== undefined) throw new SwarmError('CLOSED', `dial ${peerId}: this peer has closed`)
       if (signal.aborted) throw new SwarmError('ABORTED', `dial ${peerId} was given up`, { cause: signal.reason })
@@ -130,9 +120,7 @@ export class Libp2pNetwork implements Network {
   }
 
   async gossip (): Promise<Gossip> {
-    if (this.#closed !== undefined) throw new SwarmError('CLOSED', 'gossip: this peer has closed')
-    this.#openingGossip ??= this.#openGossip()
-    return await this.#openingGossip
+    return await this.#services.gossip()
   }
 
   onAddresses (listener: () => void): () => void {
@@ -140,9 +128,7 @@ export class Libp2pNetwork implements Network {
   }
 
   async routing (): Promise<Routing> {
-    if (this.#closed !== undefined) throw new SwarmError('CLOSED', 'routing: this peer has closed')
-    this.#openingRouting ??= this.#openRouting()
-    return await this.#openingRouting
+    return await this.#services.routing()
   }
 
   async close (): Promise<void> {
@@ -180,12 +166,7 @@ export class Libp2pNetwork implements Network {
     const waitNoMore = this.#await(connection)
     connection.onAdmit(() => {
       waitNoMore()
-      const identified = this.#identify(raw, connection)
-      if (connection.path === 'relay' && this.#parts.relay !== undefined) void identified.then(async () => { await this.#punch(connection) })
-      this.#gossip?.meet(connection)
-      this.#routing?.meet(raw)
-      this.#relaying?.meet(connection)
-      if (this.#parts.relay?.serve === true) void this.#serveRelay()
+      this.#services.meet(connection, this.#identify(raw, connection))
     })
     connection.onClose(() => {
       waitNoMore()
@@ -204,107 +185,8 @@ export class Libp2pNetwork implements Network {
     }
   }
 
-  /** Peers that gossip nothing never load what it takes. */
-  async #openGossip (): Promise<Gossip> {
-    const { openGossip } = await import('./gossip.ts')
-    const { components, guard, clock, random, swarmId } = this.#parts
-    const gossip = await openGossip({ swarmId, components, guard, clock, random, find: raw => this.#byConnection.get(raw) })
-    if (this.#closed !== undefined) {
-      gossip.close()
-      throw new SwarmError('CLOSED', 'gossip: this peer has closed')
-    }
-    this.#gossip = gossip
-    for (const siblings of this.#byPeer.values()) for (const connection of siblings) if (connection.admitted) gossip.meet(connection)
-    return gossip
-  }
-
-  /** Peers that look nothing up never load what it takes. */
-  async #openRouting (): Promise<Routing> {
-    const { openRouting } = await import('./routing.ts')
-    const { components, guard, clock, random } = this.#parts
-    const routing = await openRouting({
-      components, guard, clock, random,
-      protocol: this.#protocol('kad'),
-      isDialable: address => this.#isDialable(address),
-      isClosed: () => this.#closed !== undefined,
-      find: peerId => this.#admittedTo(peerId),
-      connect: async (peerId, addresses, signal) => await this.#connect(peerId, addresses, signal)
-    })
-    if (this.#closed !== undefined) {
-      routing.close()
-      throw new SwarmError('CLOSED', 'routing: this peer has closed')
-    }
-    this.#routing = routing
-    for (const siblings of this.#byPeer.values()) for (const connection of siblings) if (connection.admitted) routing.meet(connection.raw)
-    return routing
-  }
-
-  /** The name of a protocol that is the swarm's own. */
-  #protocol (name: string): string {
-    const { swarmId } = this.#parts
-    return `/mcp-swarm/${swarmId === undefined ? '' : `${swarmId}/`}${name}/1.0.0`
-  }
-
-  /**
-   * Tries for a direct connection beside a relayed one: both ends dial the other where it listens, at the same moment. That makes one
-   * where either can be dialled after all, or the routers between let two that call each other through.
-   */
-  async #punch ({ peerId, raw }: Libp2pConnection): Promise<void> {
-    const { clock, components } = this.#parts
-    const told = await components.peerStore.get(raw.remotePeer).then(({ addresses }) => addresses.map(({ multiaddr }) => multiaddr), () => [])
-    const direct = told.filter(address => !isRelayed(address) && this.#isDialable(address)).slice(0, ADDRESSES_MAX)
-    if (direct.length === 0 || this.#closed !== undefined) return
-    const bound = deadline(clock, PUNCH_MS_MAX, this.#closing.signal)
-    const targets = readTargets(peerId, direct.map(withoutPeer), () => true)
-    // The relayed one goes on if it fails: that is what it is for.
-    await dialFirst(peerId, targets, components.transportManager, clock, bound.signal).catch(() => undefined)
-    bound.done()
-  }
-
-  /** Begins to lend addresses, with the first connection: before that there is nobody to lend one. */
-  async #serveRelay (): Promise<void> {
-    try {
-      await (await this.#relay()).serve(this.#parts.relay?.reservationsMax)
-    } catch (error) {
-      if (this.#closed === undefined) throw error
-    }
-  }
-
-  /** Peers that neither offer nor dial through others never load what it takes. */
-  async #relay (): Promise<Relay> {
-    if (this.#closed !== undefined) throw new SwarmError('CLOSED', 'relay: this peer has closed')
-    this.#openingRelay ??= import('./relay.ts').then(async ({ Relay }) => {
-      const { components, guard, clock } = this.#parts
-      return await Relay.open({ components, guard, clock, find: peerId => this.#admittedTo(peerId), connect: async (...args) => await this.#connect(...args) })
-    })
-    return await this.#openingRelay
-  }
-
-  async #connect (peerId: string, addresses: readonly string[], signal: AbortSignal): Promise<Libp2pConnection> {
-    return await admitted(await this.dial(peerId, addresses, signal) as Libp2pConnection, signal)
-  }
-
-  #ports (): number[] {
-    const ports = this.#parts.components.transportManager.getAddrs().flatMap(address =>
-      isRelayed(address) ? [] : address.getComponents().filter(({ name }) => name === 'tcp').map(({ value }) => Number(value)))
-    return [...new Set(ports)]
-  }
-
   #isDialable (address: Multiaddr): boolean {
     return isRelayed(address) || this.#parts.components.transportManager.dialTransportForMultiaddr(address) !== undefined
-  }
-
-  #admittedTo (peerId: string): Libp2pConnection | undefined {
-    const all = [...this.#byPeer.get(peerId) ?? []].filter(connection => connection.isOpen && connection.admitted)
-    return all.find(({ path }) => path === 'direct') ?? all[0]
-  }
-
-  /** libp2p does not notice when an interface comes or goes. */
-  #lookOften (): void {
-    this.#stopLooking = this.#parts.clock.after(INTERFACES_MS, () => {
-      this.#lookAtAddresses()
-      this.#lookOften()
-    })
   }
 
   #lookAtAddresses (): void {
@@ -339,27 +221,13 @@ export class Libp2pNetwork implements Network {
   async #close (): Promise<void> {
     this.#closing.abort(new SwarmError('CLOSED', 'this peer has closed'))
     this.#stopLooking()
-    this.#gossip?.close()
-    this.#routing?.close()
-    this.#relaying?.close()
+    this.#services.close()
     await Promise.all([...this.#byPeer.values()].flatMap(siblings => [...siblings].map(async connection => { await connection.close() })))
     const { node, clock } = this.#parts
     const bound = deadline(clock, STOP_MS_MAX)
     await settled(Promise.resolve(node.stop()), bound.signal)
     bound.done()
   }
-}
-
-/** Resolves with a connection when it is admitted. @throws SwarmError UNREACHABLE, ABORTED */
-async function admitted (connection: Libp2pConnection, signal: AbortSignal): Promise<Libp2pConnection> {
-  await new Promise<void>((resolve, reject) => {
-    const onAbort = (): void => { reject(new SwarmError('ABORTED', `waiting for ${connection.peerId} was given up`, { cause: signal.reason })) }
-    if (signal.aborted) return onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    connection.onAdmit(resolve)
-    connection.onClose(() => { reject(new SwarmError('UNREACHABLE', `${connection.peerId} is no member`)) })
-  })
-  return connection
 }
 
 function listensEverywhere ({ components }: NetworkParts): boolean {
