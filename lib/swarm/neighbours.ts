@@ -6,12 +6,10 @@
  * broke and dialling it fails. Whom of many to be linked with is the mesh's to choose (mesh.ts); the others are dialled when
  * they are called. Peers of whom anybody may tell wait for their turn (hints.ts), so that whoever makes peers up costs little.
  */
-import { isRunning } from '#platform'
-import { openRendezvous as openFolder } from '#rendezvous'
 import type { Membership, Welcome } from '../access/hello.ts'
 import type { Clock } from '../base/clock.ts'
-import type { Discovery, DiscoveryOptions, Source } from '../base/discovery.ts'
-import { SwarmError } from '../base/error.ts'
+import type { Source } from '../base/discovery.ts'
+import type { SwarmError } from '../base/error.ts'
 import type { Connection, Network } from '../base/network.ts'
 import type { Random } from '../base/random.ts'
 import type { Caller } from '../mcp/host.ts'
@@ -21,8 +19,9 @@ import { Links } from '../mesh/links.ts'
 import { Mesh } from '../mesh/mesh.ts'
 import { Renewer } from '../mesh/renewal.ts'
 import { admitPeers, type Admission } from './admission.ts'
+import { Discoveries } from './discoveries.ts'
 import { Hints } from './hints.ts'
-import type { Rendezvous, RendezvousOptions } from './rendezvous.ts'
+import { Refusals } from './refusals.ts'
 import { Sightings, type Sighting } from './sightings.ts'
 
 /** A peer that nobody vouches for is given up after this many attempts in a row. */
@@ -42,20 +41,6 @@ const PASSING: readonly Source[] = ['mdns', 'record', 'inbound', 'remembered', '
 
 /** Those that tell again only when a peer has begun anew: its connection may be dead even if it is where it was. */
 const FRESH: readonly Source[] = ['mdns']
-
-/** Refusals remembered for `status`, newest last. */
-export const REFUSALS_MAX = 32
-
-export interface Refusal {
-  readonly peerId: string
-  readonly address: string
-  readonly direction: 'inbound' | 'outbound'
-  readonly code: string
-  /** `details.reason` of the error, if it has one. */
-  readonly reason: string | null
-  readonly message: string
-  readonly atMs: number
-}
 
 /** How a peer was found, and what is being done to reach it. */
 export interface Approach {
@@ -89,6 +74,8 @@ export interface NeighbourEvents {
 
 export class Neighbours {
   readonly links: Links
+  readonly discoveries: Discoveries
+  readonly refusals: Refusals
   readonly #clock: Clock
   readonly #dialler: Dialler
   readonly #keeper: Keeper
@@ -97,24 +84,23 @@ export class Neighbours {
   readonly #events: NeighbourEvents
   readonly #welcomes = new WeakMap<Connection, Welcome>()
   readonly #sightings = new Sightings()
-  /** The process of each peer whose file is in the rendezvous folder. */
-  readonly #processes = new Map<string, number>()
   readonly #linkedAtMs = new Map<string, number>()
   /** Peers of other machines that may answer at any moment: known from before, and not failed yet. */
   readonly #awaited = new Set<string>()
-  readonly #refusals: Refusal[] = []
   readonly #admission: Admission
-  readonly #discoveries: Discovery[] = []
   readonly #hints: Hints
-  #rendezvous: Rendezvous | undefined
-  /** Where this peer can be dialled, once it is to be found. */
-  #addresses: readonly string[] | undefined
   #isClosed = false
 
   constructor (parts: { network: Network, membership: Membership, clock: Clock, random: Random, events: NeighbourEvents }) {
     const { network, membership, clock, random, events } = parts
     this.#clock = clock
     this.#events = events
+    this.refusals = new Refusals(clock)
+    this.discoveries = new Discoveries({
+      onFound: (peerId, addresses, source) => { this.see(peerId, addresses, source) },
+      onGone: (peerId, source) => { this.#unsee(peerId, source) },
+      onTrouble: (source, error) => { this.#events.onTrouble(source, error) }
+    })
     this.#hints = new Hints({
       sightings: this.#sightings, network, clock, random,
       onFailed: (peerId, error, attempts) => { this.#failed(peerId, error, attempts) }
@@ -144,54 +130,8 @@ export class Neighbours {
     this.#admission = admitPeers(network, membership, clock, {
       onProven: (connection, welcome) => { this.#welcomes.set(connection, welcome) },
       onAdmitted: connection => { this.links.add(connection) },
-      onRefused: (connection, error) => { this.#refused(connection, error) }
+      onRefused: (connection, error) => { this.refusals.refused(connection, error) }
     })
-  }
-
-  /** Connections that did not lead to admission, newest last. */
-  get refusals (): readonly Refusal[] {
-    return this.#refusals
-  }
-
-  /** Whether a process that lives is named in the rendezvous folder. */
-  get hasCompany (): boolean {
-    return [...this.#processes.values()].some(isRunning)
-  }
-
-  /** Looks for peers of this machine from now on. */
-  async discover (options: Omit<RendezvousOptions, 'onFound' | 'onGone' | 'onTrouble'>, open = openFolder): Promise<void> {
-    this.#rendezvous = await open({
-      ...options,
-      onFound: ({ peerId, addresses, processId }) => {
-        this.#processes.set(peerId, processId)
-        this.see(peerId, addresses, 'folder')
-      },
-      onGone: peerId => {
-        this.#processes.delete(peerId)
-        this.#unsee(peerId, 'folder')
-      },
-      onTrouble: error => { this.#events.onTrouble('folder', error) }
-    })
-  }
-
-  /** Looks for peers by one more means from now on, and lets itself be found by it. */
-  async discoverBy (source: Source, options: Pick<DiscoveryOptions, 'swarmId' | 'peerId' | 'clock' | 'random'>, open: (options: DiscoveryOptions) => Promise<Discovery>): Promise<void> {
-    const discovery = await open({
-      ...options,
-      onFound: (peerId, addresses) => { this.see(peerId, addresses, source) },
-      onGone: peerId => { this.#unsee(peerId, source) },
-      onTrouble: error => { this.#events.onTrouble(source, error) }
-    })
-    if (this.#isClosed) return await discovery.close()
-    this.#discoveries.push(discovery)
-    if (this.#addresses !== undefined) discovery.announce(this.#addresses)
-  }
-
-  /** Is found at these addresses from now on, in place of those before. @throws SwarmError FOLDER_UNUSABLE */
-  async announce (addresses: readonly string[]): Promise<void> {
-    this.#addresses = addresses
-    for (const discovery of this.#discoveries) discovery.announce(addresses)
-    await this.#rendezvous?.announce(addresses)
   }
 
   /**
@@ -209,7 +149,7 @@ export class Neighbours {
   /** Looks for everyone anew, at once: the network has changed, or the machine has slept. */
   refresh (): void {
     if (this.#isClosed) return
-    for (const discovery of this.#discoveries) discovery.refresh()
+    this.discoveries.refresh()
     for (const peerId of this.#sightings.peers()) if (this.links.get(peerId) === undefined) this.#want(peerId)
     this.#dialler.hurry()
     this.#hints.hurry()
@@ -252,7 +192,7 @@ export class Neighbours {
 
   /** Whether a peer that the folder names, or that is known from before, and that is still linked or sought, has not been met yet. @param counts of those sought */
   isLooking (isMet: (peerId: string) => boolean, counts: (peerId: string) => boolean): boolean {
-    return [...this.#processes.keys(), ...this.#awaited].some(peerId => !isMet(peerId) && (this.links.get(peerId) !== undefined || (this.#mesh.wants(peerId) && counts(peerId))))
+    return [...this.discoveries.named, ...this.#awaited].some(peerId => !isMet(peerId) && (this.links.get(peerId) !== undefined || (this.#mesh.wants(peerId) && counts(peerId))))
   }
 
   /** Whether a peer is linked, or may answer at any moment. */
@@ -274,7 +214,7 @@ export class Neighbours {
     this.#isClosed = true
     const dialled = this.#hints.close()
     try {
-      await Promise.all([this.#rendezvous?.close(), ...this.#discoveries.map(async discovery => { await discovery.close() })])
+      await this.discoveries.close()
     } finally {
       this.#admission.stop()
       this.#mesh.close()
@@ -307,10 +247,9 @@ export class Neighbours {
 
   #failed (peerId: string, error: SwarmError, attempts: number): void {
     this.#awaited.delete(peerId)
-    const checked = this.#rendezvous?.check(peerId)
     // A file that cannot be taken away costs only further attempts, which are bounded by their back-off.
-    checked?.catch((cause: unknown) => { this.#note({ peerId, address: '', direction: 'outbound', code: 'FOLDER_UNUSABLE', reason: null, message: String(cause) }) })
-    this.#note({ peerId, address: '', direction: 'outbound', code: error.code, reason: null, message: error.message })
+    this.discoveries.check(peerId).catch((cause: unknown) => { this.refusals.undialled(peerId, 'FOLDER_UNUSABLE', String(cause)) })
+    this.refusals.undialled(peerId, error.code, error.message)
     if (STEADFAST.some(source => this.#sightings.has(peerId, source))) return
     if (attempts >= (this.#sightings.isHinted(peerId) ? HINT_ATTEMPTS_MAX : ATTEMPTS_MAX)) this.#giveUp(peerId)
   }
@@ -326,22 +265,5 @@ export class Neighbours {
       const connection = this.links.get(peerId)
       if (connection !== undefined) this.#admission.introduce(connection)
     }
-  }
-
-  /** Remembers that somebody on a connection was not let in. */
-  refuse (connection: Connection, error: SwarmError): void {
-    this.#refused(connection, error)
-  }
-
-  #refused (connection: Connection, error: unknown): void {
-    const { peerId, address, direction } = connection
-    const code = error instanceof SwarmError ? error.code : 'NOT_ADMITTED'
-    const reason = error instanceof SwarmError ? error.details['reason'] : undefined
-    this.#note({ peerId, address, direction, code, reason: typeof reason === 'string' ? reason : null, message: error instanceof Error ? error.message : String(error) })
-  }
-
-  #note (refusal: Omit<Refusal, 'atMs'>): void {
-    this.#refusals.push({ ...refusal, atMs: this.#clock.wallMs() })
-    if (this.#refusals.length > REFUSALS_MAX) this.#refusals.shift()
   }
 }

@@ -31,13 +31,13 @@ import { Neighbours } from './neighbours.ts'
 import type { Settings } from './options.ts'
 import type { Parts } from './parts.ts'
 import { pointsOf } from './points.ts'
+import { Presence } from './presence.ts'
 import type { Reach } from './reach.ts'
 import { Renewing } from './renewing.ts'
 import { Requesting } from './requesting.ts'
 import type { Sharing } from './sharing.ts'
 import { Showing } from './showing.ts'
 import { Troubles, type Trouble } from './troubles.ts'
-import { watchSleep } from './waking.ts'
 
 export interface SwarmEvents {
   'peer:joined': PeerView
@@ -87,6 +87,7 @@ export class Peer {
   readonly documents: LateDocuments
   readonly inviting: Inviting
   readonly #renewing: Renewing
+  readonly #presence: Presence
   /** Fires when the peer begins to close. */
   readonly closing = new AbortController()
   readonly #settings: Settings
@@ -100,9 +101,6 @@ export class Peer {
   readonly #finding: Finding | undefined
   /** Keeps a connection that another has replaced until the calls on its streams have ended. */
   readonly #holds = new WeakMap<ByteStream, () => void>()
-  /** Whether others can reach this peer. */
-  isListening = false
-  #listening: Promise<void> | undefined
   #served = 0
   #isTelling = false
 
@@ -182,7 +180,7 @@ export class Peer {
         return this.listing.directory.peers().filter(({ peerId }) => linked.has(peerId)).map(({ peerId, addresses }) => ({ peerId, addresses: ranked(addresses) }))
       },
       onTrouble: (code, message) => { this.troubles.note(code, message) },
-      onRefused: (connection, error) => { this.neighbours.refuse(connection, error) }
+      onRefused: (connection, error) => { this.neighbours.refusals.refused(connection, error) }
     })
     this.#renewing = new Renewing({
       belonging: membership, network, clock,
@@ -192,6 +190,11 @@ export class Peer {
         if (error === undefined) this.troubles.over('membership')
         else this.troubles.set('membership', error.code, error.message)
       }
+    })
+    this.#presence = new Presence({
+      swarmId: this.swarmId, settings, reach, network, parts, listing: this.listing, neighbours: this.neighbours, troubles: this.troubles,
+      closing: this.closing.signal,
+      offer: () => { this.#offer() }
     })
     this.configured = new Configured(this.sharing, () => { this.listing.announce(true) })
     const self: Caller = { peerId: this.id, role: 'admin' }
@@ -204,6 +207,11 @@ export class Peer {
     const seekFurther: Seek | undefined = finding === undefined ? undefined : async (sought, signal) => { await finding.seek(sought, signal) }
     this.calling = new Calling({ ...around, seekFurther })
     this.requesting = new Requesting({ ...around, seekFurther, closing: this.closing.signal, open: async (peerId, signal) => await this.#openPipe(peerId, signal) })
+  }
+
+  /** Whether others can reach this peer. */
+  get isListening (): boolean {
+    return this.#presence.isListening
   }
 
   /** How many calls have been let through to agents of this peer. */
@@ -240,39 +248,16 @@ export class Peer {
     parts.add(async () => { await this.hosting.close() })
     if (config !== undefined) this.configured.open(config)
     parts.add(async () => { await this.configured.settled() })
-    if (this.reach.means.folder) await this.neighbours.discover({ swarmId: this.swarmId, peerId: this.id, clock, random }, seams.openRendezvous)
+    if (this.reach.means.folder) await this.neighbours.discoveries.openFolder({ swarmId: this.swarmId, peerId: this.id, clock, random }, seams.openRendezvous)
     const finding = this.#finding
-    if (finding !== undefined) await this.neighbours.discoverBy('dht', { swarmId: this.swarmId, peerId: this.id, clock, random }, async options => finding.discover(options))
+    if (finding !== undefined) await this.neighbours.discoveries.add('dht', { swarmId: this.swarmId, peerId: this.id, clock, random }, async options => finding.discover(options))
     for (const { peerId, addresses } of this.#membership.inviters) this.neighbours.see(peerId, addresses, 'ticket')
-    if (!listensLate || this.neighbours.hasCompany || this.hosting.all().length > 0) await this.listen()
+    if (!listensLate || this.neighbours.discoveries.hasCompany || this.hosting.all().length > 0) await this.listen()
   }
 
   /** Listens, and lets others find it, from now on. A second call waits for the first. */
   async listen (): Promise<void> {
-    this.#listening ??= this.#listen()
-    await this.#listening
-  }
-
-  async #listen (): Promise<void> {
-    await this.#network.open()
-    this.isListening = true
-    this.#offer()
-    await this.neighbours.announce(this.#network.addresses())
-    const stopHearing = this.#network.onAddresses(() => { this.#moved() })
-    const stopWatching = watchSleep(this.#settings.clock, () => { this.neighbours.refresh() })
-    this.#parts.add(async () => {
-      stopHearing()
-      stopWatching()
-    })
-    if (this.reach.kind === 'made') this.#remember()
-    if (this.reach.means.mdns) await this.#discoverOnLan()
-  }
-
-  async #discoverOnLan (): Promise<void> {
-    const { clock, random, seams } = this.#settings
-    const openMdns = seams.openMdns ?? (await import('#mdns')).openMdns
-    if (openMdns === undefined || this.closing.signal.aborted) return
-    await this.neighbours.discoverBy('mdns', { swarmId: this.swarmId, peerId: this.id, clock, random }, openMdns)
+    await this.#presence.listen()
   }
 
   /** What is offered has changed: the others hear of it, and whoever looks for it finds it here. */
@@ -284,21 +269,6 @@ export class Peer {
   #linkedAdmins (): Connection[] {
     const { links } = this.neighbours
     return links.peers().flatMap(peerId => links.get(peerId) ?? []).filter(connection => this.neighbours.callerOf(connection)?.role === 'admin')
-  }
-
-  /** Peers of last time are looked for where they were; those of the local swarm are found in its folder. */
-  #remember (): void {
-    for (const { peerId, addresses, absence } of this.listing.directory.peers({ all: true })) {
-      if (absence === 'stored') this.neighbours.see(peerId, addresses, 'remembered')
-    }
-  }
-
-  /** This peer can be dialled elsewhere: the others hear of it, and are looked for anew from there. */
-  #moved (): void {
-    if (this.closing.signal.aborted) return
-    this.listing.announce()
-    this.neighbours.announce(this.#network.addresses()).catch((error: unknown) => { this.troubles.note('FOLDER_UNUSABLE', messageOf(error)) })
-    this.neighbours.refresh()
   }
 
   /** Tells the others, stops every agent and server, and closes all that was opened. A second call waits for the first. */

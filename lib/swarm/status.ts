@@ -7,7 +7,8 @@ import type { DocumentsStatus } from '../documents/status.ts'
 import type { Progress } from '../mesh/dialler.ts'
 import type { Hosted, HostedKind } from './hosting.ts'
 import type { Belonging } from './membership.ts'
-import type { Neighbours, Refusal } from './neighbours.ts'
+import type { Neighbours } from './neighbours.ts'
+import type { Refusal } from './refusals.ts'
 import type { Means } from './options.ts'
 import type { SwarmKind } from './reach.ts'
 import type { Sighting } from './sightings.ts'
@@ -147,7 +148,7 @@ export function describe (facts: {
       tools: agent.catalogue.tools.length
     })),
     calls,
-    refusals: neighbours.refusals,
+    refusals: neighbours.refusals.all,
     troubles,
     documents
   }

@@ -89,7 +89,7 @@ for (const lastsMs of [1_000, DAY_MS]) {
     await rig.clock.advance(1)
     assert.equal(ours.told, ['link', 'broken'])
     assert.is(ours.neighbours.links.get(bob.peerId), undefined)
-    const [refusal] = ours.neighbours.refusals
+    const [refusal] = ours.neighbours.refusals.all
     assert.equal([refusal?.code, refusal?.message], ['NOT_ADMITTED', `the grant of peer ${bob.peerId} has ended`])
     assert.is(ours.neighbours.callerOf(connection), undefined)
     await rig.clock.advance(20_000)
@@ -130,7 +130,7 @@ test('a clock that is set back ends no grant early', async () => {
 function told (neighbours: Neighbours, clock: VirtualClock): { options: DiscoveryOptions, announced: (readonly string[])[], refreshed: () => number } {
   const announced: (readonly string[])[] = []
   let [refreshes, given] = [0, undefined as DiscoveryOptions | undefined]
-  void neighbours.discoverBy('mdns', { swarmId, peerId: alice.peerId, clock, random: seededRandom(1) }, async options => {
+  void neighbours.discoveries.add('mdns', { swarmId, peerId: alice.peerId, clock, random: seededRandom(1) }, async options => {
     given = options
     return { announce: addresses => { announced.push(addresses) }, refresh: () => { refreshes++ }, close: async () => {} }
   })
@@ -295,11 +295,11 @@ test('a change of network is passed on to every means, and whoever was given up 
   const ours = rig.peer(alice, null)
   const { announced, options, refreshed } = told(ours.neighbours, rig.clock)
   await rig.clock.advance(0)
-  await ours.neighbours.announce(['/memory/here'])
+  await ours.neighbours.discoveries.announce(['/memory/here'])
   options.onFound(bob.peerId, ['/memory/later'])
   await rig.clock.advance(120_000)
   assert.equal(ours.neighbours.sought, [], 'given up')
-  await ours.neighbours.announce(['/memory/there'])
+  await ours.neighbours.discoveries.announce(['/memory/there'])
   ours.neighbours.refresh()
   assert.equal(announced, [['/memory/here'], ['/memory/there']])
   assert.is(refreshed(), 1)
@@ -338,7 +338,7 @@ test('a peer that proves itself and hangs up in one breath is not admitted, and 
   await rig.clock.advance(1_000)
   assert.ok(answered > 0)
   assert.equal(ours.told, [])
-  assert.ok(ours.neighbours.refusals.every(({ code }) => code === 'NOT_ADMITTED'))
+  assert.ok(ours.neighbours.refusals.all.every(({ code }) => code === 'NOT_ADMITTED'))
   await ours.neighbours.close()
 })
 
