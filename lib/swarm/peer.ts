@@ -3,12 +3,10 @@
  *
  * Opened in the order in which they need each other, closed in reverse (parts.ts).
  */
-import { afterTurn } from '../base/clock.ts'
-import { Emitter } from '../base/emitter.ts'
+import type { Emitter } from '../base/emitter.ts'
 import { SwarmError, messageOf } from '../base/error.ts'
 import type { ByteStream, Connection } from '../base/network.ts'
 import type { Storage } from '../base/storage.ts'
-import type { AgentView, Change, PeerView } from '../directory/directory.ts'
 import type { PrivateKey } from '../identity/key.ts'
 import type { Caller } from '../mcp/host.ts'
 import { Pipes } from '../mcp/pipe-pool.ts'
@@ -17,7 +15,6 @@ import { Tasks } from '../mcp/tasks.ts'
 import { mcpProtocol } from '../mcp/wire.ts'
 import { Bindings } from './bindings.ts'
 import { Calling } from './calling.ts'
-import type { ConfigChanges } from './changes.ts'
 import { Clients } from './clients.ts'
 import { Configured } from './configured.ts'
 import { Finding, type Seek } from './finding.ts'
@@ -37,25 +34,8 @@ import { Renewing } from './renewing.ts'
 import { Requesting } from './requesting.ts'
 import type { Sharing } from './sharing.ts'
 import { Showing } from './showing.ts'
-import { Troubles, type Trouble } from './troubles.ts'
-
-export interface SwarmEvents {
-  'peer:joined': PeerView
-  'peer:left': PeerView
-  'agent:added': AgentView
-  'agent:changed': AgentView
-  'agent:removed': AgentView
-  /** What may be called has changed: at most once in a turn. */
-  'tools:changed': undefined
-  /** Something went wrong that no call can tell: a shared server that died, a record that could not be made. */
-  'trouble': Trouble
-  /** A trouble that was told of is over. */
-  'trouble:over': Trouble
-  /** Another config was taken over, and differs. */
-  'config:changed': ConfigChanges
-}
-
-const AGENT_EVENTS = { 'agent-added': 'agent:added', 'agent-changed': 'agent:changed', 'agent-removed': 'agent:removed' } as const
+import { Telling, type SwarmEvents } from './telling.ts'
+import { Troubles } from './troubles.ts'
 
 export interface Opening {
   readonly settings: Settings
@@ -74,7 +54,6 @@ export class Peer {
   readonly id: string
   readonly swarmId: string
   readonly reach: Reach
-  readonly events = new Emitter<SwarmEvents>()
   readonly troubles: Troubles
   readonly hosting: Hosting
   readonly listing: Listing
@@ -95,6 +74,7 @@ export class Peer {
   readonly #membership: Belonging
   readonly #parts: Parts
   readonly #tasks: Tasks
+  readonly #telling = new Telling()
   readonly #clients: Clients
   readonly #bindings: Bindings
   /** Undefined where the swarm's hash table is not among the means. */
@@ -102,7 +82,6 @@ export class Peer {
   /** Keeps a connection that another has replaced until the calls on its streams have ended. */
   readonly #holds = new WeakMap<ByteStream, () => void>()
   #served = 0
-  #isTelling = false
 
   constructor ({ settings, key, membership, reach, folder, storage, network, parts }: Opening) {
     const { clock, random, name } = settings
@@ -119,7 +98,7 @@ export class Peer {
     this.listing = new Listing({
       swarmId: this.swarmId, key, name, network, storage, clock, random, hosting: this.hosting, hearsay: settings.seams.hearsay,
       callerOf: connection => this.neighbours.callerOf(connection),
-      onChange: changes => { this.#changed(changes) },
+      onChange: changes => { this.#telling.changed(changes, this.neighbours) },
       isLasting: settings.dir !== undefined,
       documents: () => this.documents.topics,
       onHeard: connection => { this.neighbours.links.heard(connection) },
@@ -209,6 +188,10 @@ export class Peer {
     this.requesting = new Requesting({ ...around, seekFurther, closing: this.closing.signal, open: async (peerId, signal) => await this.#openPipe(peerId, signal) })
   }
 
+  get events (): Emitter<SwarmEvents> {
+    return this.#telling.events
+  }
+
   /** Whether others can reach this peer. */
   get isListening (): boolean {
     return this.#presence.isListening
@@ -290,36 +273,6 @@ export class Peer {
 
   #noteBug (error: unknown): void {
     this.troubles.note('TOOL_FAILED', `a tool broke: ${messageOf(error)}`)
-  }
-
-  #changed (changes: readonly Change[]): void {
-    for (const change of changes) {
-      switch (change.kind) {
-        case 'peer-joined':
-        case 'peer-updated':
-          if (change.peer.self) break
-          this.neighbours.see(change.peer.peerId, change.peer.addresses, 'record')
-          if (change.kind === 'peer-joined') this.events.emit('peer:joined', change.peer)
-          break
-        case 'peer-left':
-          if (change.why === 'left') this.neighbours.forget(change.peer.peerId)
-          else this.neighbours.gone(change.peer.peerId)
-          this.events.emit('peer:left', change.peer)
-          break
-        default:
-          this.events.emit(AGENT_EVENTS[change.kind], change.agent)
-      }
-    }
-    this.#tellTools()
-  }
-
-  #tellTools (): void {
-    if (this.#isTelling) return
-    this.#isTelling = true
-    afterTurn(() => {
-      this.#isTelling = false
-      this.events.emit('tools:changed', undefined)
-    })
   }
 
   async #openPipe (peerId: string, signal: AbortSignal): Promise<ByteStream> {

@@ -20,15 +20,16 @@ import type { Config } from './config.ts'
 import type { Settings } from './options.ts'
 import type { Invitation, InviteOptions } from './inviting.ts'
 import type { Belonging } from './membership.ts'
-import { Peer, type Opening, type SwarmEvents } from './peer.ts'
+import { Peer, type Opening } from './peer.ts'
 import type { Requesting, Whom } from './requesting.ts'
 import { seek, SEEK_MS_MAX } from './seek.ts'
 import { offerServer, rulesOf, type ShareOptions } from './sharing.ts'
 import type { Lists } from './showing.ts'
 import { describe, type Status } from './status.ts'
+import type { SwarmEvents } from './telling.ts'
 import { waitFor, type WaitOptions } from './wait.ts'
 
-export type { SwarmEvents } from './peer.ts'
+export type { SwarmEvents } from './telling.ts'
 
 export interface HostOptions extends AgentOptions {
   /** Who may use it, as in ShareOptions. */
