@@ -2,7 +2,8 @@
  * How soon peers of a made swarm on a LAN find each other by mDNS and call each other's tools, also after one has moved, and while
  * a former member lies. Hosts are network namespaces on one bridge: nothing reaches a real interface.
  *
- * `npm run bench -- reach [--smoke]`. Nothing is asserted: a figure is a fact about a machine.
+ * `npm run bench -- reach [--smoke]`; a part of it alone: `node --import tsx benchmarks/reach.ts meet again move lie gather`, whichever
+ * of these. Nothing is asserted: a figure is a fact about a machine.
  */
 import { systemRandom } from '../lib/base/random.ts'
 import { generateKey } from '../lib/identity/key.ts'
@@ -12,6 +13,11 @@ import { members, type Member } from '../test/reach/lan.ts'
 import { isSmoke, ms, quantile, report } from './rig.ts'
 
 const rounds = isSmoke ? 1 : 9
+const PARTS = ['meet', 'again', 'move', 'lie', 'gather'] as const
+const chosen = process.argv.slice(2).filter(word => !word.startsWith('--'))
+
+/** On a port that nobody knows of; otherwise a peer comes back on that of last time. */
+const ANY_PORT = { listen: ['/ip4/0.0.0.0/tcp/0'] }
 const LIES_MS = isSmoke ? 3_000 : 60_000
 const LIES_PER_SECOND = 500
 const LIAR = new URL('../test/reach/liar.ts', import.meta.url)
@@ -40,9 +46,9 @@ function figures (what: string, values: readonly number[], bar: string): void {
 async function meet (provider: Member, newcomer: Member): Promise<void> {
   const [calls, called]: [number[], number[]] = [[], []]
   for (let round = 0; round < rounds; round++) {
-    await provider.join()
+    await provider.join(ANY_PORT)
     await pause(SETTLE_MS)
-    const startedMs = await newcomer.join()
+    const startedMs = await newcomer.join(ANY_PORT)
     const [there, back] = await Promise.all([newcomer.reach(provider), provider.reach(newcomer)])
     calls.push(there - startedMs)
     called.push(back - startedMs)
@@ -54,9 +60,9 @@ async function meet (provider: Member, newcomer: Member): Promise<void> {
 
 async function meetAgain (provider: Member, newcomer: Member): Promise<void> {
   const values: number[] = []
-  await provider.join({ listen: ['/ip4/0.0.0.0/tcp/4001'] })
+  await provider.join()
   for (let round = 0; round <= rounds; round++) {
-    const startedMs = await newcomer.join({ listen: ['/ip4/0.0.0.0/tcp/4001'] })
+    const startedMs = await newcomer.join()
     const at = await newcomer.reach(provider)
     if (round > 0) values.push(at - startedMs)
     await newcomer.leave()
@@ -66,21 +72,26 @@ async function meetAgain (provider: Member, newcomer: Member): Promise<void> {
 }
 
 async function move (watcher: Member, mover: Member): Promise<void> {
-  const [ports, interfaces, addresses]: [number[], number[], number[]] = [[], [], []]
+  const [interfaces, waits, addresses, others]: [number[], number[], number[], number[]] = [[], [], [], []]
   await Promise.all([watcher.join(), mover.join()])
   await watcher.reach(mover)
-  for (let round = 0; round < rounds; round++) {
-    await mover.crash()
-    const startedMs = await mover.join()
-    ports.push(await watcher.reach(mover) - startedMs)
+  for (const [what, options] of [['another port', ANY_PORT], ['its port', {}]] as const) {
+    const starts: number[] = []
+    for (let round = 0; round < rounds; round++) {
+      await mover.crash()
+      const startedMs = await mover.join(options)
+      starts.push(await watcher.reach(mover) - startedMs)
+    }
+    figures(`killed, back on ${what}: callable, from joinSwarm()`, starts, 'bar 2,000 ms')
   }
-  figures('killed, back on another port: callable, from joinSwarm()', ports, 'bar 2,000 ms')
   for (let round = 0; round < rounds; round++) {
     await mover.host.down()
+    const made = watcher.program.ask<{ at: number }>('call', { peer: mover.name })
     await pause((round + 1) * 1_000)
     await mover.host.up()
     const upMs = Date.now()
     interfaces.push(await watcher.reach(mover) - upMs)
+    waits.push(Math.max(0, (await made).at - upMs))
     await pause(SETTLE_MS)
   }
   figures(`interface down for 1 to ${rounds} s: callable, from when it is up`, interfaces, 'bar 2,000 ms')
@@ -88,10 +99,14 @@ async function move (watcher: Member, mover: Member): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     await mover.host.readdress(`10.77.0.${200 + round}`)
     const movedMs = Date.now()
-    addresses.push(await watcher.reach(mover) - movedMs)
+    const [there, back] = await Promise.all([watcher.reach(mover), mover.reach(watcher)])
+    addresses.push(there - movedMs)
+    others.push(back - movedMs)
     await pause(SETTLE_MS)
   }
+  figures('a call made while it is down: over, from when it is up', waits, '')
   figures('another address: callable, from when it has it', addresses, 'bar 2,000 ms')
+  figures('the same: it can call the other', others, 'bar 2,000 ms')
   await Promise.all([watcher.leave(), mover.leave()])
 }
 
@@ -144,10 +159,16 @@ async function gather (): Promise<void> {
 console.log(`reach on a LAN: medians of ${rounds} rounds`)
 await using rig = await hosts({ count: 5 })
 const [, first, second, third] = await members({ hosts: rig.hosts.slice(0, 4) }) as [Member, Member, Member, Member]
-await meet(first, second)
-await meetAgain(first, second)
-await move(first, second)
-await lie(rig.hosts[4] as Host, first, second, third)
+const parts: Readonly<Record<typeof PARTS[number], () => Promise<void>>> = {
+  meet: async () => { await meet(first, second) },
+  again: async () => { await meetAgain(first, second) },
+  move: async () => { await move(first, second) },
+  lie: async () => { await lie(rig.hosts[4] as Host, first, second, third) },
+  gather: async () => {
+    await rig.end()
+    await gather()
+  }
+}
+for (const part of PARTS) if (chosen.length === 0 || chosen.includes(part)) await parts[part]()
 await rig.end()
-await gather()
 process.exit(0)

@@ -3,12 +3,16 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Status } from '../../lib/swarm/status.ts'
+import { MISSES_MAX, PROBE_MS } from '../../lib/mesh/health.ts'
 import { HOSTS_NEED, hosts, type Host } from '../support/hosts.ts'
 import { needs } from '../support/needs.ts'
 import { members, type Member } from './lan.ts'
 
 const LIAR = new URL('./liar.ts', import.meta.url)
 const REACH_MS = 20_000
+
+/** On a port that nobody knows of. */
+const ANY_PORT = { listen: ['/ip4/0.0.0.0/tcp/0'] }
 const LIES_MS = 10_000
 
 /** How often a peer that is only hinted at is dialled: lib/swarm/neighbours.ts. */
@@ -37,7 +41,7 @@ can('peers that never met find each other on the LAN and call each other, wherev
   assert.match(seen.peers.find(({ peerId }) => peerId === second.peerId)?.address ?? '', /^\/ip4\/10\.77\.0\.3\//)
   // Killed, and back on another port.
   await second.crash()
-  await second.join()
+  await second.join(ANY_PORT)
   await Promise.all([first.reach(second), second.reach(third)])
   // An interface that goes and comes back, and one that has another address then.
   await third.host.down()
@@ -45,8 +49,45 @@ can('peers that never met find each other on the LAN and call each other, wherev
   await third.host.up()
   await Promise.all([first.reach(third), third.reach(second)])
   await third.host.readdress('10.77.0.99')
-  await Promise.all([first.reach(third), third.reach(second)])
+  const movedMs = Date.now()
+  const reached = await Promise.all([first.reach(third), third.reach(second)])
+  const lateMs = Math.max(...reached) - movedMs
+  console.log(`\nnote: called at another address after ${lateMs} ms`)
+  // Silence alone has proven an old connection dead only after two probes.
+  assert.ok(lateMs < MISSES_MAX * PROBE_MS, `${lateMs} ms`)
   assert.match((await first.status()).peers.find(({ peerId }) => peerId === third.peerId)?.address ?? '', /^\/ip4\/10\.77\.0\.(99|2)\//)
+})
+
+can('a peer comes back on its port, so that a ticket and what is remembered of it stay true; on another where that is taken', async () => {
+  await using rig = await hosts({ count: 2 })
+  const [first, second] = await members(rig) as [Member, Member]
+  await first.join()
+  const addresses = async (): Promise<string[]> => (await first.status()).peer.addresses.filter(address => address.includes('/10.77.0.1/')).sort()
+  const before = await addresses()
+  assert.is(before.length, 2, before.join(' '))
+  await first.crash()
+  await first.join()
+  assert.equal(await addresses(), before)
+  await second.join({ discovery: { folder: false, mdns: false, dht: false } })
+  await second.reach(first) // by what it remembers alone
+  await first.leave()
+  const port = Number(/\/tcp\/(\d+)$/.exec(before.find(address => !address.endsWith('/ws')) ?? '')?.[1])
+  const other = await first.host.start(new URL('./taker.ts', import.meta.url))
+  await other.ask('take', { port })
+  await first.join()
+  const after = await addresses()
+  assert.is(after.filter(address => before.includes(address)).length, 1, `${after.join(' ')}, before ${before.join(' ')}`)
+})
+
+can('where there is no IPv6 a peer starts all the same, and is found', async () => {
+  await using rig = await hosts({ count: 2 })
+  const [first, second] = rig.hosts as [Host, Host]
+  await first.run('echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6')
+  assert.not((await first.run('ip -6 addr')).includes('inet6'))
+  const [without, other] = await members({ ...rig, hosts: [first, second] }) as [Member, Member]
+  await Promise.all([without.join(), other.join()])
+  await Promise.all([without.reach(other), other.reach(without)])
+  assert.ok((await without.status()).peer.addresses.every(address => address.startsWith('/ip4/')))
 })
 
 can('a former member that lies without end makes nobody up, is dialled seldom, and stops no one from being found', async () => {

@@ -45,6 +45,11 @@ hosted({
       }
     }
   },
+  /** Calls that peer once, for as long as it takes; says when that was over, and how. */
+  call: async ({ peer }) => await member().call('whoami', {}, { peer: String(peer) }).then(
+    () => ({ at: Date.now(), code: 'OK' }),
+    (error: unknown) => ({ at: Date.now(), code: (error as { code?: unknown }).code })
+  ),
   status: () => member().status(),
   leave: async () => { await swarm?.close(); swarm = undefined }
 }, async () => { await swarm?.close() })

@@ -50,6 +50,13 @@ async function openChild (program: string): Promise<{ pid: number, said: (word: 
   }
 }
 
+test('where no IPv6 address can be listened on, it listens on those of IPv4', async () => {
+  const network = await openPeer(systemClock, ['/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws', '/ip6/fd00:77::1/tcp/0'])
+  assert.is(network.addresses().length, 2)
+  assert.ok(network.addresses().every(address => address.startsWith('/ip4/127.0.0.1/tcp/')), network.addresses().join(' '))
+  await network.close()
+})
+
 const PREAMBLE = `
 import { systemClock } from './lib/base/clock.ts'
 import { systemRandom } from './lib/base/random.ts'
