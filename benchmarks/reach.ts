@@ -2,8 +2,8 @@
  * How soon peers of a made swarm on a LAN find each other by mDNS and call each other's tools, also after one has moved, and while
  * a former member lies. Hosts are network namespaces on one bridge: nothing reaches a real interface.
  *
- * `npm run bench -- reach [--smoke]`; a part of it alone: `node --import tsx benchmarks/reach.ts meet again move lie gather`, whichever
- * of these. Nothing is asserted: a figure is a fact about a machine.
+ * `npm run bench -- reach [--smoke]`; a part of it alone: `node --import tsx benchmarks/reach.ts meet again move down rest lie gather`,
+ * whichever of these. Nothing is asserted: a figure is a fact about a machine.
  */
 import { systemRandom } from '../lib/base/random.ts'
 import { generateKey } from '../lib/identity/key.ts'
@@ -13,7 +13,7 @@ import { members, type Member } from '../test/reach/lan.ts'
 import { isSmoke, ms, quantile, report } from './rig.ts'
 
 const rounds = isSmoke ? 1 : 9
-const PARTS = ['meet', 'again', 'move', 'lie', 'gather'] as const
+const PARTS = ['meet', 'again', 'move', 'down', 'rest', 'lie', 'gather'] as const
 const chosen = process.argv.slice(2).filter(word => !word.startsWith('--'))
 
 /** On a port that nobody knows of; otherwise a peer comes back on that of last time. */
@@ -27,6 +27,9 @@ const SETTLE_MS = 2_000
 const [CROWD_HOSTS, CROWD_EACH] = isSmoke ? [2, 5] : [5, 20]
 const REST_AFTER_MS = isSmoke ? 1_000 : 40_000
 const REST_MS = isSmoke ? 1_000 : 120_000
+/** After LAN_REST_AFTER_MS two peers have asked all that is asked at the start. */
+const LAN_REST_AFTER_MS = isSmoke ? 1_000 : 35_000
+const LAN_REST_MS = isSmoke ? 1_000 : 60_000
 const FINDER = new URL('../test/transports/mdns/finder.ts', import.meta.url)
 const EAR = new URL('../test/transports/mdns/ear.ts', import.meta.url)
 
@@ -72,7 +75,7 @@ async function meetAgain (provider: Member, newcomer: Member): Promise<void> {
 }
 
 async function move (watcher: Member, mover: Member): Promise<void> {
-  const [interfaces, waits, addresses, others]: [number[], number[], number[], number[]] = [[], [], [], []]
+  const [addresses, others]: [number[], number[]] = [[], []]
   await Promise.all([watcher.join(), mover.join()])
   await watcher.reach(mover)
   for (const [what, options] of [['another port', ANY_PORT], ['its port', {}]] as const) {
@@ -85,6 +88,23 @@ async function move (watcher: Member, mover: Member): Promise<void> {
     figures(`killed, back on ${what}: callable, from joinSwarm()`, starts, 'bar 2,000 ms')
   }
   for (let round = 0; round < rounds; round++) {
+    await mover.host.readdress(`10.77.0.${200 + round}`)
+    const movedMs = Date.now()
+    const [there, back] = await Promise.all([watcher.reach(mover), mover.reach(watcher)])
+    addresses.push(there - movedMs)
+    others.push(back - movedMs)
+    await pause(SETTLE_MS)
+  }
+  figures('another address: callable, from when it has it', addresses, 'bar 2,000 ms')
+  figures('the same: it can call the other', others, 'bar 2,000 ms')
+  await Promise.all([watcher.leave(), mover.leave()])
+}
+
+async function lose (watcher: Member, mover: Member): Promise<void> {
+  const [interfaces, waits]: [number[], number[]] = [[], []]
+  await Promise.all([watcher.join(), mover.join()])
+  await watcher.reach(mover)
+  for (let round = 0; round < rounds; round++) {
     await mover.host.down()
     const made = watcher.program.ask<{ at: number }>('call', { peer: mover.name })
     await pause((round + 1) * 1_000)
@@ -96,18 +116,20 @@ async function move (watcher: Member, mover: Member): Promise<void> {
   }
   figures(`interface down for 1 to ${rounds} s: callable, from when it is up`, interfaces, 'bar 2,000 ms')
   console.log(`  by seconds down: ${interfaces.map(value => ms(value)).join(', ')}`)
-  for (let round = 0; round < rounds; round++) {
-    await mover.host.readdress(`10.77.0.${200 + round}`)
-    const movedMs = Date.now()
-    const [there, back] = await Promise.all([watcher.reach(mover), mover.reach(watcher)])
-    addresses.push(there - movedMs)
-    others.push(back - movedMs)
-    await pause(SETTLE_MS)
-  }
   figures('a call made while it is down: over, from when it is up', waits, '')
-  figures('another address: callable, from when it has it', addresses, 'bar 2,000 ms')
-  figures('the same: it can call the other', others, 'bar 2,000 ms')
   await Promise.all([watcher.leave(), mover.leave()])
+}
+
+/** What one link costs when nobody calls: probes, and what the directory renews. */
+async function rest (first: Member, second: Member): Promise<void> {
+  await Promise.all([first.join(), second.join()])
+  await first.reach(second)
+  await pause(LAN_REST_AFTER_MS)
+  const count = async (): Promise<number> => Number((await first.host.run('cat /proc/net/dev')).split('\n').find(line => line.includes('eth0'))?.trim().split(/\s+/)[9])
+  const before = await count()
+  await pause(LAN_REST_MS)
+  report('two linked peers at rest: sent by one, with all headers', `${((await count() - before) / LAN_REST_MS * 1_000).toFixed(0)} bytes/s`, '')
+  await Promise.all([first.leave(), second.leave()])
 }
 
 async function lie (liar: Host, first: Member, second: Member, late: Member): Promise<void> {
@@ -163,6 +185,8 @@ const parts: Readonly<Record<typeof PARTS[number], () => Promise<void>>> = {
   meet: async () => { await meet(first, second) },
   again: async () => { await meetAgain(first, second) },
   move: async () => { await move(first, second) },
+  down: async () => { await lose(first, second) },
+  rest: async () => { await rest(first, second) },
   lie: async () => { await lie(rig.hosts[4] as Host, first, second, third) },
   gather: async () => {
     await rig.end()
