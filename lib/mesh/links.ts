@@ -206,7 +206,8 @@ export class Links {
     link.isSilent = isSilent
     this.#arrange(links)
     this.#tellMove(links, served)
-    if (isSilent && serving(links) === link) this.#events.emit('silent', { peerId: connection.peerId, connection })
+    const best = serving(links)
+    if (isSilent && best?.isSilent === true) this.#events.emit('silent', { peerId: connection.peerId, connection: best.connection })
   }
 
   #arrange (links: readonly Link[]): void {

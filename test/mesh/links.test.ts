@@ -177,6 +177,25 @@ test('a link that leaves a doubt unanswered is told of and goes on serving, unti
   }
 })
 
+test('a peer is silent when all of its links are, whichever is the last', async () => {
+  for (const first of [0, 1]) {
+    const rig = new Rig()
+    const [ann, bob] = [rig.peer('ann'), rig.peer('bob')]
+    await rig.dialAll([[ann, bob], [bob, ann]])
+    await rig.clock.advance(1_000)
+    const [early, late] = [ann.connections[first], ann.connections[1 - first]] as [Connection, Connection]
+    ann.dead.add(early)
+    ann.links.doubt('bob')
+    await rig.clock.advance(DOUBT_MS + 1)
+    assert.equal([ann.links.isSilent('bob'), ann.links.get('bob')], [false, late])
+    ann.dead.add(late)
+    ann.links.doubt('bob')
+    await rig.clock.advance(DOUBT_MS + 1)
+    assert.is(ann.links.isSilent('bob'), true)
+    assert.is(ann.told.at(-1), 'silent bob')
+  }
+})
+
 test('an answer that comes late takes the silence back', async () => {
   const rig = new Rig()
   const [ann, bob] = [rig.peer('ann'), rig.peer('bob')]
