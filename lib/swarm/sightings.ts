@@ -98,7 +98,7 @@ export class Sightings {
 
   /** Where a source says that a peer is. */
   said (peerId: string, source: Source): readonly string[] {
-    return this.#peers.get(peerId)?.bySource.get(source)?.addresses ?? []
+    return this.#peers.get(peerId)?.said.find(said => said.source === source)?.addresses ?? []
   }
 
   /** Who tells of a peer, best first. */
