@@ -11,18 +11,15 @@ import { clientOf, freshIncarnation } from './author.ts'
 import { encodeUpdate } from './codec.ts'
 import { Digester, equalDigests, type Digest } from './digest.ts'
 import type { Effect } from './effect.ts'
-import { findForks, mergeForks, rebuild, type Fork } from './fork.ts'
+import { findForks, mergeForks, type Fork } from './fork.ts'
 import { EarlyUpdates, findGap, type EarlyLimits } from './gap.ts'
+import { MERGE_HERE_BYTES, putOn, type Merged } from './merge.ts'
 import type { Outbox } from './outbox.ts'
+import { Pace, type Underway } from './pace.ts'
+import { rebuild } from './rebuild.ts'
 import { REBUILT_ORIGIN } from './state.ts'
 import { isTwisted } from './twist.ts'
 import { clientsOf, readUpdate } from './update.ts'
-
-/** How often a document is built anew for the sake of forks, at most; in milliseconds. */
-export const REBUILD_MS_MIN = 1_000
-
-/** And so many milliseconds more for each MiB of it: that a liar may not keep a peer of a large document busy. */
-export const REBUILD_MS_PER_MIB = 10_000
 
 /** How often a peer's word that we once wrote more makes us take a fresh clientID, at most; in milliseconds. */
 export const RENEW_MS_MIN = 10_000
@@ -42,6 +39,8 @@ export interface BodyOptions {
   readonly sequence: number
   readonly incarnation: number | undefined
   readonly earlyLimits: EarlyLimits | undefined
+  /** Default MERGE_HERE_BYTES. */
+  readonly mergeHereBytes: number | undefined
   /** The origin of transactions that are not the application's. */
   readonly origin: unknown
   /** Takes what was written here. */
@@ -61,8 +60,7 @@ export class Body {
   /** Worked out once for each incarnation: every edit asks for it. */
   #client: { readonly incarnation: number, readonly id: number } | undefined
   #sequence: number
-  /** When the document may be built anew again. */
-  #rebuildMs = -Infinity
+  readonly #pace = new Pace()
   #renewedMs = -Infinity
   #isApplying = false
   /** Updates that Yjs made itself while it applied others: it cleans up formats. */
@@ -110,6 +108,11 @@ export class Body {
     return { count: this.#early.count, bytes: this.#early.bytes }
   }
 
+  /** Whether a merge is done aside. */
+  get isMerging (): boolean {
+    return this.#pace.isMerging
+  }
+
   /** The application, or Yjs itself, changed the document. */
   edited (update: Uint8Array): Effect[] {
     if (this.#isApplying) {
@@ -117,6 +120,7 @@ export class Body {
       return []
     }
     const seq = ++this.#sequence
+    this.#pace.edited(update)
     const effects: Effect[] = [{ kind: 'append', seq, update, origin: '' }]
     let isOwn: boolean
     try {
@@ -148,12 +152,29 @@ export class Body {
     return { effects, isWhole: isWhole && !isMissing }
   }
 
-  /** Merges a whole state of a peer, without gaps, that contradicts ours; undefined if that has to wait. */
-  merge (from: string, state: Uint8Array, nowMs: number): { effects: Effect[], forks: Fork[] } | undefined {
-    if (nowMs < this.#rebuildMs) return undefined
-    const merged = mergeForks(encodeUpdate(this.#doc), state)
+  /** Merges a whole state of a peer, without gaps, that contradicts ours; undefined if that has to wait. See `isMerging`. */
+  merge (from: string, { update, digest, hop }: { readonly update: Uint8Array, readonly digest: Digest, readonly hop: number }, nowMs: number): { effects: Effect[], forks: readonly Fork[] } | undefined {
+    if (this.#pace.mustWait(from, nowMs)) return undefined
+    const ours = encodeUpdate(this.#doc)
+    if (this.#isLarge(ours)) return { effects: this.#mergeAside(from, ours, [update], { digest, hop }), forks: [] }
+    const merged = mergeForks(ours, update)
     const effects = merged.forks.flatMap(fork => this.#options.alarms.raise(from, fork))
     return { effects: [...effects, ...this.#rebuild(merged.state, merged.forks, nowMs)], forks: merged.forks }
+  }
+
+  /** A merge that was left to the driver is done; undefined if that failed. @returns what was under way, and the forks of its state */
+  merged (merged: Merged | undefined, nowMs: number): Pick<Underway, 'from' | 'state'> & { effects: Effect[], forks: readonly Fork[] } {
+    const ended = this.#pace.end(nowMs)
+    assert(ended !== undefined, 'nothing is being merged')
+    const { from, state, digest, edits, waiting } = ended
+    const compare = waiting.map((from): Effect => ({ kind: 'compare', from }))
+    const forks = state === undefined ? [] : merged?.forks ?? [] // of others the alarm was raised when they were found
+    const effects = forks.flatMap(fork => this.#options.alarms.raise(from, fork))
+    if (merged !== undefined && !equalDigests(merged.digest, digest)) {
+      const { doc, forks: own } = putOn(merged, edits, this.#options.makeDoc)
+      effects.push(...this.#replace(doc, new Digester(doc), edits.length === 0 ? merged.state : encodeUpdate(doc), [...merged.forks, ...own]))
+    }
+    return { effects: [...effects, ...compare], forks, from, state }
   }
 
   /** A peer says that we have written up to that clock: if we know less of ourselves, our log has lost its end. */
@@ -174,17 +195,24 @@ export class Body {
    * that has to wait, nothing is applied: Yjs would put the end of a struct whose beginning it has otherwise into two lists at once.
    */
   #integrate (source: Source, updates: readonly Checked[], nowMs: number): { effects: Effect[], isWhole: boolean } {
+    if (this.isMerging && updates.length > 0 && this.#pace.mustWait(source.from, nowMs)) return { effects: [], isWhole: false }
     const effects: Effect[] = []
     for (const { update, content } of updates) {
       const forks = findForks(this.#doc, update, content)
       if (forks.length === 0) continue
       effects.push(...forks.flatMap(fork => this.#options.alarms.raise(source.from, fork, source.envelope)))
       // A liar must not keep us busy: the rest comes with the next exchange.
-      if (nowMs < this.#rebuildMs) return { effects, isWhole: false }
-      effects.push(...this.#rebuild(mergeForks(encodeUpdate(this.#doc), update).state, forks, nowMs))
+      if (this.#pace.mustWait(source.from, nowMs)) return { effects, isWhole: false }
+      const ours = encodeUpdate(this.#doc)
+      if (this.#isLarge(ours)) return { effects: [...effects, ...this.#mergeAside(source.from, ours, [update])], isWhole: false }
+      effects.push(...this.#rebuild(mergeForks(ours, update).state, forks, nowMs))
     }
     const isToUntwist = isTwisted(this.#doc, updates)
-    if (isToUntwist && nowMs < this.#rebuildMs) return { effects, isWhole: false }
+    if (isToUntwist) {
+      if (this.#pace.mustWait(source.from, nowMs)) return { effects, isWhole: false }
+      const ours = encodeUpdate(this.#doc)
+      if (this.#isLarge(ours)) return { effects: [...effects, ...this.#mergeAside(source.from, ours, updates.map(({ update }) => update))], isWhole: false }
+    }
     effects.push(...this.#apply(source, updates))
     if (effects.some(({ kind }) => kind === 'reload')) return { effects, isWhole: false }
     if (isToUntwist) effects.push(...this.#rebuild(mergeForks(Y.encodeStateAsUpdate(this.#doc), NOTHING).state, [], nowMs))
@@ -216,7 +244,12 @@ export class Body {
       doc.destroy()
       return []
     }
-    this.#rebuildMs = nowMs + REBUILD_MS_MIN + state.byteLength / 2 ** 20 * REBUILD_MS_PER_MIB
+    this.#pace.rest(state.byteLength, nowMs)
+    return this.#replace(doc, digester, encodeUpdate(doc), forks)
+  }
+
+  /** @param update all of the document */
+  #replace (doc: Y.Doc, digester: Digester, update: Uint8Array, forks: readonly Fork[]): Effect[] {
     this.#digester.close()
     const old = this.#doc
     const client = this.client
@@ -228,7 +261,16 @@ export class Body {
     } else doc.clientID = client
     old.destroy()
     // Every log record before holds for nothing that this one does not say.
-    return [{ kind: 'append', seq: ++this.#sequence, update: encodeUpdate(doc), origin: REBUILT_ORIGIN }, { kind: 'replaced', doc }]
+    return [{ kind: 'append', seq: ++this.#sequence, update, origin: REBUILT_ORIGIN }, { kind: 'replaced', doc }]
+  }
+
+  #isLarge ({ byteLength }: Uint8Array): boolean {
+    return byteLength > (this.#options.mergeHereBytes ?? MERGE_HERE_BYTES)
+  }
+
+  #mergeAside (from: string, ours: Uint8Array, theirs: readonly Uint8Array[], state?: Underway['state']): Effect[] {
+    this.#pace.begin({ from, state, bytes: ours.byteLength, digest: this.digest })
+    return [{ kind: 'merge', merging: { ours, theirs } }]
   }
 
   #covers ({ content }: Checked): boolean {

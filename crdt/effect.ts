@@ -2,6 +2,7 @@
 import type * as Y from 'yjs'
 import type { SwarmError } from '../lib/base/error.ts'
 import type { Alarm } from './alarm.ts'
+import type { Merging } from './merge.ts'
 import type { DocumentMessage } from './message.ts'
 
 export type Effect =
@@ -15,6 +16,10 @@ export type Effect =
   | { readonly kind: 'alarm', readonly alarm: Alarm }
   /** Show this document from now on; the one before is destroyed. */
   | { readonly kind: 'replaced', readonly doc: Y.Doc }
+  /** Merge this aside, and tell `merged`: it would keep everybody from their turn. */
+  | { readonly kind: 'merge', readonly merging: Merging }
+  /** Compare with that peer, in a later turn. */
+  | { readonly kind: 'compare', readonly from: string }
   /** What a peer said was refused. */
   | { readonly kind: 'refused', readonly from: string, readonly error: SwarmError }
   /** An observer of the application threw this. */

@@ -8,19 +8,14 @@
  * Merging is symmetric and only ever replaces a branch by a smaller one, so replicas that keep exchanging states end equal, in
  * whatever order they do it. docs/decisions/equivocation.md says why, and what it costs.
  *
- * A document cannot take back what Yjs has integrated: the merged state is put into a new one.
+ * A document cannot take back what Yjs has integrated: the merged state is put into a new one (rebuild.ts).
  */
 import * as Y from 'yjs'
-import { equalBytes } from '../lib/base/bytes.ts'
-import { assert } from '../lib/base/error.ts'
-import { applyUpdate, decodeStructs, encodeUpdate, makeEncoder } from './codec.ts'
+import { decodeStructs, makeEncoder } from './codec.ts'
 import { Writer } from './cursor.ts'
 import { untwist } from './twist.ts'
 import { isSamePlace, isWhole, writePlace, writeUnit, type Struct } from './unit.ts'
 import { readUpdate, type Content, type Range } from './update.ts'
-
-/** Readings of a rebuilt document until it stays the same. Of some lies Yjs makes two documents in turn: peers then merge once more. */
-const READINGS_MAX = 4
 
 /** Where a client has said two things. */
 export interface Fork { readonly client: number, readonly clock: number }
@@ -65,52 +60,7 @@ export function mergeForks (ours: Uint8Array, theirs: Uint8Array): { state: Uint
   return { state: writeState(untwist(merged), [...readUpdate(ours).deletes, ...readUpdate(theirs).deletes]), forks }
 }
 
-/**
- * Puts a state without gaps into an empty document. Structs of forked branches may need each other in a circle: those are
- * given up, the same ones everywhere, and their clocks stay taken.
- *
- * The document is one that its own state gives again: where a lie has put something beside what Yjs then collects, only a second
- * reading finds that it has no place, and a log would otherwise not replay to what the peer had.
- */
-export function rebuild (state: Uint8Array, makeDoc: () => Y.Doc): Y.Doc {
-  let doc = read(state, makeDoc)
-  if (doc.store.pendingStructs !== null) {
-    const whole = giveUp(doc.store.pendingStructs.update, doc, state)
-    doc.destroy()
-    doc = read(whole, makeDoc)
-  }
-  assert(doc.store.pendingStructs === null && doc.store.pendingDs === null, 'a rebuilt document has gaps')
-  let before = encodeUpdate(doc)
-  for (let readings = 1; readings <= READINGS_MAX; readings++) {
-    const again = read(before, makeDoc)
-    const after = encodeUpdate(again)
-    doc.destroy()
-    doc = again
-    if (equalBytes(after, before)) return doc
-    before = after
-  }
-  return doc
-}
-
-function read (state: Uint8Array, makeDoc: () => Y.Doc): Y.Doc {
-  const doc = makeDoc()
-  applyUpdate(doc, state)
-  return doc
-}
-
-/** A state in which what is stuck behind `doc`, because it waits for itself, is as if it had been collected. */
-function giveUp (stuck: Uint8Array, doc: Y.Doc, state: Uint8Array): Uint8Array {
-  const structs = structsOf(state)
-  for (const [client, left] of structsOf(stuck)) {
-    const from = Y.getState(doc.store, client)
-    const all = structs.get(client) ?? []
-    const end = endOf(left)
-    structs.set(client, [...all.filter(({ id, length }) => id.clock + length <= from), new Y.GC(Y.createID(client, from), end - from)])
-  }
-  return writeState(structs, readUpdate(state).deletes)
-}
-
-function structsOf (update: Uint8Array): Map<number, Struct[]> {
+export function structsOf (update: Uint8Array): Map<number, Struct[]> {
   const clients = new Map<number, Struct[]>()
   for (const struct of decodeStructs(update)) {
     if (struct instanceof Y.Skip) continue
@@ -257,7 +207,7 @@ function startOf (structs: readonly Struct[]): number {
   return structs[0]?.id.clock ?? Infinity
 }
 
-function endOf (structs: readonly Struct[]): number {
+export function endOf (structs: readonly Struct[]): number {
   const last = structs.at(-1)
   return last === undefined ? 0 : last.id.clock + last.length
 }
@@ -275,7 +225,7 @@ function cut (struct: Struct, from: number, to: number): Struct {
 }
 
 /** Writes an update: structs of each client in order and without holes, highest client first as Yjs does, and deletes. */
-function writeState (clients: ReadonlyMap<number, readonly Struct[]>, deletes: readonly Range[]): Uint8Array {
+export function writeState (clients: ReadonlyMap<number, readonly Struct[]>, deletes: readonly Range[]): Uint8Array {
   const sorted = [...clients].filter(([, structs]) => structs.length > 0).sort(([left], [right]) => right - left)
   const writer = new Writer().count(sorted.length)
   for (const [client, structs] of sorted) {

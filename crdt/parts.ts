@@ -7,8 +7,6 @@ export interface Parts {
   readonly ends: Float64Array<ArrayBuffer>
 }
 
-/** What the thread answers with. */
-export type Answer = { readonly snapshot: Uint8Array<ArrayBuffer> } | { readonly failure: string }
 
 /** Joined before others have their turn: 1 or 2 ms of work. */
 const JOINED_PARTS = 8_192

@@ -27,6 +27,7 @@ import { readEnvelope, type Signer, type Verify } from './envelope.ts'
 import type { Fork } from './fork.ts'
 import type { EarlyLimits } from './gap.ts'
 import { Heard } from './heard.ts'
+import type { Merged } from './merge.ts'
 import { HOPS_MAX, type DocumentMessage } from './message.ts'
 import { Others } from './others.ts'
 import { Outbox } from './outbox.ts'
@@ -56,6 +57,8 @@ export interface ReplicaOptions {
   readonly mayWrite?: (author: string) => boolean
   readonly verify?: Verify
   readonly earlyLimits?: EarlyLimits
+  /** Largest document that is merged at once where a fork is found, in bytes. Default MERGE_HERE_BYTES. */
+  readonly mergeHereBytes?: number | undefined
 }
 
 export class Replica {
@@ -69,14 +72,14 @@ export class Replica {
   #durable: number
 
   constructor (options: ReplicaOptions) {
-    const { document, swarmId, signer, doc, makeDoc, random, sequence, incarnation, earlyLimits } = options
+    const { document, swarmId, signer, doc, makeDoc, random, sequence, incarnation, earlyLimits, mergeHereBytes } = options
     this.document = document
     this.#options = options
     this.#durable = sequence
     this.#outbox = new Outbox(signer, swarmId, document, sequence)
     this.#alarms = new Alarms(document)
     this.#body = new Body({
-      doc, makeDoc, random, sequence, incarnation, earlyLimits, key: fromHex(document), publicKey: signer.publicKey,
+      doc, makeDoc, random, sequence, incarnation, earlyLimits, mergeHereBytes, key: fromHex(document), publicKey: signer.publicKey,
       origin: this, outbox: this.#outbox, alarms: this.#alarms
     })
   }
@@ -191,6 +194,17 @@ export class Replica {
     }
   }
 
+  /** What the effect `merge` asked for is done; undefined if it failed: then it is tried anew when the fork is found again. */
+  merged (merged: Merged | undefined, nowMs: number): Effect[] {
+    const { effects, forks, from, state } = this.#body.merged(merged, nowMs)
+    effects.push(...this.#askProof(from, forks))
+    // As it came back: what was edited meanwhile need not be in it.
+    if (merged !== undefined && state !== undefined && state.hop < HOPS_MAX && !equalDigests(state.digest, merged.digest)) {
+      effects.push(this.#send(from, { kind: 'state', digest: merged.digest, hop: state.hop + 1, update: merged.state }))
+    }
+    return effects
+  }
+
   close (): void {
     this.#body.close()
   }
@@ -222,16 +236,21 @@ export class Replica {
     return []
   }
 
-  #merge (from: string, { update: state, digest, hop }: Said<'state'>, nowMs: number): Effect[] {
+  #merge (from: string, message: Said<'state'>, nowMs: number): Effect[] {
+    const { update, digest, hop } = message
     if (equalDigests(digest, this.digest)) return []
-    const whole = sortUpdates([{ update: state, content: readUpdate(state) }], () => 0)
+    const whole = sortUpdates([{ update, content: readUpdate(update) }], () => 0)
     if (whole.early.length > 0) throw new SwarmError('MALFORMED', 'a state has gaps')
-    const merged = this.#body.merge(from, state, nowMs)
+    const merged = this.#body.merge(from, message, nowMs)
     if (merged === undefined) return []
-    const effects = [...merged.effects]
-    for (const { client, clock } of merged.forks) effects.push(this.#send(from, { kind: 'prove', client, clock }))
+    const effects = [...merged.effects, ...this.#askProof(from, merged.forks)]
+    if (this.#body.isMerging) return effects
     if (!equalDigests(digest, this.digest) && hop < HOPS_MAX) effects.push(this.#state(from, hop + 1))
     return effects
+  }
+
+  #askProof (from: string, forks: readonly Fork[]): Effect[] {
+    return forks.map(({ client, clock }) => this.#send(from, { kind: 'prove', client, clock }))
   }
 
   #prove (from: string, { client, clock }: Fork): Effect[] {

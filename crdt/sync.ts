@@ -8,6 +8,7 @@
 import { SwarmError, assert } from '../lib/base/error.ts'
 import type { Random } from '../lib/base/random.ts'
 import type { Digest } from './digest.ts'
+import type { Merged, Merging } from './merge.ts'
 import { readMessage, writeMessage, type Compare, type DocumentMessage, type Message } from './message.ts'
 import type { Alarm } from './alarm.ts'
 import type { Effect, Verdict } from './effect.ts'
@@ -40,6 +41,8 @@ export type Action =
   | { readonly kind: 'replaced' | 'reload', readonly document: string, readonly error?: unknown }
   | { readonly kind: 'refused', readonly from: string, readonly document?: string, readonly error: SwarmError }
   | { readonly kind: 'raise', readonly document: string, readonly error: unknown }
+  /** Merge it aside, and tell `merged`, if the replica is still the same. */
+  | { readonly kind: 'merge', readonly document: string, readonly merging: Merging }
 
 /**
  * `others`: neighbours that were found to have something else meanwhile. `owed`: how often that peer has yet to say that it has what we
@@ -116,6 +119,11 @@ export class Sync {
   published (document: string): Action[] {
     const replica = this.replica(document)
     return replica === undefined ? [] : this.#act(document, replica.published(), 0)
+  }
+
+  /** What the action `merge` asked for is done; undefined if it failed. */
+  merged (document: string, merged: Merged | undefined, nowMs: number): Action[] {
+    return this.#act(document, this.#of(document).merged(merged, nowMs), nowMs)
   }
 
   /** An envelope came by gossip, about a document that is open here. */
@@ -236,7 +244,12 @@ export class Sync {
   #act (document: string, effects: readonly Effect[], nowMs: number): Action[] {
     return effects.flatMap((effect): Action[] => {
       switch (effect.kind) {
-        case 'append': case 'publish': case 'raise': return [{ document, ...effect }]
+        case 'append': case 'publish': case 'raise': case 'merge': return [{ document, ...effect }]
+        case 'compare': {
+          const { untilMs = nowMs + SETTLE_MS, peers = new Set<string>() } = this.#settling.get(document) ?? {}
+          this.#settling.set(document, { untilMs, peers: peers.add(effect.from) })
+          return []
+        }
         case 'send':
           this.#owe(document, effect.to, effect.message)
           return [{ kind: 'send', to: effect.to, bytes: writeMessage({ key: document, ...effect.message }), document, after: effect.after }]

@@ -2,8 +2,10 @@
  * Does what the cores of documents decide (crdt/sync.ts), in order. What shows a change to others, an envelope or a message, waits until
  * the log has that change on disk.
  */
+import { mergeAside } from '#aside'
 import type { Clock } from '../base/clock.ts'
 import { SwarmError, type ErrorCode } from '../base/error.ts'
+import type { Merge, Merged, Merging } from '../../crdt/merge.ts'
 import { writeMessage } from '../../crdt/message.ts'
 import type { Effect } from '../../crdt/replica.ts'
 import type { Action, Sync } from '../../crdt/sync.ts'
@@ -30,9 +32,11 @@ export interface PerformingParts {
 
 export class Performing {
   readonly #parts: PerformingParts
+  readonly #merge: Merge
 
   constructor (parts: PerformingParts) {
     this.#parts = parts
+    this.#merge = mergeAside(parts.clock)
   }
 
   perform (actions: readonly Action[]): void {
@@ -51,6 +55,7 @@ export class Performing {
         return copy?.alarmed(action.alarm)
       }
       case 'replaced': return this.#parts.copies.get(action.document)?.replaced()
+      case 'merge': return void this.#mergeAside(action.document, action.merging)
       case 'reload': return void this.#reload(action.document, action.error)
       case 'refused': return this.#parts.onTrouble(`refused/${action.from}`, action.error.code, `what peer ${action.from} said about a document was refused: ${action.error.message}`)
       case 'raise': {
@@ -77,6 +82,23 @@ export class Performing {
     const go = (): void => { this.#parts.channels.send(to, bytes) }
     if (document === undefined) go()
     else this.#parts.copies.get(document)?.when(after, go)
+  }
+
+  async #mergeAside (key: string, merging: Merging): Promise<void> {
+    const copy = this.#parts.copies.get(key)
+    if (copy === undefined) return
+    const { replica } = copy
+    let merged: Merged | undefined
+    try {
+      merged = await this.#merge(merging)
+      this.#parts.onTrouble(`merge/${key}`, 'UNAVAILABLE', undefined)
+    } catch (error) {
+      if (!(error instanceof SwarmError)) throw error
+      this.#parts.onTrouble(`merge/${key}`, error.code, `what contradicts document ${JSON.stringify(copy.name)} cannot be merged with it, and is asked for again: ${error.message}`)
+    }
+    if (this.#parts.copies.get(key) !== copy || copy.replica !== replica || copy.isClosed) return
+    this.perform(this.#parts.sync.merged(key, merged, this.#parts.clock.nowMs()))
+    this.#parts.onChange()
   }
 
   async #reload (key: string, cause: unknown): Promise<void> {

@@ -5,6 +5,7 @@
 import { encodeState, documentOf, emptyDocument, hasPending } from '../../crdt/state.ts'
 import { equalDigests, type Digest } from '../../crdt/digest.ts'
 import type { Signer, Verify } from '../../crdt/envelope.ts'
+import { mergeWhole, type Merging } from '../../crdt/merge.ts'
 import { Replica, type Alarm, type ReplicaOptions } from '../../crdt/replica.ts'
 import { Sync, type Action } from '../../crdt/sync.ts'
 import type { Bug } from './bug.ts'
@@ -16,6 +17,9 @@ import type { Trace } from './trace.ts'
 
 /** How long gossip takes to take an envelope. */
 const GOSSIP_MS = 1
+
+/** How long a merge takes that is done aside, at most. */
+const MERGE_MS_MAX = 2_000
 
 /** How often a driver looks whether its core wants something. */
 const TICK_MS = 250
@@ -32,6 +36,8 @@ export interface PeerOptions {
   readonly trace: Trace
   readonly bug: Bug
   readonly earlyMax: number
+  /** See `ReplicaOptions`. */
+  readonly mergeHereBytes: number | undefined
   readonly hasExchange: boolean
   readonly onAlarm: (alarm: Alarm) => void
   readonly onFailure: (what: string) => void
@@ -89,7 +95,7 @@ export class SimulatedPeer {
     const options: ReplicaOptions = {
       document, swarmId, signer, verify, doc, makeDoc: emptyDocument, random: chance.random, sequence: disk.sequence,
       incarnation: (isWhole || bug.reusesClient === true) ? this.#incarnation : undefined,
-      earlyLimits: { updatesMax: this.options.earlyMax }
+      earlyLimits: { updatesMax: this.options.earlyMax }, mergeHereBytes: this.options.mergeHereBytes
     }
     this.#replica = bug.replica?.(options) ?? new Replica(options)
     if (this.#left !== undefined && !equalDigests(this.#replica.digest, this.#left)) this.options.onFailure('the log replays to another document')
@@ -229,12 +235,26 @@ export class SimulatedPeer {
           network.send(this.id, action.to, action.bytes)
         })
         return
+      case 'merge': this.#mergeAside(action.merging); return
       case 'alarm': this.options.onAlarm(action.alarm); return
       case 'replaced': this.#watch(this.replica); return
       case 'refused': trace.add(schedule.nowMs, `${this.#name} refuses ${action.from.slice(-4)}: ${action.error.message}`); return
       case 'reload': this.options.onFailure(`Yjs stopped halfway: ${String(action.error)}`); return
       case 'raise': this.options.onFailure(`raised ${String(action.error)}`)
     }
+  }
+
+  /** The world goes on meanwhile. */
+  #mergeAside (merging: Merging): void {
+    const { schedule, chance, document, trace } = this.options
+    const replica = this.#replica
+    schedule.after(chance.from(0, MERGE_MS_MAX), () => {
+      if (!this.isUp || this.#replica !== replica) return
+      const merged = chance.hits(0.1) ? undefined : mergeWhole(merging)
+      trace.add(schedule.nowMs, `${this.#name} ${merged === undefined ? 'fails to merge' : 'has merged'}`, merged?.state)
+      this.#perform(this.#sync?.merged(document, merged, schedule.nowMs) ?? [])
+      if (this.isUp && hasPending(this.replica.doc)) this.options.onFailure('Yjs was given a gap')
+    })
   }
 
   #when (after: number, act: () => void): void {

@@ -140,6 +140,8 @@ class World {
       disk: new SimulatedDisk(this.#schedule, new Chance(seed, `disk ${index}`), { durability, flushMs: [1, draw.of([2, 50, 400])] }),
       // Gossip alone has to do without a pull; otherwise a small buffer overflows often.
       earlyMax: this.#kind === 'gossip' ? 256 : draw.of([1, 4, 64]),
+      // Of half of the peers every document is large.
+      mergeHereBytes: new Chance(seed, `merge ${index}`).hits(0.5) ? 0 : undefined,
       hasExchange: this.#kind !== 'gossip',
       onAlarm: alarm => { this.#alarms.push(alarm); if (this.#kind !== 'liar') this.fail(`an alarm about the honest client ${alarm.client}`) },
       onFailure: what => { this.fail(what) }

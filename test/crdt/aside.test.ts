@@ -2,11 +2,12 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as Y from 'yjs'
-import { foldAside } from '#aside'
+import { foldAside } from '../../crdt/aside.node.ts'
 import * as page from '../../crdt/aside.browser.ts'
 import { systemClock } from '../../lib/base/clock.ts'
 import type { SwarmError } from '../../lib/base/error.ts'
 import { seededRandom } from '../../lib/base/random.ts'
+import { within } from '../support/within.ts'
 
 const TWINS = [['a thread', foldAside(systemClock)], ['slices', page.foldAside(systemClock)]] as const
 
@@ -70,5 +71,10 @@ for (const [name, fold] of TWINS) {
     assert.is(copy.store.clients.size, 0)
   })
 }
+
+test('a thread that ends without an answer is told, and ends nothing else', async () => {
+  const error = await within(20_000, 'an end', foldAside(systemClock, new URL('./there-is-none.js', import.meta.url))({ snapshot: undefined, updates: [] }).then(() => undefined, (thrown: unknown) => thrown))
+  assert.is((error as SwarmError).code, 'UNAVAILABLE')
+})
 
 test.run()

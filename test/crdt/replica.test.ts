@@ -7,7 +7,8 @@ import { seededRandom } from '../../lib/base/random.ts'
 import { generateKey, type PrivateKey } from '../../lib/identity/key.ts'
 import { mutate } from '../../lib/simulate/hostile.ts'
 import { clientOf } from '../../crdt/author.ts'
-import { REBUILD_MS_MIN, REBUILD_MS_PER_MIB, RENEW_MS_MIN } from '../../crdt/body.ts'
+import { RENEW_MS_MIN } from '../../crdt/body.ts'
+import { REBUILD_MS_MIN, REBUILD_MS_PER_MIB } from '../../crdt/pace.ts'
 import { fromHex } from '../../crdt/cursor.ts'
 import { equalDigests } from '../../crdt/digest.ts'
 import { signEnvelope } from '../../crdt/envelope.ts'
@@ -255,7 +256,7 @@ test('a liar does not make a peer build anew at any rate', () => {
 })
 
 test('the larger a document, the longer it is left alone after it was built anew', () => {
-  const peer = open(alice)
+  const peer = open(alice, { mergeHereBytes: Infinity })
   peer.replica.doc.getText('t').insert(0, 'x'.repeat(2 ** 20))
   const base = encodeState(peer.replica.doc)
   const rebuilds = (letter: string, nowMs: number): boolean => kinds(hear(peer, signed(eve, [updateBy(clientFor(eve), doc => { doc.getText('u').insert(0, letter) }, base)], 1, 0), eve.peerId, nowMs).effects).includes('replaced')
