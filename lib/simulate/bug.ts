@@ -14,6 +14,10 @@ export interface Bug {
   readonly showsEarly?: boolean
   /** Says that an edit is flushed as soon as it is made. */
   readonly acknowledgesEarly?: boolean
+  /** Says that a batch is on disk when the witness has claimed it, whether the batch itself is or not. */
+  readonly acknowledgesClaims?: boolean
+  /** Takes what the witness only claimed for sure. */
+  readonly trustsClaims?: boolean
   /** Meets nobody, and begins no rounds. */
   readonly hasNoRounds?: boolean
 }

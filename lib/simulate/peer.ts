@@ -89,7 +89,8 @@ export class SimulatedPeer {
 
   start (): void {
     const { disk, network, schedule, bug, chance, signer, verify, document, swarmId, trace } = this.options
-    const isWhole = disk.habits.durability === 'strict' && !disk.hasLost
+    const isWhole = disk.habits.durability === 'strict' && disk.isWitnessed && !disk.isDamaged
+    if (disk.isDamaged) this.options.onFailure('a log is taken for damaged, on a disk that is honest')
     const doc = documentOf(emptyDocument, undefined, disk.records)
     if (hasPending(doc)) this.options.onFailure('the log has gaps')
     const options: ReplicaOptions = {
@@ -118,7 +119,6 @@ export class SimulatedPeer {
   crash (): void {
     if (!this.isUp) return
     this.crashes++
-    this.options.trace.add(this.options.schedule.nowMs, `${this.#name} crashes`)
     this.#pullsBefore = this.pulls
     this.#cancelTick?.()
     this.#fuse = Infinity
@@ -131,7 +131,8 @@ export class SimulatedPeer {
     this.#neighbours.clear()
     replica?.close()
     this.options.network.leave(this.id)
-    disk.crash()
+    const find = disk.crash()
+    this.options.trace.add(this.options.schedule.nowMs, `${this.#name} crashes: ${find} on disk`)
     this.#left = written?.sequence === disk.sequence ? written.digest : undefined
   }
 

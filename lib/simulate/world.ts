@@ -137,7 +137,7 @@ class World {
     return new SimulatedPeer({
       signer: this.#signer(`peer ${index}`), verify: this.#verify, document: DOCUMENT, swarmId: SWARM_ID,
       schedule: this.#schedule, network: this.#network, chance, trace: this.#trace, bug,
-      disk: new SimulatedDisk(this.#schedule, new Chance(seed, `disk ${index}`), { durability, flushMs: [1, draw.of([2, 50, 400])] }),
+      disk: new SimulatedDisk(this.#schedule, new Chance(seed, `disk ${index}`), { durability, flushMs: [1, draw.of([2, 50, 400])] }, bug),
       // Gossip alone has to do without a pull; otherwise a small buffer overflows often.
       earlyMax: this.#kind === 'gossip' ? 256 : draw.of([1, 4, 64]),
       // Of half of the peers every document is large.
