@@ -64,12 +64,17 @@ export class Ledger {
 
   /** Called once, first. What is not readable is passed over. @throws SwarmError FOLDER_UNUSABLE */
   async load (): Promise<void> {
+    const nowMs = this.#clock.wallMs()
+    const old: Use[] = []
     for await (const [key, bytes] of this.#storage.entries(PREFIX)) {
       const [ticket = '', peerId = ''] = key.slice(PREFIX.length).split('/')
-      const use = readUse([ticket, peerId, ...readRest(bytes)], this.#clock.wallMs())
-      if (use !== undefined && this.#size < LEDGER_USES_MAX) this.#put({ use, saved: Promise.resolve() })
+      const use = readUse([ticket, peerId, ...readRest(bytes)], nowMs)
+      if (use === undefined) continue
+      // What could not be forgotten must not take the room of what counts: a ticket would let in more than it may.
+      if (!counts(use, nowMs)) old.push(use)
+      else if (this.#size < LEDGER_USES_MAX) this.#put({ use, saved: Promise.resolve() })
     }
-    await this.#prune()
+    await this.#forget(old)
   }
 
   /** Uses kept. */
@@ -96,6 +101,7 @@ export class Ledger {
       return true
     }
     if ((peers?.size ?? 0) >= uses) return false
+    if (this.#size >= LEDGER_USES_MAX) void this.#prune() // its room is there at once
     if (this.#size >= LEDGER_USES_MAX) throw new SwarmError('OVERLOADED', `the ledger holds ${this.#size} uses of tickets; that is the limit`)
     const use: Use = { ticket, peerId, atMs: Math.floor(this.#clock.wallMs()), joinBeforeMs, uses }
     const saved = this.#storage.write([change(use)], { sync: true })
@@ -159,13 +165,22 @@ export class Ledger {
     if (peers.size === 0) this.#tickets.delete(ticket)
   }
 
-  /** What nobody will ask for again goes. A failure costs the room alone. */
+  /** What nobody will ask for again goes. */
   async #prune (): Promise<void> {
     const nowMs = this.#clock.wallMs()
     const old = [...this.#tickets.values()].flatMap(peers => [...peers.values()]).filter(({ use }) => !counts(use, nowMs))
-    if (old.length === 0) return
     for (const entry of old) this.#take(entry)
-    await this.#storage.write(old.map(({ use }) => ({ key: keyOf(use), value: undefined }))).catch(() => undefined)
+    await this.#forget(old.map(({ use }) => use))
+  }
+
+  /** A disk that fails keeps them: they take room there, nowhere else, and the next start tries again. */
+  async #forget (old: readonly Use[]): Promise<void> {
+    if (old.length === 0) return
+    try {
+      await this.#storage.write(old.map(use => ({ key: keyOf(use), value: undefined })))
+    } catch (error) {
+      if (!(error instanceof SwarmError)) throw error
+    }
   }
 }
 

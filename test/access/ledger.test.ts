@@ -59,6 +59,24 @@ test('it is as it was after a restart, and forgets what nobody can use any more'
   assert.equal([uses(last.ledger), book.storage.values.size], [[`${young.key}/${peer(1)}`], 1])
 })
 
+test('what a disk that fails could not forget takes no room from what counts, and is forgotten by a later start', async () => {
+  const book = new Book()
+  const many = Array.from({ length: LEDGER_USES_MAX }, (_, index): Use => ({ ticket: toBase64Url(Uint8Array.from({ length: 32 }, (_, at) => at < 2 ? index >> 8 * at : 0)), peerId: peer(0), atMs: 0, joinBeforeMs: book.clock.wallMs() + HOUR_MS, uses: 1 }))
+  await book.ledger.merge(many, undefined)
+  await book.clock.advance(HOUR_MS + LEDGER_KEPT_MS)
+  book.storage.fails = changes => changes.every(({ value }) => value === undefined)
+  const terms = book.terms(1, toBase64Url(Uint8Array.from({ length: 32 }, (_, at) => [0xcf, 0x3c, 0xf3][at % 3] as number))) // zzzz…: the last on disk
+  assert.is(await book.ledger.use(terms, peer(1)), true, 'here they take none at once')
+  const next = new Book(book.clock, book.storage)
+  await next.ledger.load()
+  assert.equal([uses(next.ledger), book.storage.values.size], [[`${terms.key}/${peer(1)}`], LEDGER_USES_MAX + 1])
+  assert.is(await next.ledger.use(terms, peer(2)), false, 'it has been used')
+  book.storage.fails = false
+  const last = new Book(book.clock, book.storage)
+  await last.ledger.load()
+  assert.equal([uses(last.ledger), book.storage.values.size], [[`${terms.key}/${peer(1)}`], 1])
+})
+
 test('what is damaged on disk is passed over', async () => {
   const book = new Book()
   await book.ledger.use(book.terms(), peer(0))
@@ -89,7 +107,7 @@ test('a use that could not be written is free again', async () => {
 
 test('it holds so many uses and no more', async () => {
   const book = new Book()
-  const many = Array.from({ length: LEDGER_USES_MAX }, (_, index): Use => ({ ticket: toBase64Url(Uint8Array.from({ length: 32 }, (_, at) => at < 2 ? index >> 8 * at : 0)), peerId: peer(0), atMs: 0, joinBeforeMs: HOUR_MS, uses: 1 }))
+  const many = Array.from({ length: LEDGER_USES_MAX }, (_, index): Use => ({ ticket: toBase64Url(Uint8Array.from({ length: 32 }, (_, at) => at < 2 ? index >> 8 * at : 0)), peerId: peer(0), atMs: 0, joinBeforeMs: book.clock.wallMs() + HOUR_MS, uses: 1 }))
   await book.ledger.merge(many, 'another')
   assert.is(book.ledger.size, LEDGER_USES_MAX)
   assert.is(await book.ledger.use(book.terms(), peer(1)).then(() => 'counted', codeOf), 'OVERLOADED')
