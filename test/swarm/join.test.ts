@@ -4,56 +4,16 @@ import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { SwarmError, type ErrorCode } from '../../lib/base/error.ts'
+import { SwarmError } from '../../lib/base/error.ts'
 import { systemRandom } from '../../lib/base/random.ts'
 import { generateKey } from '../../lib/identity/key.ts'
 import { parseConfig } from '../../lib/swarm/config.ts'
-import { joinSwarm } from '../../lib/swarm/join.ts'
-import type { JoinOptions } from '../../lib/swarm/options.ts'
 import type { Swarm } from '../../lib/swarm/swarm.ts'
 import { MemoryHub } from '../../transports/memory/memory.ts'
-import { until, within } from '../support/within.ts'
-import { becomeUser } from './user.ts'
+import { until } from '../support/within.ts'
+import { offerEcho, openStage } from './stage.ts'
 
-const user = await becomeUser()
-const opened: Swarm[] = []
-
-async function joined (options: JoinOptions): Promise<Swarm> {
-  const swarm = await within(10_000, 'joining', joinSwarm(options))
-  opened.push(swarm)
-  return swarm
-}
-
-async function fails (options: JoinOptions, code: ErrorCode): Promise<SwarmError> {
-  try {
-    await joined(options)
-  } catch (error) {
-    if (!(error instanceof SwarmError)) throw error
-    assert.is(error.code, code, error.message)
-    return error
-  }
-  throw new Error(`joined, though ${code} was expected`)
-}
-
-function scene (name: string, body: () => Promise<void>): void {
-  test(name, async () => {
-    try {
-      await within(30_000, name, body())
-    } catch (error) {
-      throw error instanceof SwarmError ? new Error(`${error.code}: ${error.message}`, { cause: error }) : error
-    } finally {
-      await Promise.all(opened.splice(0).map(async swarm => { await swarm.close() }))
-    }
-  })
-}
-
-test.after(async () => { await user.leave() })
-
-async function offerEcho (swarm: Swarm): Promise<void> {
-  const agent = swarm.agent('echoes')
-  agent.tool('say', { description: 'Says it', input: { type: 'object', properties: { text: { type: 'string' } } } }, ({ text }) => text as string)
-  await agent.start()
-}
+const { user, joined, fails, scene } = await openStage(test, { joinMs: 10_000, sceneMs: 30_000 })
 
 scene('two peers of one user meet over real sockets and call each other', async () => {
   const [alice, bob] = [await joined({ name: 'alice' }), await joined({ name: 'bob' })]

@@ -5,59 +5,20 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readTicket } from '../../lib/access/ticket.ts'
 import { systemClock, type Clock } from '../../lib/base/clock.ts'
-import { SwarmError, type ErrorCode } from '../../lib/base/error.ts'
-import { joinSwarm } from '../../lib/swarm/join.ts'
+import { SwarmError } from '../../lib/base/error.ts'
 import { inviteFrom, makeSwarm } from '../../lib/swarm/make.ts'
 import type { JoinOptions } from '../../lib/swarm/options.ts'
 import type { Swarm } from '../../lib/swarm/swarm.ts'
 import { until, within } from '../support/within.ts'
-import { becomeUser } from './user.ts'
+import { offerEcho, openStage } from './stage.ts'
 
 process.env['MCP_SWARM_LISTEN'] ??= '/ip4/127.0.0.1/tcp/0'
 process.env['MCP_SWARM_DISCOVERY'] ??= 'folder'
-const user = await becomeUser()
-const opened: Swarm[] = []
+const { user, joined, fails, scene } = await openStage(test, { joinMs: 25_000, sceneMs: 50_000 })
 let folders = 0
 
 function folder (): string {
   return join(user.home, `peer-${++folders}`)
-}
-
-async function joined (options: JoinOptions): Promise<Swarm> {
-  const swarm = await within(25_000, 'joining', joinSwarm(options))
-  opened.push(swarm)
-  return swarm
-}
-
-async function fails (options: JoinOptions, code: ErrorCode): Promise<SwarmError> {
-  try {
-    await joined(options)
-  } catch (error) {
-    if (!(error instanceof SwarmError)) throw error
-    assert.is(error.code, code, error.message)
-    return error
-  }
-  throw new Error(`joined, though ${code} was expected`)
-}
-
-function scene (name: string, body: () => Promise<void>): void {
-  test(name, async () => {
-    try {
-      await within(50_000, name, body())
-    } catch (error) {
-      throw error instanceof SwarmError ? new Error(`${error.code}: ${error.message}\n${error.stack}`, { cause: error }) : error
-    } finally {
-      await Promise.all(opened.splice(0).map(async swarm => { await swarm.close() }))
-    }
-  })
-}
-
-test.after(async () => { await user.leave() })
-
-async function offerEcho (swarm: Swarm): Promise<void> {
-  const agent = swarm.agent('echoes')
-  agent.tool('say', { description: 'Says it', input: { type: 'object', properties: { text: { type: 'string' } } } }, ({ text }) => text as string)
-  await agent.start()
 }
 
 async function says (swarm: Swarm, text: string): Promise<void> {
