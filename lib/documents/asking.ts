@@ -2,7 +2,7 @@
  * Who is asked about a document, and when: those that may have it, to confirm what somebody waits for; and some of them a moment
  * after an own change, whether they have it too, which shows what gossip has lost.
  */
-import type { Clock } from '../base/clock.ts'
+import { afterTurn, type Clock } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 import type { Effect } from '../../crdt/replica.ts'
 import type { Copy } from './copy.ts'
@@ -37,6 +37,7 @@ export class Asking {
   /** When an echo of a document is due; and when a peer was asked to confirm one. */
   readonly #echoes = new Map<string, number>()
   readonly #asked = new Map<string, Map<string, number>>()
+  #comparesSoon = false
 
   constructor (options: AskingOptions) {
     this.#options = options
@@ -113,6 +114,16 @@ export class Asking {
       if (copy === undefined) continue
       for (const peerId of this.some(holders === undefined || holders.size === 0 ? peers() : holders, ECHO_PEERS)) show(copy, copy.replica.ask(peerId))
     }
+  }
+
+  /** Compares everything with neighbours at the end of this turn: after documents were opened, however many. */
+  compareSoon (): void {
+    if (this.#comparesSoon) return
+    this.#comparesSoon = true
+    afterTurn(() => {
+      this.#comparesSoon = false
+      for (const peerId of this.some(this.#options.peers(), NEIGHBOURS_MAX)) this.#options.compare(peerId)
+    })
   }
 
   /** Some of them by chance, or all where there are no more. */

@@ -10,13 +10,13 @@ import { SwarmError } from '../base/error.ts'
 import type { Random } from '../base/random.ts'
 import type { Committer } from '../../crdt/committer.ts'
 import type { Signer } from '../../crdt/envelope.ts'
-import { applyPending, encodeWithPending, takePending } from '../../crdt/pending.ts'
+import { applyPending, encodeWithPending } from '../../crdt/pending.ts'
 import type { Damage } from '../../crdt/damage.ts'
-import { REBUILT_ORIGIN, Replica, type Alarm } from '../../crdt/replica.ts'
-import { documentOf, emptyDocument } from '../../crdt/state.ts'
-import { Wal } from '../../crdt/wal.ts'
+import { Replica, type Alarm } from '../../crdt/replica.ts'
+import { emptyDocument } from '../../crdt/state.ts'
 import type { SyncedOptions } from './document.ts'
-import { keepIncarnation, recallIncarnation } from './incarnation.ts'
+import { readCopy, refuseChanges, type Found } from './found.ts'
+import { keepIncarnation } from './incarnation.ts'
 import { DocumentLog } from './log.ts'
 import type { DocumentStatus, Failure, Repair } from './status.ts'
 import { Waiters } from './waiters.ts'
@@ -76,7 +76,7 @@ export class Copy {
 
   /** @throws SwarmError DISK_FAILED, VERSION_UNSUPPORTED, FOLDER_UNUSABLE, CLOSED */
   static async open (options: CopyOptions): Promise<Copy> {
-    const { pending, kept, ...found } = await read(options)
+    const { pending, kept, ...found } = await readCopy(options)
     return new Copy(options, found, pending, kept)
   }
 
@@ -181,7 +181,7 @@ export class Copy {
     refuseChanges(replica.doc, `document ${JSON.stringify(this.name)} is being opened anew: wait for the event replaced`)
     replica.close()
     await log.close()
-    const { pending, kept, ...found } = await read(this.#options)
+    const { pending, kept, ...found } = await readCopy(this.#options)
     replica.doc.destroy()
     refuseChanges(replica.doc, `document ${JSON.stringify(this.name)} was replaced: use document.ydoc`) // destroyed, it has forgotten who refused
     this.#pending = pending
@@ -270,24 +270,6 @@ export class Copy {
     if (isNew) this.events.emit('trouble', failure)
     this.#options.onFailure(failure)
   }
-}
-
-interface Found { readonly wal: Wal, readonly doc: YDoc, readonly isRebuilt: boolean, readonly incarnation: number | undefined, readonly damage: readonly Damage[] }
-
-async function read ({ key, name, committer, clock }: CopyOptions): Promise<Found & { readonly pending: Uint8Array[], readonly kept: number | undefined }> {
-  const { wal, snapshot, updates, recovery } = await Wal.open(key, { committer, name, clock })
-  const doc = documentOf(emptyDocument, snapshot, updates)
-  const incarnation = await recallIncarnation(key, committer, recovery)
-  return {
-    wal, doc, incarnation, kept: incarnation, damage: recovery.damage,
-    isRebuilt: updates.some(({ origin }) => origin === REBUILT_ORIGIN),
-    pending: takePending(doc)
-  }
-}
-
-/** A change that nobody would ever see must not look like one. */
-function refuseChanges (doc: YDoc, why: string): void {
-  doc.on('update', () => { throw new SwarmError('CLOSED', why) })
 }
 
 export function failureOf (failure: SwarmError | undefined): Failure | null {

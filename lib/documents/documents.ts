@@ -4,7 +4,6 @@
  * change (asking.ts); and the rounds of anti-entropy.
  */
 import type { Clock } from '../base/clock.ts'
-import { afterTurn } from '../base/clock.ts'
 import { SwarmError } from '../base/error.ts'
 import type { Connection, Network } from '../base/network.ts'
 import type { Random } from '../base/random.ts'
@@ -17,7 +16,8 @@ import { documentKey } from '../../crdt/name.ts'
 import { listDocuments } from '../../crdt/place.ts'
 import { Sync } from '../../crdt/sync.ts'
 import { Ahead } from './ahead.ts'
-import { Asking, CONFIRM_MS, NEIGHBOURS_MAX } from './asking.ts'
+import { Asking, CONFIRM_MS } from './asking.ts'
+import { Bell } from './bell.ts'
 import { Channels } from './channels.ts'
 import { Copy, failureOf } from './copy.ts'
 import { Document } from './document.ts'
@@ -67,9 +67,7 @@ export class Documents {
   readonly #copies = new Map<string, Copy>()
   /** Copies that somebody waits for others to confirm: looked through at every edit, where there may be thousands of copies. */
   readonly #awaited = new Set<Copy>()
-  #compareAll = false
-  #cancelTick: () => void = () => undefined
-  #tickMs = Infinity
+  readonly #bell: Bell
   #isClosed = false
   #closing: Promise<void> | undefined
 
@@ -82,7 +80,7 @@ export class Documents {
       clock, random,
       peers: () => this.#channels.peers,
       show: (copy, effect) => { this.#performing.show(copy, effect) },
-      compare: peerId => { this.#performing.perform(this.#sync.begin(peerId)) }
+      compare: peerId => { if (!this.#isClosed) this.#performing.perform(this.#sync.begin(peerId)) }
     })
     this.#ahead = new Ahead(clock, (document, blocks) => this.#copies.get(document)?.replica.prepareDigest(blocks) ?? false)
     this.#gossiping = new Gossiping({
@@ -110,6 +108,7 @@ export class Documents {
       onTrouble: options.onTrouble,
       onChange: () => { this.#arm() }
     })
+    this.#bell = new Bell(clock, () => { this.#tick() })
     this.#tick()
   }
 
@@ -176,7 +175,7 @@ export class Documents {
 
   async #close (): Promise<void> {
     this.#isClosed = true
-    this.#cancelTick()
+    this.#bell.cancel()
     this.#ahead.close()
     const copies = await Promise.allSettled([...this.#opened.values()].map(async ({ copy }) => await copy))
     const failures: unknown[] = []
@@ -214,7 +213,7 @@ export class Documents {
     this.#options.onOpen?.()
     this.#gossiping.join(key)
     this.#performing.perform(this.#sync.add(copy.replica, clock.nowMs()))
-    this.#compareSoon()
+    this.#asking.compareSoon()
     return copy
   }
 
@@ -283,20 +282,8 @@ export class Documents {
     this.#arm()
   }
 
-  /** Compares everything with neighbours at the end of this turn: after documents were opened, however many. */
-  #compareSoon (): void {
-    if (this.#compareAll) return
-    this.#compareAll = true
-    afterTurn(() => {
-      this.#compareAll = false
-      if (this.#isClosed) return
-      for (const peerId of this.#asking.some(this.#channels.peers, NEIGHBOURS_MAX)) this.#performing.perform(this.#sync.begin(peerId))
-    })
-  }
-
   #tick (): void {
     const nowMs = this.#options.clock.nowMs()
-    this.#tickMs = Infinity
     this.#performing.perform(this.#sync.tick(nowMs))
     this.#asking.tick(key => this.#copies.get(key))
     for (const copy of this.#awaited) this.#asking.confirm(copy)
@@ -310,10 +297,7 @@ export class Documents {
     let dueMs = Math.min(this.#sync.nextMs, this.#asking.nextMs)
     for (const copy of this.#awaited) if (!copy.isAwaited) this.#awaited.delete(copy)
     if (this.#awaited.size > 0) dueMs = Math.min(dueMs, nowMs + CONFIRM_MS)
-    if (dueMs >= this.#tickMs) return
-    this.#cancelTick()
-    this.#tickMs = dueMs
-    this.#cancelTick = this.#options.clock.after(Math.max(0, dueMs - nowMs), () => { this.#tick() })
+    this.#bell.set(dueMs)
   }
 
   #checkOpen (): void {
