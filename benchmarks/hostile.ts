@@ -121,6 +121,7 @@ const branches = ['another', 'one'].map(word => {
 const forked = new Replica({ document, swarmId: 'bench', signer: honest, random, doc: branches[0], makeDoc: emptyDocument, sequence: 0 })
 const state = encodeState(branches[1])
 const { digest } = new Digester(branches[1])
+forked.ask(mallory.peerId) // a state comes where a digest was told
 let begun: Effect[] = []
 let one: Merged | undefined
 const found = (): void => { begun = forked.message(mallory.peerId, { kind: 'state', digest, hop: 0, update: state }, 0) }

@@ -45,7 +45,7 @@ export async function mergeInSlices (merging: Merging, turn: () => Promise<void>
 function * mergeSteps ({ ours, theirs }: Merging): Steps<Merged> {
   const { state, forks } = mergeForks(ours, theirs.length === 1 ? theirs[0] as Uint8Array : Y.mergeUpdates([...theirs]))
   yield
-  const doc = yield * rebuilding(state, emptyDocument)
+  const doc = yield* rebuilding(state, emptyDocument)
   const merged = { state: encodeUpdate(doc), forks }
   yield
   const digester = new Digester(doc)

@@ -7,7 +7,6 @@ export interface Parts {
   readonly ends: Float64Array<ArrayBuffer>
 }
 
-
 /** Joined before others have their turn: 1 or 2 ms of work. */
 const JOINED_PARTS = 8_192
 const JOINED_BYTES = 4 * 2 ** 20

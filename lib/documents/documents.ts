@@ -3,7 +3,7 @@
  * those decide. Three ways bring changes to others, each for when the last has failed: gossip, at once; an echo, ECHO_MS after an own
  * change (asking.ts); and the rounds of anti-entropy.
  */
-import type { Clock } from '../base/clock.ts'
+import { afterTurn, type Clock } from '../base/clock.ts'
 import { SwarmError } from '../base/error.ts'
 import type { Connection, Network } from '../base/network.ts'
 import type { Random } from '../base/random.ts'
@@ -104,7 +104,7 @@ export class Documents {
       onTrouble: (peerId, error) => { options.onTrouble(`documents/${peerId}`, error.code, `the exchange of documents with peer ${peerId} broke: ${error.message}`) }
     })
     this.#performing = new Performing({
-      copies: this.#copies, sync: this.#sync, channels: this.#channels, gossiping: this.#gossiping, asking: this.#asking, clock,
+      copies: this.#copies, sync: this.#sync, channels: this.#channels, gossiping: this.#gossiping, asking: this.#asking, ahead: this.#ahead, clock,
       onTrouble: options.onTrouble,
       onChange: () => { this.#arm() }
     })

@@ -9,6 +9,7 @@ import type { Merge, Merged, Merging } from '../../crdt/merge.ts'
 import { writeMessage } from '../../crdt/message.ts'
 import type { Effect } from '../../crdt/replica.ts'
 import type { Action, Sync } from '../../crdt/sync.ts'
+import type { Ahead } from './ahead.ts'
 import type { Asking } from './asking.ts'
 import type { Channels } from './channels.ts'
 import type { Copy } from './copy.ts'
@@ -24,6 +25,7 @@ export interface PerformingParts {
   readonly channels: Pick<Channels, 'peers' | 'send'>
   readonly gossiping: Pick<Gossiping, 'publish'>
   readonly asking: Pick<Asking, 'edited'>
+  readonly ahead: Pick<Ahead, 'changed'>
   readonly clock: Clock
   readonly onTrouble: OnTrouble
   /** Something may be due earlier than it was. */
@@ -54,7 +56,9 @@ export class Performing {
         this.#parts.onTrouble(`fork/${document}`, 'RECORD_INVALID', `document ${JSON.stringify(copy?.name ?? document)}: two different changes have the number ${client}/${clock}, as peer ${from} shows`)
         return copy?.alarmed(action.alarm)
       }
-      case 'replaced': return this.#parts.copies.get(action.document)?.replaced()
+      case 'replaced':
+        this.#parts.ahead.changed(action.document)
+        return this.#parts.copies.get(action.document)?.replaced()
       case 'merge': return void this.#mergeAside(action.document, action.merging)
       case 'reload': return void this.#reload(action.document, action.error)
       case 'refused': return this.#parts.onTrouble(`refused/${action.from}`, action.error.code, `what peer ${action.from} said about a document was refused: ${action.error.message}`)
