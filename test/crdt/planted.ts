@@ -155,7 +155,7 @@ function withoutDeletes (update: Uint8Array): Uint8Array {
 export const PLANTED: readonly Planted[] = [
   { name: 'publish before durable', bug: { showsEarly: true } },
   { name: 'acknowledge before durable', bug: { acknowledgesEarly: true } },
-  { name: 'confirm to others before durable', bug: { actions: actions => actions.map(action => action.kind === 'send' ? { ...action, after: 0 } : action) }, from: 45 },
+  { name: 'confirm to others before durable', bug: { actions: actions => actions.map(action => action.kind === 'send' ? { ...action, after: 0 } : action) }, from: 10 },
   { name: 'acknowledge when the witness has ended, without the log', bug: { acknowledgesClaims: true } },
   { name: 'take for sure what the witness only claimed', bug: { trustsClaims: true } },
   { name: 'reuse a clientID after a lost tail', bug: { reusesClient: true } },
