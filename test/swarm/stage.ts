@@ -10,10 +10,10 @@ import { becomeUser, type User } from './user.ts'
 
 export interface Stage {
   readonly user: User
-  joined (options: JoinOptions): Promise<Swarm>
+  readonly joined: (options: JoinOptions) => Promise<Swarm>
   /** That joining fails with a code. */
-  fails (options: JoinOptions, code: ErrorCode): Promise<SwarmError>
-  scene (name: string, body: () => Promise<void>): void
+  readonly fails: (options: JoinOptions, code: ErrorCode) => Promise<SwarmError>
+  readonly scene: (name: string, body: () => Promise<void>) => void
 }
 
 /** Must be opened before anything asks for the user's folders. @param joinMs how long one join may take, and `sceneMs` a scene */
