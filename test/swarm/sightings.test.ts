@@ -11,6 +11,7 @@ test('each source replaces only what it said itself', () => {
   sightings.see('a', [at(2)], 'mdns', 2)
   sightings.see('a', [at(3)], 'mdns', 3)
   assert.equal(sightings.addresses('a'), [at(3), at(1)])
+  assert.equal([sightings.said('a', 'mdns'), sightings.said('a', 'record'), sightings.said('a', 'dht'), sightings.said('b', 'mdns')], [[at(3)], [at(1)], [], []])
   assert.equal(sightings.sources('a'), [{ source: 'mdns', atMs: 3 }, { source: 'record', atMs: 1 }])
   assert.not(sightings.unsee('a', 'mdns'))
   assert.equal(sightings.addresses('a'), [at(1)])
