@@ -10,7 +10,7 @@ export class PairedConnection implements Connection {
   readonly peerId: string
   readonly address = '/memory/pair'
   readonly direction: 'inbound' | 'outbound'
-  readonly path = 'direct'
+  readonly path: 'direct' | 'relay'
   readonly answers = new Map<string, Answer>()
   /** Protocols that the other end opened here before this end had admitted it, and that are refused therefore. */
   readonly refused: string[] = []
@@ -20,7 +20,8 @@ export class PairedConnection implements Connection {
   readonly #streams = new Set<PairedStream>()
   readonly #listeners: (() => void)[] = []
 
-  constructor (peerId: string, direction: 'inbound' | 'outbound') {
+  constructor (peerId: string, direction: 'inbound' | 'outbound', path: 'direct' | 'relay' = 'direct') {
+    this.path = path
     this.id = `${direction} ${peerId}`
     this.peerId = peerId
     this.direction = direction
@@ -70,8 +71,8 @@ export class PairedConnection implements Connection {
 }
 
 /** Two joined ends; each knows the other by the peer id given for it. */
-export function pairConnections (diallerId: string, listenerId: string): { dialler: PairedConnection, listener: PairedConnection } {
-  const [dialler, listener] = [new PairedConnection(listenerId, 'outbound'), new PairedConnection(diallerId, 'inbound')]
+export function pairConnections (diallerId: string, listenerId: string, path: 'direct' | 'relay' = 'direct'): { dialler: PairedConnection, listener: PairedConnection } {
+  const [dialler, listener] = [new PairedConnection(listenerId, 'outbound', path), new PairedConnection(diallerId, 'inbound', path)]
   dialler.other = listener
   listener.other = dialler
   return { dialler, listener }

@@ -115,8 +115,11 @@ async function exchange (stream: ByteStream, signal: AbortSignal, words: string 
     if (signal.aborted) return onAbort()
     signal.addEventListener('abort', onAbort, { once: true })
     const lines = new LineStream(stream, { lineBytesMax: LINE_BYTES_MAX })
+    let isHeard = false
     lines.read({
       line (text) {
+        if (isHeard) return // one line a stream: or each of a thousand would be answered
+        isHeard = true
         signal.removeEventListener('abort', onAbort)
         if (typeof words === 'string') {
           resolve(text)
@@ -124,9 +127,12 @@ async function exchange (stream: ByteStream, signal: AbortSignal, words: string 
         }
         words(text).then(async answer => {
           lines.send(answer)
+          resolve(text) // the other end may close as soon as it has the line
           await lines.end()
-          resolve(text)
         }).catch(fail)
+      },
+      ended () {
+        if (typeof words === 'string' || !isHeard) void lines.end() // who asks may have ended its side with its line
       },
       closed (error) {
         signal.removeEventListener('abort', onAbort)
