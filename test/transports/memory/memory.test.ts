@@ -103,4 +103,38 @@ test('two peers of one id are told apart by address, and only the living answers
   assert.is((await within(1_000, 'dial', a.dial('b', [...old, ...second.addresses()], never()))).address, second.addresses()[0])
 })
 
+test('a peer that moves loses its connections, tells of its address, and is reached at the new one alone', async () => {
+  const hub = new MemoryHub()
+  const { toB, toA, addresses } = await link(hub)
+  const [ended, told]: [string[], string[][]] = [[], []]
+  toB.onClose(() => { ended.push('a') })
+  toA.onClose(() => { ended.push('b') })
+  const third = hub.network('c')
+  const other = hub.network('d')
+  const apart = await within(1_000, 'dial', third.dial('d', other.addresses(), never()))
+  const mover = hub.find('c', addresses[0] ?? '')
+  assert.ok(mover)
+  mover.onAddresses(() => { told.push(mover.addresses()) })
+  hub.move('b')
+  await until('both ends', () => ended.length === 2)
+  const [now = []] = told
+  assert.is(told.length, 1)
+  assert.not.equal(now, addresses)
+  await fails('UNREACHABLE', /nothing listens/, third.dial('b', addresses, never()))
+  assert.is((await within(1_000, 'dial', third.dial('b', [...addresses, ...now], never()))).peerId, 'b')
+  let isApart = true
+  apart.onClose(() => { isApart = false })
+  await new Promise(resolve => { setImmediate(resolve) })
+  assert.ok(isApart, 'others stay connected')
+})
+
+test('a stream over a connection of a peer that moves ends with an error', async () => {
+  const hub = new MemoryHub()
+  const { toB } = await link(hub)
+  const heard = readAll(await toB.open('/echo', never()))
+  hub.move('a')
+  assert.ok(await within(1_000, 'the stream', heard.closed))
+  await fails('CLOSED', /is closed/, toB.open('/echo', never()))
+})
+
 test.run()
