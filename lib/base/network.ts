@@ -171,8 +171,8 @@ export interface Routing {
   /**
    * Asks for peers that provide a key; ends when all that could be asked have been.
    *
-   * @param options.onFound called for each peer once, as answers come; never for this one. Addresses are multiaddrs without
-   *   `/p2p`, not checked
+   * @param options.onFound called for each peer that somebody names, once for each who does, as answers come; never for this one.
+   *   Addresses are multiaddrs without `/p2p`, not checked; `teller` is the id of who says so
    * @throws SwarmError ABORTED, CLOSED
    */
   find (key: Uint8Array, options: FindOptions): Promise<void>
@@ -184,7 +184,7 @@ export interface Routing {
 
 export interface FindOptions {
   readonly signal: AbortSignal
-  readonly onFound: (peerId: string, addresses: readonly string[]) => void
+  readonly onFound: (peerId: string, addresses: readonly string[], teller: string) => void
 }
 
 /** What a peer does for others that cannot be dialled, and others for it. */

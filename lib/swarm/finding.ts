@@ -1,16 +1,20 @@
 /**
  * Finds peers through the swarm's hash table, and lets this one be found: by the swarm, by its name, its agents, pools and tools.
  *
- * The table opens when there is somebody to ask: with the first connection, or when something is sought. What it says are hints.
- * Whoever is found so is dialled within the neighbours' budget, and counts for what its own record says.
+ * The table opens when there is somebody to ask: with the first connection, or when something is sought. What it says are hints: search.ts
+ * decides whose turn it is to be tried, tries.ts dials, and whoever answers counts for what its own record says. Peers that are found
+ * for company wait for the neighbours' budget like any that were hinted at.
  */
 import { deadline, sleep, type Clock } from '../base/clock.ts'
 import type { Discovery, DiscoveryOptions } from '../base/discovery.ts'
 import { SwarmError } from '../base/error.ts'
-import type { Network, Routing } from '../base/network.ts'
+import type { FindOptions, Network, Routing } from '../base/network.ts'
 import type { Random } from '../base/random.ts'
+import { Trust } from '../base/trust.ts'
 import type { Directory } from '../directory/directory.ts'
 import { keyOf, textOfPoint, type Point } from './points.ts'
+import { Search } from './search.ts'
+import { Tries } from './tries.ts'
 
 /** Longest that a call waits for peers who are found here, in milliseconds. */
 export const SEEK_FURTHER_MS = 2_000
@@ -20,9 +24,6 @@ export const VAIN_MS = 5_000
 
 /** Of so many points that is remembered. */
 const VAIN_MAX = 256
-
-/** Peers that one search may have dialled. */
-export const FOUND_MAX = 16
 
 /** Peers of the swarm are looked for until so many are near. */
 export const COMPANY_MAX = 8
@@ -56,13 +57,12 @@ export interface FindingParts {
   readonly clock: Clock
   readonly random: Random
   readonly directory: Directory
-  /** Connects to a peer that was told of, whatever else is planned. */
-  readonly reach: (peerId: string, signal: AbortSignal) => Promise<unknown>
 }
 
 export class Finding {
   readonly #parts: FindingParts
   readonly #closing = new AbortController()
+  readonly #trust = new Trust()
   readonly #offered = new Map<string, Point>()
   readonly #provided = new Map<string, Point>()
   /** Of those provided, what is to be provided again: this peer is elsewhere now. */
@@ -114,31 +114,30 @@ export class Finding {
    * @throws SwarmError ABORTED, CLOSED
    */
   async seek (sought: Sought, signal: AbortSignal): Promise<void> {
-    const { clock, directory } = this.#parts
+    const { clock, directory, network } = this.#parts
     const isThere = (): boolean => isKnown(directory, sought)
     const name = JSON.stringify([sought.peer, sought.agent, sought.pool, sought.tool])
     if (isThere() || (this.#vain.get(name) ?? -Infinity) > clock.nowMs()) return
-    const bound = deadline(clock, SEEK_FURTHER_MS, signal, this.#closing.signal)
-    let [found, isOver] = [0, false]
-    const asking = this.#ask(sought, bound.signal, (peerId, addresses) => {
-      if (++found > FOUND_MAX) return
-      this.#onFound(peerId, addresses)
-      // In a large swarm nobody else would dial it. One that cannot be dialled is none: the others may be there.
-      this.#parts.reach(peerId, bound.signal).catch(() => undefined)
+    const over = new AbortController()
+    const bound = deadline(clock, SEEK_FURTHER_MS, signal, this.#closing.signal, over.signal)
+    const tries = new Tries({ network, clock, trust: this.#trust, signal: bound.signal, onReached: this.#onFound })
+    let isOver = false
+    void this.#ask(sought, bound.signal, (peerId, addresses, teller) => {
+      tries.hear({ peerId, addresses, teller })
     }).catch(() => undefined).finally(() => { isOver = true })
     try {
-      while (!isThere() && !(isOver && found === 0)) await sleep(clock, TICK_MS, bound.signal)
+      while (!isThere() && !(isOver && tries.isVain)) await sleep(clock, TICK_MS, bound.signal)
     } catch (cause) {
       if (signal.aborted) throw new SwarmError('ABORTED', 'a search was given up', { cause })
       if (this.#closing.signal.aborted) throw new SwarmError('CLOSED', 'the swarm is closed', { cause })
     } finally {
+      over.abort(new SwarmError('ABORTED', 'a search is over'))
       bound.done()
     }
     if (!isThere()) this.#remember(name)
-    void asking
   }
 
-  async #ask (sought: Sought, signal: AbortSignal, onFound: DiscoveryOptions['onFound']): Promise<void> {
+  async #ask (sought: Sought, signal: AbortSignal, onFound: FindOptions['onFound']): Promise<void> {
     const { clock, directory } = this.#parts
     const routing = await this.#open()
     // A neighbour may be about to take part, or to say that it does not.
@@ -146,7 +145,7 @@ export class Finding {
     const { agent, peer, pool, tool } = sought
     if (peer !== undefined && isId(peer)) {
       const addresses = await routing.locate(peer, signal)
-      if (addresses.length > 0) onFound(peer, addresses)
+      if (addresses.length > 0) onFound(peer, addresses, peer) // said by others, and yet a dial proves who is there
       return
     }
     const point: Point | undefined = peer !== undefined ? { kind: 'peer', name: peer }
@@ -205,16 +204,19 @@ export class Finding {
     this.#again?.()
     this.#again = clock.after(LOOK_MS * (0.75 + 0.5 * random.next()), () => { void this.#look() })
     const bound = deadline(clock, SEEK_FURTHER_MS, this.#closing.signal)
+    const search = new Search(this.#trust)
     try {
       const routing = await this.#open()
-      let wanted = COMPANY_MAX - routing.size
-      if (wanted > 0) await routing.find(keyOf(swarmId, { kind: 'swarm' }), { signal: bound.signal, onFound: (peerId, addresses) => {
-        if (wanted-- > 0) this.#onFound(peerId, addresses)
-      } })
+      if (routing.size < COMPANY_MAX) await routing.find(keyOf(swarmId, { kind: 'swarm' }), { signal: bound.signal, onFound: (peerId, addresses, teller) => { search.hear({ peerId, addresses, teller }) } })
     } catch (error) {
       if (!(error instanceof SwarmError)) throw error // too slow, or closed: there is a next time
     } finally {
       bound.done()
+    }
+    if (this.#closing.signal.aborted) return
+    for (let wanted = COMPANY_MAX - (await this.#open()).size; wanted > 0; wanted--) {
+      const named = search.take(clock.nowMs())
+      if (named !== undefined) this.#onFound(named.peerId, named.addresses)
     }
   }
 

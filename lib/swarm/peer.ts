@@ -179,10 +179,7 @@ export class Peer {
     const self: Caller = { peerId: this.id, role: 'admin' }
     this.#clients = new Clients(self)
     const around = { directory: this.listing.directory, hosting: this.hosting, tasks: this.#tasks, clients: this.#clients, pipes: this.pipes, clock, random, self }
-    const finding = this.#finding = reach.means.dht ? new Finding({
-      swarmId: this.swarmId, network, clock, random, directory: this.listing.directory,
-      reach: async (peerId, signal) => await this.neighbours.reach(peerId, signal)
-    }) : undefined
+    const finding = this.#finding = reach.means.dht ? new Finding({ swarmId: this.swarmId, network, clock, random, directory: this.listing.directory }) : undefined
     const seekFurther: Seek | undefined = finding === undefined ? undefined : async (sought, signal) => { await finding.seek(sought, signal) }
     this.calling = new Calling({ ...around, seekFurther })
     this.requesting = new Requesting({ ...around, seekFurther, closing: this.closing.signal, open: async (peerId, signal) => await this.#openPipe(peerId, signal) })

@@ -43,3 +43,10 @@ export function peerNamedBy (address: Multiaddr): string | undefined {
 export function isRelayed (address: Multiaddr): boolean {
   return address.getComponents().some(({ code }) => code === CODE_P2P_CIRCUIT)
 }
+
+/** Of several lists the first ones, then the second ones, and so on, each once: whoever lists many crowds nobody out. */
+export function inTurn (lists: readonly (readonly string[])[], limit: number): string[] {
+  const rows = Math.max(0, ...lists.map(({ length }) => length))
+  const all = Array.from({ length: rows }, (_, row) => lists.flatMap(list => list[row] ?? []))
+  return [...new Set(all.flat())].slice(0, limit)
+}

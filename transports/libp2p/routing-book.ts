@@ -4,13 +4,14 @@
  */
 import type { PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { ADDRESSES_MAX } from './address.ts'
+import { ADDRESSES_MAX, inTurn, withoutPeer } from './address.ts'
 
 /** Peers whose own word is kept, the longest unheard of forgotten first. */
 export const WORDS_MAX = 2_048
 
-/** Peers of which hints are kept. */
+/** Peers of which hints are kept, and of each the words of so many others: the newest. */
 export const HINTS_MAX = 512
+export const TELLERS_MAX = 4
 
 /** What kad-dht wants to know of a peer. */
 export interface Entry {
@@ -25,7 +26,8 @@ export class Book {
   readonly #own: PeerId
   readonly #ownAddresses: () => Multiaddr[]
   readonly #words = new Map<string, readonly Multiaddr[]>()
-  readonly #hints = new Map<string, readonly Multiaddr[]>()
+  /** By peer, and by who says so: nobody's word takes the place of another's. */
+  readonly #hints = new Map<string, ReadonlyMap<string, readonly Multiaddr[]>>()
 
   constructor (own: PeerId, ownAddresses: () => Multiaddr[]) {
     this.#own = own
@@ -34,12 +36,14 @@ export class Book {
 
   /** Keeps what a peer says of itself; nothing, and what it said before stands. */
   say (peerId: PeerId, addresses: readonly Multiaddr[]): void {
-    if (addresses.length > 0) remember(this.#words, peerId.toString(), addresses, WORDS_MAX)
+    if (addresses.length > 0) put(this.#words, peerId.toString(), addresses.slice(0, ADDRESSES_MAX), WORDS_MAX)
   }
 
-  /** Keeps what others say of a peer. */
-  hint (peerId: string, addresses: readonly Multiaddr[]): void {
-    remember(this.#hints, peerId, addresses, HINTS_MAX)
+  /** Keeps what another says of a peer. */
+  hint (peerId: string, addresses: readonly Multiaddr[], teller: string): void {
+    const words = new Map(this.#hints.get(peerId))
+    put(words, teller, addresses.slice(0, ADDRESSES_MAX), TELLERS_MAX)
+    put(this.#hints, peerId, words, HINTS_MAX)
   }
 
   /** Forgets what others say of a peer: it was not there. */
@@ -47,9 +51,10 @@ export class Book {
     this.#hints.delete(peerId)
   }
 
-  /** Every address by which it may be tried. */
-  tries (peerId: PeerId): Multiaddr[] {
-    return [...this.#said(peerId), ...this.#hints.get(peerId.toString()) ?? []]
+  /** The addresses by which it may be tried, at most ADDRESSES_MAX: its own word first, then those of others in turn, the newest first. */
+  tries (peerId: PeerId): string[] {
+    const words = [...this.#hints.get(peerId.toString())?.values() ?? []].reverse()
+    return inTurn([[...this.#said(peerId)], ...words].map(word => word.map(withoutPeer)), ADDRESSES_MAX)
   }
 
   /** A peer that is not known has no addresses. */
@@ -76,11 +81,12 @@ export class Book {
   }
 }
 
-function remember (peers: Map<string, readonly Multiaddr[]>, peerId: string, addresses: readonly Multiaddr[], limit: number): void {
-  peers.delete(peerId)
-  peers.set(peerId, addresses.slice(0, ADDRESSES_MAX))
-  for (const oldest of peers.keys()) {
-    if (peers.size <= limit) return
-    peers.delete(oldest)
+/** Puts an entry last, and lets the first ones go when there are too many. */
+function put<Value> (map: Map<string, Value>, name: string, value: Value, limit: number): void {
+  map.delete(name)
+  map.set(name, value)
+  for (const oldest of map.keys()) {
+    if (map.size <= limit) return
+    map.delete(oldest)
   }
 }

@@ -93,6 +93,7 @@ export async function lookup ({ target, own, clock, start, signal, ask, mayTry }
         for (const peer of closer.slice(0, REPLICAS + 1)) if (mayTry(peer, candidate.id)) learn(peer.id)
       }, () => {
         candidates = candidates.filter(each => each !== candidate)
+        known.delete(candidate.id.toString()) // whoever names it after that may know another way to it
       }).finally(() => {
         bound.done()
         cancel()

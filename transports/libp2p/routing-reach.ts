@@ -2,14 +2,16 @@
  * How routing gets to the peers it asks: over a connection that both ends have admitted, which it dials if there is none.
  *
  * Answers name peers and addresses, and any member may lie. So dials are rationed, a peer that was not there is left alone for a
- * while, and whose word has cost a number of dials for nothing is not believed for as long.
+ * while at the addresses where it was tried, and whose word has cost a number of dials for nothing is not believed for as long
+ * (trust.ts). A dial under way begins anew when another says where else the peer is: nobody is kept away by a false address.
  */
 import type { PeerId, PeerInfo, Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { deadline } from '../../lib/base/clock.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError } from '../../lib/base/error.ts'
-import { ADDRESSES_MAX, withoutPeer } from './address.ts'
+import { DOUBT_MS, Trust } from '../../lib/base/trust.ts'
+import { ADDRESSES_MAX } from './address.ts'
 import type { Libp2pConnection } from './connection.ts'
 import type { Book } from './routing-book.ts'
 
@@ -22,10 +24,6 @@ const DIAL_MS_MAX = 8_000
 
 /** How long a peer that was not there is not dialled again. */
 export const ABSENCE_MS = 20_000
-
-/** Dials for nothing that one peer's word may cost, before no peer that it names is tried for DISTRUST_MS. */
-export const VAIN_DIALS_MAX = 8
-export const DISTRUST_MS = 20_000
 
 /** Peers of which either is remembered. */
 const MEMORY_MAX = 1_024
@@ -41,15 +39,22 @@ export interface Ways {
   connect (peerId: string, addresses: readonly string[], signal: AbortSignal): Promise<Libp2pConnection>
 }
 
+/** One dial, which may begin anew at other addresses. */
+interface Dial {
+  readonly done: Promise<Libp2pConnection>
+  /** Those whose word it goes by. */
+  readonly tellers: Set<string>
+  again: () => void
+}
+
 export class Reach {
   readonly #ways: Ways
   readonly #book: Book
-  readonly #dialling = new Map<string, Promise<Libp2pConnection>>()
-  /** Until when a peer is left alone. */
-  readonly #absentMs = new Map<string, number>()
-  /** Whose word was in vain how often, and until when that counts. */
-  readonly #vain = new Map<string, { readonly dials: number, readonly untilMs: number }>()
-  /** Who named a peer that we know from others alone. */
+  readonly #trust = new Trust()
+  readonly #dials = new Map<string, Dial>()
+  /** Until when a peer is left alone, and where it was not. */
+  readonly #absent = new Map<string, { readonly untilMs: number, readonly addresses: readonly string[] }>()
+  /** Who named a peer last that we know from others alone. */
   readonly #namedBy = new Map<string, string>()
   #dialsLeft = DIALS_AT_ONCE_MAX
   #countedMs: number
@@ -66,15 +71,19 @@ export class Reach {
   /** Hears that a peer is there. @returns whether it may be tried on that word */
   hear ({ id, multiaddrs }: PeerInfo, namedBy: PeerId): boolean {
     const [name, teller] = [id.toString(), namedBy.toString()]
-    const nowMs = this.#ways.clock.nowMs()
     if (this.#ways.find(name) !== undefined) return true
-    if ((this.#absentMs.get(name) ?? -Infinity) > nowMs) return false
-    const vain = this.#vain.get(teller)
-    if (vain !== undefined && vain.untilMs > nowMs && vain.dials >= VAIN_DIALS_MAX) return false
+    if (!this.#trust.has(teller, this.#ways.clock.nowMs())) return false
     const dialable = multiaddrs.slice(0, ADDRESSES_MAX).filter(address => this.#ways.isDialable(address))
     if (dialable.length === 0) return false
-    this.#book.hint(name, dialable)
+    this.#book.hint(name, dialable, teller)
+    const addresses = this.#book.tries(id)
+    if (this.#isAbsent(name, addresses)) return false
     remember(this.#namedBy, name, teller)
+    const dial = this.#dials.get(name)
+    if (dial !== undefined && !dial.tellers.has(teller)) {
+      dial.tellers.add(teller)
+      dial.again()
+    }
     return true
   }
 
@@ -87,34 +96,69 @@ export class Reach {
   /** Joins a dial that is under way. It goes on when who asked has given up: the next one finds it done. */
   async #dial (peerId: PeerId, signal: AbortSignal): Promise<Libp2pConnection> {
     const name = peerId.toString()
-    const dialling = this.#dialling.get(name) ?? this.#begin(peerId, name)
+    const { done } = this.#dials.get(name) ?? this.#begin(peerId, name)
     return await new Promise((resolve, reject) => {
       const onAbort = (): void => { reject(new SwarmError('ABORTED', `dial ${name} was given up`, { cause: signal.reason })) }
       if (signal.aborted) return onAbort()
       signal.addEventListener('abort', onAbort, { once: true })
-      dialling.finally(() => { signal.removeEventListener('abort', onAbort) }).then(resolve, reject)
+      done.finally(() => { signal.removeEventListener('abort', onAbort) }).then(resolve, reject)
     })
   }
 
-  #begin (peerId: PeerId, name: string): Promise<Libp2pConnection> {
+  #begin (peerId: PeerId, name: string): Dial {
     const { clock } = this.#ways
-    const addresses = this.#book.tries(peerId).map(withoutPeer)
+    const teller = this.#namedBy.get(name)
+    const addresses = this.#book.tries(peerId)
     if (addresses.length === 0) throw new SwarmError('UNREACHABLE', `routing knows no address of ${name}`)
-    if ((this.#absentMs.get(name) ?? -Infinity) > clock.nowMs()) throw new SwarmError('UNREACHABLE', `${name} was not there a moment ago`)
+    if (this.#isAbsent(name, addresses)) throw new SwarmError('UNREACHABLE', `${name} was not there a moment ago`)
+    if (teller !== undefined && !this.#trust.has(teller, clock.nowMs())) throw new SwarmError('UNREACHABLE', `${name} is named by one who named others that were not there`)
     this.#spend()
     this.dials += 1
     const bound = deadline(clock, DIAL_MS_MAX)
-    const dialling = this.#ways.connect(name, addresses, bound.signal).catch((error: unknown) => {
-      if (!this.#ways.isClosed()) this.#miss(name)
-      throw error
+    let isDoubted = false
+    const doubt = (): void => {
+      if (!isDoubted && teller !== undefined) this.#trust.lose(teller, clock.nowMs())
+      isDoubted = true
+    }
+    const cancel = clock.after(DOUBT_MS, doubt)
+    const dial: Dial = { done: this.#connect(peerId, () => dial, bound.signal), tellers: new Set(teller), again: () => {} }
+    this.#dials.set(name, dial)
+    dial.done.then(() => {
+      if (isDoubted && teller !== undefined) this.#trust.regain(teller, clock.nowMs())
+    }, () => {
+      if (this.#ways.isClosed()) return
+      doubt()
+      this.#miss(peerId)
     }).finally(() => {
       bound.done()
+      cancel()
       this.#namedBy.delete(name)
-      this.#dialling.delete(name)
+      this.#dials.delete(name)
     })
-    this.#dialling.set(name, dialling)
-    dialling.catch(() => undefined) // told to whoever waits, if anybody still does
-    return dialling
+    return dial
+  }
+
+  /** Dials, and again when others know more addresses. */
+  async #connect (peerId: PeerId, dial: () => Dial, signal: AbortSignal): Promise<Libp2pConnection> {
+    for (;;) {
+      const attempt = new AbortController()
+      const bound = deadline(this.#ways.clock, DIAL_MS_MAX, signal, attempt.signal)
+      const connecting = this.#ways.connect(peerId.toString(), this.#book.tries(peerId), bound.signal)
+      // One turn later the dial that this belongs to is there.
+      queueMicrotask(() => { dial().again = () => { attempt.abort(new SwarmError('ABORTED', 'other addresses are known')) } })
+      try {
+        return await connecting
+      } catch (error) {
+        if (!attempt.signal.aborted || signal.aborted) throw error
+      } finally {
+        bound.done()
+      }
+    }
+  }
+
+  #isAbsent (name: string, addresses: readonly string[]): boolean {
+    const absent = this.#absent.get(name)
+    return absent !== undefined && absent.untilMs > this.#ways.clock.nowMs() && addresses.every(address => absent.addresses.includes(address))
   }
 
   /** @throws SwarmError OVERLOADED */
@@ -126,15 +170,10 @@ export class Reach {
     this.#dialsLeft -= 1
   }
 
-  #miss (peerId: string): void {
-    const nowMs = this.#ways.clock.nowMs()
-    remember(this.#absentMs, peerId, nowMs + ABSENCE_MS)
-    this.#book.doubt(peerId)
-    const teller = this.#namedBy.get(peerId)
-    if (teller === undefined) return
-    const vain = this.#vain.get(teller)
-    const dials = vain === undefined || vain.untilMs <= nowMs ? 1 : vain.dials + 1
-    remember(this.#vain, teller, { dials, untilMs: nowMs + DISTRUST_MS })
+  #miss (peerId: PeerId): void {
+    const name = peerId.toString()
+    remember(this.#absent, name, { untilMs: this.#ways.clock.nowMs() + ABSENCE_MS, addresses: this.#book.tries(peerId) })
+    this.#book.doubt(name)
   }
 }
 

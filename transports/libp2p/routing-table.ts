@@ -11,9 +11,11 @@ import type { DisjointPath, PeerResponseEvent, QueryEvent } from '@libp2p/kad-dh
 import type { Connection as LibConnection, PeerId, PeerInfo, Stream, StreamHandler } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import { sha256 } from '#hash'
+import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError } from '../../lib/base/error.ts'
 import type { Components, Guard } from './guard.ts'
 import type { Book } from './routing-book.ts'
+import { ANSWER_BYTES_MAX, Inlet, limit } from './routing-inlet.ts'
 import type { Reach } from './routing-reach.ts'
 import type { ProviderStore } from './routing-store.ts'
 
@@ -24,7 +26,7 @@ export const REPLICAS = 8
 const ANSWER_MS_MAX = 5_000
 
 /** Requests one connection may have open with us at once. */
-const REQUESTS_MAX = 16
+export const REQUESTS_MAX = 16
 
 /** One request, or what is sent without an answer. */
 interface Message { readonly type: MessageType, readonly key: Uint8Array, readonly providers?: readonly { id: Uint8Array, multiaddrs: Uint8Array[] }[] }
@@ -65,6 +67,7 @@ export interface TableParts {
   readonly components: Components
   readonly guard: Guard
   readonly protocol: string
+  readonly clock: Clock
   readonly book: Book
   readonly reach: Reach
   readonly store: ProviderStore
@@ -115,6 +118,11 @@ export class Table {
     this.#dht.routingTable.queueRoutingTableUpdate(peerId)
   }
 
+  /** Lets go of a peer that gives no answer; it comes in again when it asks something, or is met. */
+  async drop (peerId: PeerId): Promise<void> {
+    await this.#dht.routingTable.remove(peerId)
+  }
+
   /** Those nearest to a target, at most REPLICAS. */
   nearest (target: Uint8Array): PeerId[] {
     return this.#dht.routingTable.closestPeers(sha256(target), { count: REPLICAS })
@@ -162,7 +170,8 @@ function unanswered (to: PeerId, cause: unknown): SwarmError {
   return new SwarmError('UNREACHABLE', `${to.toString()} did not answer`, { cause })
 }
 
-function makeDht ({ components, guard, protocol, book, reach, store, onAsked, openTo }: TableParts): KadDht {
+function makeDht ({ components, guard, protocol, clock, book, reach, store, onAsked, openTo }: TableParts): KadDht {
+  const inlet = new Inlet(clock)
   const { peerId, privateKey, addressManager } = components
   const standIns = {
     peerId, privateKey, addressManager,
@@ -174,6 +183,7 @@ function makeDht ({ components, guard, protocol, book, reach, store, onAsked, op
       handle: async (name: string, handler: StreamHandler, options: object) => {
         await guard.handle(name, async (stream, raw) => {
           onAsked(raw)
+          if (!inlet.admit(stream, raw)) return
           await handler(stream, raw)
         }, { ...options, runOnLimitedConnection: true })
       },
@@ -182,7 +192,7 @@ function makeDht ({ components, guard, protocol, book, reach, store, onAsked, op
     connectionManager: {
       openStream: async (to: PeerId, name: string, { signal }: { signal: AbortSignal }) => {
         try {
-          return await reach.open(to, name, signal)
+          return limit(await reach.open(to, name, signal), ANSWER_BYTES_MAX)
         } catch (error) {
           if (!(error instanceof SwarmError && ['ABORTED', 'OVERLOADED'].includes(error.code))) await dht.routingTable.remove(to)
           throw error

@@ -54,7 +54,7 @@ export class MemoryRouting implements Routing {
     await this.#askAll('find', signal, there => {
       if (there.router?.provides(name) !== true) return undefined
       const addresses = there.addresses()
-      return () => { onFound(there.peerId, addresses) }
+      return () => { onFound(there.peerId, addresses, there.peerId) }
     })
   }
 

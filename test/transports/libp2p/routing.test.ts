@@ -2,14 +2,18 @@
 import type { PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { SwarmError } from '../../../lib/base/error.ts'
 import { ROUTING_KEYS_MAX, ROUTING_RECORD_MS } from '../../../lib/base/network.ts'
 import { systemRandom } from '../../../lib/base/random.ts'
+import { DISTRUST_MS, DOUBT_MS, VAIN_DIALS_MAX } from '../../../lib/base/trust.ts'
 import { generateKey } from '../../../lib/identity/key.ts'
-import { Book } from '../../../transports/libp2p/routing-book.ts'
-import { DIALS_AT_ONCE_MAX, DISTRUST_MS, Reach, VAIN_DIALS_MAX } from '../../../transports/libp2p/routing-reach.ts'
+import { ADDRESSES_MAX } from '../../../transports/libp2p/address.ts'
+import type { Libp2pConnection } from '../../../transports/libp2p/connection.ts'
+import { Book, HINTS_MAX } from '../../../transports/libp2p/routing-book.ts'
+import { ABSENCE_MS, DIALS_AT_ONCE_MAX, Reach } from '../../../transports/libp2p/routing-reach.ts'
 import { PROVIDERS_PER_KEY_MAX, ProviderStore, RECORDS_MAX } from '../../../transports/libp2p/routing-store.ts'
 import { VirtualClock } from '../../support/clock.ts'
 
@@ -50,6 +54,82 @@ test('a crowd of liars costs no more dials than the budget', async () => {
   const { reach, dialled } = scene()
   for (let index = 0; index < 20; index++) await tryAll(reach, someone(), 10)
   assert.is(dialled.length, DIALS_AT_ONCE_MAX)
+})
+
+/** Peers of whom some never answer, at addresses that say which. */
+function slowScene (): { clock: VirtualClock, reach: Reach, dialled: string[][], ask: (peer: PeerId) => Promise<string> } {
+  const clock = new VirtualClock()
+  const dialled: string[][] = []
+  const reach = new Reach({
+    clock, isDialable: () => true, isClosed: () => false, find: () => undefined,
+    connect: async (_peerId, addresses, signal) => {
+      dialled.push([...addresses])
+      if (addresses.includes(TRUE)) return { openRaw: async () => 'a stream' } as unknown as Libp2pConnection
+      return await new Promise((_resolve, reject) => { signal.addEventListener('abort', () => { reject(new SwarmError('ABORTED', 'no answer')) }, { once: true }) })
+    }
+  }, new Book(someone(), () => []))
+  const ask = async (peer: PeerId): Promise<string> => await reach.open(peer, '/kad', new AbortController().signal).then(String, (error: unknown) => (error as SwarmError).code)
+  return { clock, reach, dialled, ask }
+}
+
+const TRUE = '/ip4/127.0.0.1/tcp/2'
+
+test('a liar whose peers keep silent costs as many dials as one whose peers refuse', async () => {
+  const { clock, reach, dialled, ask } = slowScene()
+  const liar = someone()
+  const asking: Promise<string>[] = []
+  for (let index = 0; index < 3 * VAIN_DIALS_MAX; index++) {
+    const made = someone()
+    if (reach.hear({ id: made, multiaddrs: ADDRESS }, liar)) asking.push(ask(made))
+    await clock.advance(DOUBT_MS / 4)
+  }
+  assert.ok(dialled.length >= VAIN_DIALS_MAX && dialled.length <= VAIN_DIALS_MAX + 4, `${dialled.length} dials`)
+  await clock.advance(60_000)
+  assert.ok((await Promise.all(asking)).every(code => code === 'ABORTED' || code === 'UNREACHABLE'))
+})
+
+test('a dial to a peer that a liar placed where nobody answers begins anew where another says it is, once for each who says so', async () => {
+  const { clock, reach, dialled, ask } = slowScene()
+  const [peer, liar, other, honest] = [someone(), someone(), someone(), someone()]
+  assert.ok(reach.hear({ id: peer, multiaddrs: ADDRESS }, liar))
+  const asking = ask(peer)
+  await clock.advance(100)
+  for (let lie = 0; lie < 5; lie++) reach.hear({ id: peer, multiaddrs: [multiaddr(`/ip4/127.0.0.1/tcp/${10 + lie}`)] }, other)
+  await clock.advance(100)
+  reach.hear({ id: peer, multiaddrs: [multiaddr(TRUE)] }, honest)
+  await clock.advance(100)
+  assert.is(await asking, 'a stream')
+  assert.is(dialled.length, 3)
+  assert.is(dialled[2]?.[0], TRUE, 'the newest word first')
+})
+
+test('a peer that was not there is left alone at those addresses, and tried at others', async () => {
+  const { clock, reach, dialled, ask } = slowScene()
+  const [peer, liar, honest] = [someone(), someone(), someone()]
+  reach.hear({ id: peer, multiaddrs: ADDRESS }, liar)
+  const asking = ask(peer)
+  await clock.advance(10_000)
+  assert.is(await asking, 'ABORTED')
+  assert.not(reach.hear({ id: peer, multiaddrs: ADDRESS }, someone()))
+  assert.ok(reach.hear({ id: peer, multiaddrs: [multiaddr(TRUE)] }, honest))
+  assert.is(await ask(peer), 'a stream')
+  assert.is(dialled.length, 2)
+  await clock.advance(ABSENCE_MS)
+})
+
+test('of what others say of a peer, nobody takes the place of another', () => {
+  const book = new Book(someone(), () => [])
+  const peer = someone()
+  const at = (port: number): Multiaddr => multiaddr(`/ip4/127.0.0.1/tcp/${port}`)
+  book.hint(peer.toString(), [at(2)], 'honest')
+  book.hint(peer.toString(), Array.from({ length: 100 }, (_, lie) => at(100 + lie)), 'liar')
+  assert.is(book.tries(peer).length, ADDRESSES_MAX)
+  assert.equal(book.tries(peer).slice(0, 3), ['/ip4/127.0.0.1/tcp/100', '/ip4/127.0.0.1/tcp/2', '/ip4/127.0.0.1/tcp/101'])
+  book.say(peer, [at(3)])
+  assert.is(book.tries(peer)[0], '/ip4/127.0.0.1/tcp/3', 'its own word first')
+  assert.equal(book.tries(someone()), [])
+  for (let lie = 0; lie < HINTS_MAX; lie++) book.hint(`peer ${lie}`, [at(1)], 'liar')
+  assert.equal(book.tries(peer), ['/ip4/127.0.0.1/tcp/3'], 'hints are bounded')
 })
 
 test('what others have us hold is bounded by provider, by key, in all, and in time', async () => {
