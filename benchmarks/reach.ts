@@ -1,19 +1,22 @@
 /**
  * How soon peers of a made swarm on a LAN find each other by mDNS and call each other's tools, also after one has moved, and while
- * a former member lies. Hosts are network namespaces on one bridge: nothing reaches a real interface.
+ * a former member lies. Hosts are network namespaces on one bridge: nothing reaches a real interface. And on loopback, what the hash
+ * table costs at rest (table) and amid lies (lies), and how much goes through a relay.
  *
- * `npm run bench -- reach [--smoke]`; a part of it alone: `node --import tsx benchmarks/reach.ts meet again move down rest lie gather`,
- * whichever of these. Nothing is asserted: a figure is a fact about a machine.
+ * `npm run bench -- reach [--smoke]`; a part of it alone: `node --import tsx benchmarks/reach.ts meet again move down rest lie gather
+ * table lies relay`, whichever of these. Nothing is asserted: a figure is a fact about a machine.
  */
 import { systemRandom } from '../lib/base/random.ts'
 import { generateKey } from '../lib/identity/key.ts'
 import { hosts, HOSTS_NEED, type Host } from '../test/support/hosts.ts'
 import { lacking } from '../test/support/needs.ts'
 import { members, type Member } from '../test/reach/lan.ts'
+import { amidLies, atRest } from './reach/dht.ts'
+import { relayed } from './reach/relay.ts'
 import { isSmoke, ms, quantile, report } from './rig.ts'
 
 const rounds = isSmoke ? 1 : 9
-const PARTS = ['meet', 'again', 'move', 'down', 'rest', 'lie', 'gather'] as const
+const PARTS = ['meet', 'again', 'move', 'down', 'rest', 'lie', 'gather', 'table', 'lies', 'relay'] as const
 const chosen = process.argv.slice(2).filter(word => !word.startsWith('--'))
 
 /** On a port that nobody knows of; otherwise a peer comes back on that of last time. */
@@ -191,7 +194,10 @@ const parts: Readonly<Record<typeof PARTS[number], () => Promise<void>>> = {
   gather: async () => {
     await rig.end()
     await gather()
-  }
+  },
+  table: async () => { await atRest() },
+  lies: async () => { await amidLies() },
+  relay: async () => { await relayed() }
 }
 for (const part of PARTS) if (chosen.length === 0 || chosen.includes(part)) await parts[part]()
 await rig.end()
