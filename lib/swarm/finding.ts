@@ -19,6 +19,9 @@ import { Tries } from './tries.ts'
 /** Longest that a call waits for peers who are found here, in milliseconds. */
 export const SEEK_FURTHER_MS = 2_000
 
+/** How long after the table has opened a search that finds nobody waits for whoever enters it, in milliseconds: the first may know nobody. */
+export const YOUNG_MS = 1_500
+
 /** How long what was sought in vain is not sought again, in milliseconds. */
 export const VAIN_MS = 5_000
 
@@ -71,6 +74,7 @@ export class Finding {
   readonly #vain = new Map<string, number>()
   #onFound: DiscoveryOptions['onFound'] = () => {}
   #routing: Promise<Routing> | undefined
+  #openedMs = Infinity
   #isProviding = false
   #again: (() => void) | undefined
 
@@ -109,7 +113,7 @@ export class Finding {
 
   /**
    * Brings peers into reach that have what is sought, as far as they are found: ends when it is there, when nobody has it, or after
-   * SEEK_FURTHER_MS.
+   * SEEK_FURTHER_MS. Whoever enters the table meanwhile is asked too.
    *
    * @throws SwarmError ABORTED, CLOSED
    */
@@ -121,12 +125,22 @@ export class Finding {
     const over = new AbortController()
     const bound = deadline(clock, SEEK_FURTHER_MS, signal, this.#closing.signal, over.signal)
     const tries = new Tries({ network, clock, trust: this.#trust, signal: bound.signal, onReached: this.#onFound })
-    let isOver = false
-    void this.#ask(sought, bound.signal, (peerId, addresses, teller) => {
-      tries.hear({ peerId, addresses, teller })
-    }).catch(() => undefined).finally(() => { isOver = true })
+    let [isOver, asked] = [true, -1]
+    const ask = (size: number): void => {
+      [isOver, asked] = [false, size]
+      void this.#ask(sought, bound.signal, (peerId, addresses, teller) => {
+        tries.hear({ peerId, addresses, teller })
+      }).catch(() => undefined).finally(() => { isOver = true })
+    }
     try {
-      while (!isThere() && !(isOver && tries.isVain)) await sleep(clock, TICK_MS, bound.signal)
+      const routing = await this.#open()
+      while (!isThere()) {
+        if (isOver && tries.isVain) {
+          if (routing.size > asked) ask(routing.size)
+          else if (directory.peers().length <= 1 || clock.nowMs() - this.#openedMs >= YOUNG_MS) break
+        }
+        await sleep(clock, TICK_MS, bound.signal)
+      }
     } catch (cause) {
       if (signal.aborted) throw new SwarmError('ABORTED', 'a search was given up', { cause })
       if (this.#closing.signal.aborted) throw new SwarmError('CLOSED', 'the swarm is closed', { cause })
@@ -157,7 +171,9 @@ export class Finding {
 
   async #open (): Promise<Routing> {
     this.#routing ??= this.#parts.network.routing()
-    return await this.#routing
+    const routing = await this.#routing
+    this.#openedMs = Math.min(this.#openedMs, this.#parts.clock.nowMs())
+    return routing
   }
 
   #begin (): void {

@@ -9,7 +9,7 @@ import { catalogueHash, type Catalogue } from '../../lib/directory/catalogue.ts'
 import { Directory } from '../../lib/directory/directory.ts'
 import { signRecord, type PeerRecord } from '../../lib/directory/record.ts'
 import { generateKey, type PrivateKey } from '../../lib/identity/key.ts'
-import { COMPANY_MAX, Finding, LOOK_MS, SEEK_FURTHER_MS, VAIN_MS, isKnown, type Sought } from '../../lib/swarm/finding.ts'
+import { COMPANY_MAX, Finding, LOOK_MS, SEEK_FURTHER_MS, VAIN_MS, YOUNG_MS, isKnown, type Sought } from '../../lib/swarm/finding.ts'
 import { keyOf, pointsOf } from '../../lib/swarm/points.ts'
 import { TRIES_MAX } from '../../lib/swarm/search.ts'
 import { MemoryHub } from '../../transports/memory/memory.ts'
@@ -153,6 +153,30 @@ test('finds a peer by its id', async () => {
   const { caller, host } = await new Rig().row()
   assert.ok(await caller.seek({ peer: host.id }) < 100)
   assert.equal(caller.dialled, [host.id])
+})
+
+test('one that has just come, and whose first neighbour knows nobody, asks the next', async () => {
+  const rig = new Rig()
+  const [caller, lonely, between, host] = [new Party(rig, 'caller'), new Party(rig, 'lonely'), new Party(rig, 'between'), new Party(rig, 'host')] as const
+  await rig.link(between, host)
+  await rig.clock.advance(2_000)
+  await rig.link(caller, lonely)
+  rig.clock.after(800, () => { void rig.link(caller, between) })
+  const tookMs = await caller.seek({ agent: 'far' })
+  assert.ok(tookMs >= 800 && tookMs < YOUNG_MS, `${tookMs} ms`)
+  assert.ok(caller.connections.some(({ peerId }) => peerId === host.id))
+})
+
+test('one that has just come says of what nobody has that it is unknown, when it has waited for others', async () => {
+  const rig = new Rig()
+  const [caller, lonely] = [new Party(rig, 'caller'), new Party(rig, 'lonely')] as const
+  await rig.link(caller, lonely)
+  const tookMs = await caller.seek({ agent: 'far' })
+  assert.ok(tookMs >= YOUNG_MS && tookMs <= SEEK_FURTHER_MS, `${tookMs} ms`)
+})
+
+test('one that is alone says at once that it knows nothing', async () => {
+  assert.ok(await new Party(new Rig(), 'caller').seek({ agent: 'far' }) < 100)
 })
 
 test('what nobody has is said at once, and not sought again for a while', async () => {
