@@ -1,12 +1,13 @@
 /**
- * What other members may send the table: so many bytes on one stream, and so many bytes of questions on one connection in a while.
- * kad-dht itself reads messages of up to 4 MiB, as often as they come, and takes each of the peers in them apart.
+ * What other members may send the table: one question a stream, so many bytes, and so many bytes of questions on one connection in a
+ * while. kad-dht itself reads messages of up to 4 MiB, as often as they come, and takes each of the peers in them apart; of the
+ * smallest ones, a few thousand a second keep a core busy.
  */
 import type { Connection, Stream } from '@libp2p/interface'
 import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError } from '../../lib/base/error.ts'
 
-/** Bytes read of one question: the longest names one provider and its addresses. */
+/** Bytes of one question: the longest names one provider and its addresses. */
 export const QUESTION_BYTES_MAX = 8 * 2 ** 10
 
 /** Bytes read of one answer: 8 peers and 64 providers, each with a dozen addresses, fit in. */
@@ -43,8 +44,11 @@ export class Inlet {
       stream.abort(new SwarmError('OVERLOADED', 'too many questions to the table'))
       return false
     }
-    limit(stream, QUESTION_BYTES_MAX).addEventListener('message', ({ data }) => {
-      if (!this.#spend(connection, data.byteLength) && stream.status === 'open') stream.abort(new SwarmError('OVERLOADED', 'too many questions to the table'))
+    const cut = (error: SwarmError): void => { if (stream.status === 'open') stream.abort(error) }
+    const question = new FirstMessage()
+    stream.addEventListener('message', ({ data }) => {
+      if (!question.takes(data.subarray())) cut(new SwarmError('TOO_LARGE', `more than one question of ${QUESTION_BYTES_MAX} bytes for the table`))
+      else if (!this.#spend(connection, data.byteLength)) cut(new SwarmError('OVERLOADED', 'too many questions to the table'))
     })
     return true
   }
@@ -57,3 +61,27 @@ export class Inlet {
     return left >= bytes
   }
 }
+
+/** Follows one message behind its length, an unsigned varint, as its bytes come. */
+class FirstMessage {
+  #bytes = 0
+  #length = 0
+  #lengthBytes = 0
+  #isLengthKnown = false
+
+  /** @returns whether these bytes still belong to it */
+  takes (bytes: Uint8Array): boolean {
+    for (const byte of bytes) {
+      if (this.#isLengthKnown) break
+      this.#length += (byte & 127) * 128 ** this.#lengthBytes
+      this.#lengthBytes += 1
+      this.#isLengthKnown = byte < 128
+      if (this.#length > QUESTION_BYTES_MAX || this.#lengthBytes > LENGTH_BYTES_MAX) return false
+    }
+    this.#bytes += bytes.byteLength
+    return !this.#isLengthKnown || this.#bytes <= this.#lengthBytes + this.#length
+  }
+}
+
+/** Bytes of the length of a message. */
+const LENGTH_BYTES_MAX = 4
