@@ -121,7 +121,7 @@ export class Reach {
       isDoubted = true
     }
     const cancel = clock.after(DOUBT_MS, doubt)
-    const dial: Dial = { done: this.#connect(peerId, () => dial, bound.signal), tellers: new Set(teller), again: () => {} }
+    const dial: Dial = { done: this.#connect(peerId, () => dial, bound.signal), tellers: new Set(teller === undefined ? [] : [teller]), again: () => {} }
     this.#dials.set(name, dial)
     dial.done.then(() => {
       if (isDoubted && teller !== undefined) this.#trust.regain(teller, clock.nowMs())

@@ -94,6 +94,7 @@ test('a dial to a peer that a liar placed where nobody answers begins anew where
   assert.ok(reach.hear({ id: peer, multiaddrs: ADDRESS }, liar))
   const asking = ask(peer)
   await clock.advance(100)
+  reach.hear({ id: peer, multiaddrs: [multiaddr('/ip4/127.0.0.1/tcp/9')] }, liar)
   for (let lie = 0; lie < 5; lie++) reach.hear({ id: peer, multiaddrs: [multiaddr(`/ip4/127.0.0.1/tcp/${10 + lie}`)] }, other)
   await clock.advance(100)
   reach.hear({ id: peer, multiaddrs: [multiaddr(TRUE)] }, honest)
