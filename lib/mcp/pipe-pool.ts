@@ -173,9 +173,9 @@ export class Pipes {
     const peer = this.#peers.get(peerId)
     if (peer === undefined) return
     for (const [key, entry] of peer.agents) {
-      if (entry.pipe === undefined) continue
       entry.cancelIdle()
       peer.agents.delete(key)
+      if (entry.pipe === undefined) continue // it is being opened, perhaps where nobody answers: those who wait for it may, others need not
       peer.own.add(entry.pipe)
       peer.ownCount++
       this.#endWhenDone(peerId, peer, entry.pipe)
@@ -213,12 +213,18 @@ export class Pipes {
         if (peer.agents.get(key) === entry) peer.agents.delete(key)
         this.#forget(peerId, peer)
       })
+      if (peer.agents.get(key) !== entry) {
+        peer.own.add(pipe)
+        peer.ownCount++
+        this.#options.clock.after(DONE_MS, () => { this.#endWhenDone(peerId, peer, pipe) })
+        return pipe
+      }
       entry.pipe = pipe
       // the stream of a client lasts as long as the client does: with it goes what its server keeps
       if (session === undefined) this.#watchIdle(entry, pipe, this.#options.idleMs ?? IDLE_MS)
       return pipe
     } catch (error) {
-      peer.agents.delete(key)
+      if (peer.agents.get(key) === entry) peer.agents.delete(key)
       this.#forget(peerId, peer)
       throw error
     }

@@ -128,6 +128,29 @@ function stuck (clock: Clock): { pipes: Pipes, signals: AbortSignal[], arrive: (
   return { pipes, signals, arrive: stream => { arrive(stream) } }
 }
 
+for (const ending of ['fails', 'opens late'] as const) {
+  test(`a stream that opens where nobody answers holds no call up once another connection serves, and ${ending}`, async () => {
+    const { open } = serving(new ScriptedAgent({ echo: () => text('ok') }))
+    const firsts: { resolve: (stream: ByteStream) => void, reject: (error: Error) => void }[] = []
+    let opened = 0
+    const pipes = new Pipes({
+      clock: systemClock,
+      open: async () => opened++ === 0 ? await new Promise<ByteStream>((resolve, reject) => { firsts.push({ resolve, reject }) }) : open()
+    })
+    const early = pipes.call(PEER, 'notes', 'echo', {})
+    const ended: Promise<unknown> = ending === 'fails' ? rejectsWith(early, 'UNREACHABLE') : early
+    await settle()
+    pipes.renewPeer(PEER)
+    assert.equal(await within(pipes.call(PEER, 'notes', 'echo', {}), 'a call over the other connection'), text('ok'))
+    if (ending === 'fails') firsts[0]?.reject(new SwarmError('UNREACHABLE', 'gone'))
+    else firsts[0]?.resolve(open())
+    await within(ended, 'the early call')
+    await within(pipes.call(PEER, 'notes', 'echo', {}), 'one more')
+    assert.is(opened, 2, 'the stream that serves goes on')
+    pipes.close()
+  })
+}
+
 test('a call waits for its stream no longer than it may: TIMEOUT, or ABORTED, never sent', async () => {
   const clock = new VirtualClock()
   const { pipes, signals } = stuck(clock)
