@@ -253,13 +253,22 @@ export class Sync {
         case 'send':
           this.#owe(document, effect.to, effect.message)
           return [{ kind: 'send', to: effect.to, bytes: writeMessage({ key: document, ...effect.message }), document, after: effect.after }]
-        case 'pull': return this.#pull(document, effect.from, nowMs)
+        case 'pull': return this.#pullSoon(document, effect.from, nowMs)
         case 'alarm': return [effect]
         case 'replaced': return [{ kind: 'replaced', document }]
         case 'reload': return [{ kind: 'reload', document, error: effect.error }]
         case 'refused': return [{ document, ...effect }]
       }
     })
+  }
+
+  /** Something is missing. Right after a pull it is mostly on its way: then a comparison shows, a moment later, whether it still is. */
+  #pullSoon (document: string, from: string, nowMs: number): Action[] {
+    const settling = this.#settling.get(document)
+    if (settling === undefined || nowMs >= settling.untilMs) return this.#pull(document, from, nowMs)
+    const peer = this.#peers.has(from) ? from : this.#anyPeer()
+    if (peer !== undefined) settling.peers.add(peer)
+    return []
   }
 
   #pull (document: string, from: string, nowMs: number): Action[] {
