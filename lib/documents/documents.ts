@@ -67,6 +67,8 @@ export class Documents {
   readonly #copies = new Map<string, Copy>()
   /** Copies that somebody waits for others to confirm: looked through at every edit, where there may be thousands of copies. */
   readonly #awaited = new Set<Copy>()
+  /** Documents that were edited in this turn. */
+  readonly #edits = new Set<string>()
   readonly #bell: Bell
   #isClosed = false
   #closing: Promise<void> | undefined
@@ -246,10 +248,21 @@ export class Documents {
     const { key } = copy
     if (this.#copies.get(key) !== copy) return
     this.#performing.perform(this.#sync.edited(key, update))
-    afterTurn(() => { this.#sync.prepare(key) }) // by then the disk has been given it
+    this.#prepareSoon(key)
     this.#asking.edited(key)
     this.#ahead.changed(key)
     this.#arm()
+  }
+
+  /** Once for all edits of a turn, and after it: by then the disk has been given them. */
+  #prepareSoon (key: string): void {
+    if (this.#edits.size === 0) {
+      afterTurn(() => {
+        for (const edited of this.#edits) this.#sync.prepare(edited)
+        this.#edits.clear()
+      })
+    }
+    this.#edits.add(key)
   }
 
   #linked (peerId: string): void {
