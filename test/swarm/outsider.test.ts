@@ -64,7 +64,11 @@ test.before(async () => {
   let count = 0
   const busy = setInterval(() => { (count % 2 === 0 ? plan : copy).ydoc.getMap('m').set('secret', ++count) }, 20)
   stop = () => { clearInterval(busy) }
-  served = await listed()
+  // The hash table is opened after all else, when somebody is there.
+  await within(20_000, 'the hash table is served', (async () => {
+    do served = await listed()
+    while (!served.some(protocol => protocol.includes('/kad/')))
+  })())
 })
 
 test.after(async () => {
