@@ -22,6 +22,7 @@ import type { Provider, Query } from './offers.ts'
 import { viewAgent, viewOffering, viewPeer, type Absence, type AgentView, type Offer, type Offering, type Peer, type PeerView } from './peer.ts'
 import { compareAge, type PeerRecord } from './record.ts'
 import { Stock } from './stock.ts'
+import { Texts } from './texts.ts'
 
 export type { Provider, Query } from './offers.ts'
 export type { Absence, AgentView, Offering, PeerView } from './peer.ts'
@@ -61,6 +62,9 @@ export class Directory {
   readonly #stock: Stock
   /** The newest records of all living peers, this one among them. */
   readonly marks = new Marks()
+  /** Of the records held. */
+  readonly #texts = new Texts()
+  readonly share = (text: string): string => this.#texts.share(text)
   #sweptMs = -Infinity
   /** Before that no lease ends, and nobody is forgotten. */
   #dueMs = Infinity

@@ -51,7 +51,7 @@ export class Hearing {
 
   #takeRecord (wire: string, follows: readonly string[]): void {
     const { directory, peerId, swarmId } = this.#options
-    const { record, wire: text } = directory.signed(wire) ?? { record: readRecord(wire, swarmId), wire }
+    const { record, wire: text } = directory.signed(wire) ?? { record: readRecord(wire, swarmId, directory.share), wire }
     if (record.peerId !== peerId) {
       throw new SwarmError('RECORD_INVALID', `peer ${peerId} sends a record of ${record.peerId}`, { details: { reason: 'peer' } })
     }
@@ -122,7 +122,7 @@ export class Hearing {
     const { directory, swarmId, hearsay, peerId } = this.#options
     const own = directory.own
     if (own === undefined || wire === own.wire) return
-    const record = readRecord(wire, swarmId)
+    const record = readRecord(wire, swarmId, directory.share)
     if (record.peerId !== directory.peerId) {
       throw new SwarmError('RECORD_INVALID', `peer ${peerId} returns a record that is not ours`, { details: { reason: 'peer' } })
     }

@@ -208,7 +208,7 @@ export class Hearsay {
     const held = directory.signed(wire)
     if (held !== undefined) return held
     if (!this.#circle.may('records', from)) throw new SwarmError('OVERLOADED', `peer ${from.peerId} tells of more than ${RECORDS_PER_SECOND} records a second`)
-    return { record: readRecord(wire, swarmId), wire }
+    return { record: readRecord(wire, swarmId, directory.share), wire }
   }
 
   #repairLater (): void {

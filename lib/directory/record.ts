@@ -105,9 +105,10 @@ export function signRecord (key: PrivateKey, record: PeerRecord, swarmId: string
 /**
  * Reads a signed record from outside.
  *
+ * @param share what is known of texts that many records have
  * @throws SwarmError RECORD_INVALID with `details.reason`: size, format, version or signature
  */
-export function readRecord (wire: string, swarmId: string): PeerRecord {
+export function readRecord (wire: string, swarmId: string, share: Share = own): PeerRecord {
   if (wire.length > RECORD_BYTES_MAX || utf8(wire).byteLength > RECORD_BYTES_MAX) {
     throw invalid('size', `it is over the limit of ${RECORD_BYTES_MAX} bytes`)
   }
@@ -115,7 +116,7 @@ export function readRecord (wire: string, swarmId: string): PeerRecord {
   const text = wire.slice(SIGNATURE_CHARS + 1)
   const { body, signature, publicKey } = unwrap(wire, text)
   if (!verify(publicKey, signedBytes(text, swarmId), signature)) throw invalid('signature', 'its signature is not that of its peer for this swarm')
-  return checkRecord(body)
+  return checkRecord(body, share)
 }
 
 /**
@@ -138,12 +139,15 @@ function unwrap (wire: string, text: string): { body: JsonObject, signature: Uin
   }
 }
 
-function checkRecord (body: JsonObject): PeerRecord {
+type Share = (text: string) => string
+const own: Share = text => text
+
+function checkRecord (body: JsonObject, share: Share = own): PeerRecord {
   if (body.v !== 1) throw invalid('version', `its version is ${JSON.stringify(body.v)}; we read 1`)
   if (body.left !== undefined && typeof body.left !== 'boolean') throw invalid('format', 'left is neither true nor false')
   const peerId = body.peerId
   if (typeof peerId !== 'string') throw invalid('format', 'its peerId is not a text')
-  const agents = listOf(body, 'agents').map(checkAgent)
+  const agents = listOf(body, 'agents').map(agent => checkAgent(agent, share))
   if (new Set(agents.map(agent => agent.name)).size < agents.length) throw invalid('format', 'two of its agents have one name')
   // Member by member: a thousand records that are put together from parts take a tenth more room.
   const record: { -readonly [Member in keyof PeerRecord]: PeerRecord[Member] } = {
@@ -156,7 +160,7 @@ function checkRecord (body: JsonObject): PeerRecord {
     addresses: checkAddresses(listOf(body, 'addresses')),
     agents
   }
-  if (body.documents !== undefined) record.documents = documentsIn(body.documents)
+  if (body.documents !== undefined) record.documents = share(documentsIn(body.documents))
   if (body.left === true) record.left = true
   return record
 }
@@ -166,12 +170,12 @@ function documentsIn (documents: unknown): string {
   return documents
 }
 
-function checkAgent (value: unknown): AgentEntry {
+function checkAgent (value: unknown, share: Share): AgentEntry {
   if (!isObject(value)) throw invalid('format', 'one of its agents is not an object')
   if (typeof value.available !== 'boolean') throw invalid('format', 'available of an agent is neither true nor false')
   if (value.restricted !== undefined && typeof value.restricted !== 'boolean') throw invalid('format', 'restricted of an agent is neither true nor false')
   if (!isHash(value.catalogue)) throw invalid('format', 'the catalogue of an agent is not a hash')
-  const agent: { -readonly [Member in keyof AgentEntry]: AgentEntry[Member] } = { name: textIn(value, 'name', LABEL_CHARS_MAX), catalogue: value.catalogue, available: value.available }
+  const agent: { -readonly [Member in keyof AgentEntry]: AgentEntry[Member] } = { name: share(textIn(value, 'name', LABEL_CHARS_MAX)), catalogue: share(value.catalogue), available: value.available }
   for (const [member, charsMax] of OPTIONAL) if (value[member] !== undefined) agent[member] = textIn(value, member, charsMax)
   if (value.restricted === true) agent.restricted = true
   return agent
