@@ -92,6 +92,7 @@ export class Documents {
         this.#performing.perform(actions)
         this.#copies.get(document)?.heard(from)
         this.#ahead.changed(document)
+        this.#arm()
         return verdict
       },
       isOpen: document => this.#copies.has(document),

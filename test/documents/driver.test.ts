@@ -4,7 +4,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { systemClock } from '../../lib/base/clock.ts'
 import type { SwarmError } from '../../lib/base/error.ts'
-import type { ByteStream, Connection } from '../../lib/base/network.ts'
+import type { ByteStream, Connection, Network } from '../../lib/base/network.ts'
 import { seededRandom } from '../../lib/base/random.ts'
 import type { Head, Standing } from '../../lib/base/witness.ts'
 import { Channel, QUEUE_BYTES_HIGH, QUEUE_BYTES_MAX } from '../../lib/documents/channel.ts'
@@ -15,12 +15,13 @@ import { QUEUE_BYTES_MAX as DISK_BYTES_MAX } from '../../crdt/backlog.ts'
 import { documentKey } from '../../crdt/name.ts'
 import { MERGE_HERE_BYTES } from '../../crdt/merge.ts'
 import { HEAL_MS } from '../../crdt/retry.ts'
+import { SETTLE_MS } from '../../crdt/sync.ts'
 import { LOG_BYTES_HIGH } from '../../crdt/wal.ts'
 import { MemoryHub } from '../../transports/memory/memory.ts'
 import { VirtualClock } from '../support/clock.ts'
 import { FaultyStorage, FaultyWitness } from '../support/faulty.ts'
 import { until, within } from '../support/within.ts'
-import { connect, kill, machine, run, untilEqual, type Machine, type Peer } from './rig.ts'
+import { areEqual, connect, kill, machine, run, untilEqual, type Machine, type Peer } from './rig.ts'
 
 const codeOf = (act: () => unknown): string | undefined => {
   try {
@@ -121,6 +122,49 @@ for (const [size, text] of [['small', 'x'], ['large', 'x'.repeat(2 * MERGE_HERE_
   atBob.set('m/after', 1)
   await untilEqual(atBob, atCarol)
   await Promise.all([bob.close(), carol.close()])
+})
+
+test('a change that comes early right after a pull is asked about as soon as the document has rested', async () => {
+  const clock = new VirtualClock()
+  const hub = new MemoryHub({ clock })
+  let [heard, drops] = [0, 0]
+  const deaf = (network: Network): Network => {
+    const gossip = network.gossip.bind(network)
+    network.gossip = async () => {
+      const whole = await gossip()
+      const join = whole.join.bind(whole)
+      whole.join = (topic, judge) => join(topic, message => {
+        heard++
+        return drops-- > 0 ? 'ignore' : judge(message)
+      })
+      return whole
+    }
+    return network
+  }
+  const [alice, bob] = [run(hub, machine(), { clock }), run(hub, machine(), { clock, seed: 2, wrap: deaf })]
+  await connect(alice, bob)
+  const [here, there] = await Promise.all([alice.documents.open('notes'), bob.documents.open('notes')])
+  const move = async (claim: () => boolean, byMs: number): Promise<void> => {
+    for (let ms = 0; ms < byMs && !claim(); ms += 5) await clock.advance(5)
+    assert.ok(claim(), `not within ${byMs} virtual ms`)
+  }
+  here.set('m/first', 1)
+  await move(() => areEqual(here, there), 20_000)
+  await clock.advance(5_000)
+  for (const round of [1, 2]) {
+    const before = heard
+    drops = 1
+    here.set(`m/lost ${round}`, 1)
+    await until('one is lost', () => heard === before + 1)
+    here.set(`m/early ${round}`, 1)
+    await until('the next one comes', () => heard === before + 2)
+    // The first is pulled at once; the second comes while the document rests after that, and waits until it has.
+    if (round === 1) await until('pulled', () => areEqual(here, there))
+    else await move(() => areEqual(here, there), 2 * SETTLE_MS)
+  }
+  const closing = Promise.all([alice.close(), bob.close()])
+  await clock.advance(5_000)
+  await within(5_000, 'closed', closing)
 })
 
 test('a message for a peer that reads nothing is dropped at QUEUE_BYTES_MAX, and told of when there is room', async () => {
