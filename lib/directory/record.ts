@@ -105,7 +105,7 @@ export function signRecord (key: PrivateKey, record: PeerRecord, swarmId: string
 /**
  * Reads a signed record from outside.
  *
- * @param share what is known of texts that many records have
+ * @param share gives for a text the same one, where it is held already: see texts.ts
  * @throws SwarmError RECORD_INVALID with `details.reason`: size, format, version or signature
  */
 export function readRecord (wire: string, swarmId: string, share: Share = own): PeerRecord {

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SwarmError } from '../base/error.ts'
 import { systemRandom } from '../base/random.ts'
@@ -12,6 +12,9 @@ const FILE = 'swarm.json'
 
 /** The ports of last time: nobody's secret, and nothing is lost with it. */
 const PORTS_FILE = 'ports.json'
+
+/** Longest such file that is read. */
+const PORTS_BYTES_MAX = 4_096
 
 /** Others who may write it could take this peer to a swarm of theirs. */
 const OTHERS_MAY_WRITE = 0o022
@@ -48,9 +51,10 @@ export async function saveKept (dir: string, kept: Kept): Promise<void> {
 export function keptPorts (dir: string): PortStore {
   return {
     load: async () => {
-      const text = await readFile(join(dir, PORTS_FILE), 'utf8').catch(() => '')
       try {
-        return readPorts(JSON.parse(text.slice(0, KEPT_BYTES_MAX)))
+        await using file = await open(join(dir, PORTS_FILE), constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+        const { bytesRead, buffer } = await file.read(Buffer.alloc(PORTS_BYTES_MAX), 0, PORTS_BYTES_MAX, 0)
+        return readPorts(JSON.parse(buffer.toString('utf8', 0, bytesRead)))
       } catch {
         return {} // none yet, or damaged: the next ones take its place
       }

@@ -19,6 +19,7 @@ const LISTENS = /^\/(ip4|ip6)\/[^/]+\/tcp\/(\d+)(\/ws)?$/
 export interface PortStore {
   /** Those of last time, if anything is known of them. */
   load (): Promise<Ports>
+  /** @throws SwarmError where they cannot be kept */
   save (ports: Ports): Promise<void>
 }
 
@@ -37,14 +38,13 @@ export async function openAgain (listen: readonly string[], store: PortStore, op
     await network.close()
     network = await openFirst(choices(listen, Object.fromEntries(Object.entries(kept).filter(([name]) => !lost.includes(name)))), open)
   }
+  const now = portsOf(network.addresses())
   try {
-    const now = portsOf(network.addresses())
     if (Object.keys({ ...kept, ...now }).some(name => kept[name] !== now[name])) await store.save(now)
-    return network
   } catch (error) {
-    await network.close()
-    throw error
+    if (!(error instanceof SwarmError)) throw error // a disk that is full costs the same ports next time, and nothing now
   }
+  return network
 }
 
 /** The ports that addresses name. */

@@ -115,6 +115,19 @@ for (const [name, text] of [['damaged', '{"ip4 tcp":'], ['no object', '[]'], ['f
   })
 }
 
+test('where they cannot be kept, a peer listens all the same', async () => {
+  await using rig = new Rig()
+  rmSync(rig.dir, { recursive: true })
+  const network = await rig.open()
+  assert.is(network.addresses().length, 2)
+})
+
+test('of a file that is too long no more is read than may be', async () => {
+  await using rig = new Rig()
+  writeFileSync(join(rig.dir, 'ports.json'), `${' '.repeat(1_000_000)}{"ip4 tcp":40001}`)
+  assert.equal(await keptPorts(rig.dir).load(), {})
+})
+
 test('what is no port is not read', () => {
   assert.equal(readPorts({ one: 1_023, two: 1_024, three: 65_535, four: 65_536, five: 2_000.5, six: '4001', seven: null }), { two: 1_024, three: 65_535 })
   assert.equal(readPorts('nothing'), {})
