@@ -3,7 +3,6 @@
  * those decide. Three ways bring changes to others, each for when the last has failed: gossip, at once; an echo, ECHO_MS after an own
  * change (asking.ts); and the rounds of anti-entropy.
  */
-import { afterTurn, type Clock } from '../base/clock.ts'
 import { SwarmError } from '../base/error.ts'
 import type { Connection, Network } from '../base/network.ts'
 import type { Random } from '../base/random.ts'
@@ -67,8 +66,6 @@ export class Documents {
   readonly #copies = new Map<string, Copy>()
   /** Copies that somebody waits for others to confirm: looked through at every edit, where there may be thousands of copies. */
   readonly #awaited = new Set<Copy>()
-  /** Documents that were edited in this turn. */
-  readonly #edits = new Set<string>()
   readonly #bell: Bell
   #isClosed = false
   #closing: Promise<void> | undefined
@@ -84,7 +81,11 @@ export class Documents {
       show: (copy, effect) => { this.#performing.show(copy, effect) },
       compare: peerId => { if (!this.#isClosed) this.#performing.perform(this.#sync.begin(peerId)) }
     })
-    this.#ahead = new Ahead(clock, (document, blocks) => this.#copies.get(document)?.replica.prepareDigest(blocks) ?? false)
+    this.#ahead = new Ahead({
+      clock,
+      sign: document => { this.#sync.prepare(document) },
+      hash: (document, blocks) => this.#copies.get(document)?.replica.prepareDigest(blocks) ?? false
+    })
     this.#gossiping = new Gossiping({
       network, swarmId,
       onEnvelope: (document, from, bytes) => {
@@ -249,21 +250,9 @@ export class Documents {
     const { key } = copy
     if (this.#copies.get(key) !== copy) return
     this.#performing.perform(this.#sync.edited(key, update))
-    this.#prepareSoon(key)
     this.#asking.edited(key)
-    this.#ahead.changed(key)
+    this.#ahead.edited(key)
     this.#arm()
-  }
-
-  /** Once for all edits of a turn, and after it: by then the disk has been given them. */
-  #prepareSoon (key: string): void {
-    if (this.#edits.size === 0) {
-      afterTurn(() => {
-        for (const edited of this.#edits) this.#sync.prepare(edited)
-        this.#edits.clear()
-      })
-    }
-    this.#edits.add(key)
   }
 
   #linked (peerId: string): void {
