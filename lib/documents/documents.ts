@@ -3,6 +3,7 @@
  * those decide. Three ways bring changes to others, each for when the last has failed: gossip, at once; an echo, ECHO_MS after an own
  * change (asking.ts); and the rounds of anti-entropy.
  */
+import type { Clock } from '../base/clock.ts'
 import { SwarmError } from '../base/error.ts'
 import type { Connection, Network } from '../base/network.ts'
 import type { Random } from '../base/random.ts'
