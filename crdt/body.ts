@@ -139,7 +139,10 @@ export class Body {
   /** Takes in updates that were read: those that fit, and of those that waited what fits then. `isWhole` if all of them are in. */
   take (source: Source, updates: readonly Checked[], nowMs: number): { effects: Effect[], isWhole: boolean } {
     const { fit, early } = sortUpdates(updates, reachOf(this.#doc))
-    for (const { update, gap } of early) this.#early.hold({ author: source.author, ...update }, gap)
+    for (const { update, gap } of early) {
+      this.#early.hold({ author: source.author, ...update }, gap)
+      for (const { client, to } of update.content.ranges) if (client === this.client) this.hearOfUs(to, nowMs)
+    }
     const { effects, isWhole } = this.#integrate(source, fit, nowMs)
     for (let ready = this.#early.take(reachOf(this.#doc)); ready.length > 0; ready = this.#early.take(reachOf(this.#doc))) {
       for (const held of ready) {

@@ -22,7 +22,8 @@
  * `sure` is on disk as well. `kill -9` leaves what was confirmed, and so does `close`, which flushes it: a log that falls short of that is
  * damaged, and recovery says so. Only a power cut can take back the confirmation of the last batch, and only on a disk that lost that
  * batch too after it had said that it was flushed would nobody notice. Then the log does not come up to its claim, and whoever
- * asks is told that no witness stands for it (`isWitnessed`): nothing new is written under an old incarnation.
+ * asks is told that no witness stands for it (`isWitnessed`): nothing new is written under an old incarnation. Nor is it where such a
+ * disk has lost batches and claims alike, and all looks whole: incarnation.ts.
  *
  * **A write that fails stops every acknowledgement**, for its own entries and all after them. After a failed flush nobody knows what
  * is on disk, and asking again may be answered with a lie ("fsyncgate", 2018): so entries are kept until they are safe, and

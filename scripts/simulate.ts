@@ -22,7 +22,7 @@ const REPLAY_EVERY = 50
 /** Seeds that a process runs before it asks for more. */
 const SHARE = 20
 
-const SUMS = ['virtualMs', 'events', 'edits', 'acknowledged', 'crashes', 'sent', 'lost'] as const
+const SUMS = ['virtualMs', 'events', 'edits', 'acknowledged', 'crashes', 'lies', 'sent', 'lost'] as const
 interface Report { readonly seeds: number, readonly sums: Record<typeof SUMS[number] | 'alarms' | 'replays', number>, readonly failed?: { readonly seed: number, readonly failure: string } }
 
 const { values } = parseArgs({
@@ -44,7 +44,7 @@ function serve (): void {
 }
 
 function runShare (from: number, seeds: number): Report {
-  const sums = { virtualMs: 0, events: 0, edits: 0, acknowledged: 0, crashes: 0, sent: 0, lost: 0, alarms: 0, replays: 0 }
+  const sums = { virtualMs: 0, events: 0, edits: 0, acknowledged: 0, crashes: 0, lies: 0, sent: 0, lost: 0, alarms: 0, replays: 0 }
   for (let seed = from; seed < from + seeds; seed++) {
     const outcome = simulate({ ...options, seed })
     for (const name of SUMS) sums[name] += outcome[name]
@@ -81,7 +81,7 @@ async function runAll (): Promise<void> {
   const sum = (name: keyof Report['sums']): number => reports.reduce((sum, { sums }) => sum + sums[name], 0)
   const seeds = reports.reduce((sum, { seeds }) => sum + seeds, 0)
   console.log(`${seeds} seeds in ${((performance.now() - startedMs) / 1000).toFixed(1)} s: ${(sum('virtualMs') / 3_600_000).toFixed(1)} virtual hours, ` +
-    `${sum('events')} events, ${sum('edits')} edits, ${sum('acknowledged')} acknowledged, ${sum('crashes')} crashes, ` +
+    `${sum('events')} events, ${sum('edits')} edits, ${sum('acknowledged')} acknowledged, ${sum('crashes')} crashes, ${sum('lies')} after which a disk had lied, ` +
     `${sum('lost')} of ${sum('sent')} messages lost, ${sum('alarms')} alarms`)
   const failed = reports.flatMap(({ failed }) => failed ?? []).sort((left, right) => left.seed - right.seed)[0]
   if (failed === undefined) console.log(`all converge, byte-equal, with everything acknowledged; ${sum('replays')} replays took the same course`)

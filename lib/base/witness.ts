@@ -4,6 +4,11 @@
  * `lib/storage/witness.node.ts` keeps one in a file; a page has none.
  */
 export interface Witness {
+  /**
+   * Names this start of the machine that the disk belongs to. What a disk said it had flushed can be missing, from log and witness alike,
+   * only after it was without power, and so mostly only in another start.
+   */
+  readonly boot: string
   /** What is known of a log's end, undefined if nothing ever was, 'lost' if what would say so is damaged. */
   read (key: string): Promise<Standing | 'lost' | undefined>
   /**
@@ -48,6 +53,7 @@ export const START: Head = { sequence: 0, hash: new Uint8Array(HASH_BYTES) }
 
 /** A witness for tests, and for storages in memory. */
 export class MemoryWitness implements Witness {
+  readonly boot: string = 'memory'
   readonly #standings = new Map<string, Standing>()
   #claimed: ReadonlyMap<string, Head> = new Map()
 

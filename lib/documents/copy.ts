@@ -74,7 +74,7 @@ export class Copy {
   #unwatch: () => void = () => undefined
   readonly #waiters: Waiters
 
-  /** @throws SwarmError DISK_FAILED, VERSION_UNSUPPORTED, FOLDER_UNUSABLE, CLOSED */
+  /** @throws SwarmError DISK_FAILED, OVERLOADED, VERSION_UNSUPPORTED, FOLDER_UNUSABLE, CLOSED */
   static async open (options: CopyOptions): Promise<Copy> {
     const { pending, kept, ...found } = await readCopy(options)
     return new Copy(options, found, pending, kept)
@@ -121,11 +121,7 @@ export class Copy {
 
   append (sequence: number, update: Uint8Array, origin: string): void {
     if (this.isClosed) return
-    const { incarnation } = this.replica
-    if (origin === '' && incarnation !== this.#keptIncarnation) {
-      this.#keptIncarnation = incarnation
-      keepIncarnation(this.key, this.#options.committer, incarnation)
-    }
+    this.#keepIncarnation(origin === '')
     this.#core.log.append(sequence, update, origin)
   }
 
@@ -246,6 +242,19 @@ export class Copy {
     }
     doc.on('update', onUpdate)
     this.#unwatch = () => { doc.off('update', onUpdate) }
+  }
+
+  /** Keeps on disk under which incarnation this peer writes: one that was written under, and in place of one that was given up. */
+  #keepIncarnation (isWritten: boolean): void {
+    const { incarnation } = this.replica
+    if (incarnation === this.#keptIncarnation || (!isWritten && this.#keptIncarnation === undefined)) return
+    try {
+      keepIncarnation(this.key, this.#options.committer, incarnation)
+      this.#keptIncarnation = incarnation
+    } catch (error) {
+      // Too much waits for the disk, as the log tells: it is tried anew with what comes next.
+      if (!(error instanceof SwarmError)) throw error
+    }
   }
 
   async #repair (from: string): Promise<void> {

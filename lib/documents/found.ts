@@ -23,7 +23,7 @@ export interface Found {
  * Reads a document's log.
  *
  * @returns also the updates that wait for something damaged, and the incarnation that is kept on disk
- * @throws SwarmError DISK_FAILED, VERSION_UNSUPPORTED, FOLDER_UNUSABLE, CLOSED
+ * @throws SwarmError DISK_FAILED, OVERLOADED, VERSION_UNSUPPORTED, FOLDER_UNUSABLE, CLOSED
  */
 export async function readCopy ({ key, name, committer, clock }: { readonly key: string, readonly name: string, readonly committer: Committer, readonly clock: Clock }): Promise<Found & { readonly pending: Uint8Array[], readonly kept: number | undefined }> {
   const { wal, snapshot, updates, recovery } = await Wal.open(key, { committer, name, clock })

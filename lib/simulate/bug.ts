@@ -10,6 +10,8 @@ export interface Bug {
   readonly ignores?: (kind: 'gossip' | 'stream', bytes: Uint8Array, seen: Set<string>) => boolean
   /** Writes on under its last clientID, though its log lost an end that counted. */
   readonly reusesClient?: boolean
+  /** Writes on under its last clientID, though the machine was started anew and nobody knows what its disk has lost. */
+  readonly ignoresBoot?: boolean
   /** Publishes and sends before the log has it on disk. */
   readonly showsEarly?: boolean
   /** Says that an edit is flushed as soon as it is made. */

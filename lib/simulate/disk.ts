@@ -5,9 +5,10 @@
  *     neither · the batch, not the claim · the claim, not the batch · the claim, a part of the batch · both, unconfirmed ·
  *     both, confirmed · a torn claim
  *
- * and with the last two, that the power takes back the mark by which a claim was confirmed, which nobody flushes. The disk itself is
- * honest: what it said is flushed is there afterwards.
+ * and with the last two, that the power takes back the mark by which a claim was confirmed, which nobody flushes. An honest disk has
+ * afterwards what it said is flushed. One that lies has lost, with some chance, the last batches of the log, of the witness, or of both.
  */
+import type { Kept } from '../../crdt/incarnation.ts'
 import type { Bug } from './bug.ts'
 import type { Chance } from './chance.ts'
 import type { Schedule } from './schedule.ts'
@@ -19,7 +20,15 @@ export interface DiskHabits {
   readonly flushMs: readonly [min: number, max: number]
   /** With `strict` a record counts once it is flushed and witnessed; with `interval` at once, and is flushed this much later. */
   readonly durability: 'strict' | 'interval'
+  /** Makes it a disk that lies, by this chance. */
+  readonly lies?: Chance | undefined
 }
+
+/** Acknowledged batches that a lie takes back, at most. */
+export const LIE_BATCHES_MAX = 8
+
+/** How often a crash shows that the disk has lied. */
+const LIE = 0.7
 
 const INTERVAL_MS = 100
 
@@ -27,11 +36,14 @@ const INTERVAL_MS = 100
 export const FINDS = ['neither', 'the batch', 'the claim', 'the claim and a part', 'both, unconfirmed', 'confirmed', 'a torn claim'] as const
 export type Find = typeof FINDS[number]
 
-/** Records up to `count`, on their way. */
+/** Records up to the sequence `count`, on their way. */
 interface Batch { readonly count: number, readonly claim: Page, isFlushed: boolean, isClaimed: boolean }
 
-/** What the witness's file says: that the log has `sure` records, and `claimed` once it is confirmed. */
+/** What the witness's file says: that the log has come to `sure`, and to `claimed` once it is confirmed. */
 interface Page { readonly sure: number, readonly claimed: number, readonly isConfirmed: boolean }
+
+/** What an honest disk has after a crash, at least. */
+interface State { readonly flushed: number, readonly page: Page, readonly kept: Kept | undefined }
 
 export class SimulatedDisk {
   readonly #schedule: Schedule
@@ -39,6 +51,8 @@ export class SimulatedDisk {
   readonly #bug: Bug
   readonly habits: DiskHabits
   #records: LogRecord[] = []
+  /** The last sequence: of a record, or of one that is known to be missing. */
+  #sequence = 0
   #flushed = 0
   #page: Page = { sure: 0, claimed: 0, isConfirmed: true }
   #isBusy = false
@@ -46,20 +60,36 @@ export class SimulatedDisk {
   #onDurable: ((seq: number) => void) | undefined
   /** Counts crashes: a flush that was under way then has nothing to say. */
   #era = 0
+  /** The last states that were acknowledged, the present one last. */
+  #past: State[] = []
+  /** The incarnation that is kept beside the log. */
+  kept: Kept | undefined
   /** Whether a witness stands for the log as it was found after the last crash. */
   isWitnessed = true
   /** Whether that log falls short of what the witness was sure of: on an honest disk, never. */
   isDamaged = false
+  /** How often it has lied. */
+  lies = 0
 
   constructor (schedule: Schedule, chance: Chance, habits: DiskHabits, bug: Bug = {}) {
     this.#schedule = schedule
     this.#chance = chance
     this.#bug = bug
     this.habits = habits
+    this.#remember()
   }
 
   get sequence (): number {
-    return this.#records.at(-1)?.seq ?? 0
+    return this.#sequence
+  }
+
+  /** Whether what it has said to be flushed is there after a crash. */
+  get isHonest (): boolean {
+    return this.habits.durability === 'strict' && !this.isLiar
+  }
+
+  get isLiar (): boolean {
+    return this.habits.lies !== undefined
   }
 
   get records (): readonly LogRecord[] {
@@ -72,6 +102,7 @@ export class SimulatedDisk {
 
   append (record: LogRecord): void {
     this.#records.push(record)
+    this.#sequence = record.seq
     if (this.habits.durability === 'interval') {
       const { seq } = record
       this.#later(0.1, () => { this.#onDurable?.(seq) })
@@ -86,17 +117,39 @@ export class SimulatedDisk {
     const batch = this.#batch
     this.#batch = undefined
     this.#isBusy = false
-    const kept = batch === undefined ? this.#flushed : batch.isFlushed ? batch.count : this.#chance.hits(0.5) ? this.#flushed : this.#chance.from(this.#flushed, batch.count)
-    const { page, find } = this.#found(batch, kept)
+    const written = batch === undefined ? this.#flushed : batch.isFlushed ? batch.count : this.#chance.hits(0.5) ? this.#flushed : this.#chance.from(this.#flushed, batch.count)
+    const { page: told, find } = this.#found(batch, written)
+    const { flushed: kept, page } = this.#lie({ flushed: written, page: told, kept: this.kept })
     // An entry of `interval` may be written and not be in a batch yet; it goes too.
-    this.#records = this.#records.slice(0, kept)
+    this.#records = this.#records.filter(({ seq }) => seq <= kept)
     const isConfirmed = page.isConfirmed || this.#bug.trustsClaims === true
     const sure = isConfirmed ? page.claimed : page.sure
     this.isDamaged = this.habits.durability === 'strict' && kept < sure
     this.isWitnessed = this.habits.durability === 'strict' && (isConfirmed || kept >= page.claimed)
+    // What was acknowledged and is missing keeps its place.
+    this.#sequence = this.#flushed = this.isDamaged ? sure : kept
     this.#page = { sure, claimed: sure, isConfirmed: true }
-    this.#flushed = kept
+    this.#past = []
+    this.#remember()
     return find
+  }
+
+  /** What is left of a state where the disk has lied. */
+  #lie (found: State): State {
+    const chance = this.habits.lies
+    if (chance === undefined || this.#past.length < 2 || !chance.hits(LIE)) return found
+    const before = (): State => this.#past[chance.from(0, this.#past.length - 2)] as State
+    const both = before()
+    const [log, witness] = chance.of([[before(), found], [found, before()], [both, both], [before(), before()]] as const)
+    this.lies++
+    this.kept = log.kept
+    return { ...log, page: witness.page }
+  }
+
+  #remember (): void {
+    if (!this.isLiar) return
+    this.#past.push({ flushed: this.#flushed, page: this.#page, kept: this.kept })
+    if (this.#past.length > LIE_BATCHES_MAX + 1) this.#past.shift()
   }
 
   /** What the witness's file says afterwards. */
@@ -115,12 +168,12 @@ export class SimulatedDisk {
   }
 
   #flush (): void {
-    if (this.#isBusy || this.#flushed === this.#records.length) return
+    if (this.#isBusy || this.#flushed === this.#sequence) return
     this.#isBusy = true
     const [min, max] = this.habits.flushMs
     const isStrict = this.habits.durability === 'strict'
     this.#later(isStrict ? 0 : INTERVAL_MS, () => {
-      const count = this.#records.length
+      const count = this.#sequence
       const batch: Batch = this.#batch = { count, claim: { sure: this.#page.claimed, claimed: count, isConfirmed: false }, isFlushed: false, isClaimed: false }
       this.#later(this.#chance.from(min, max), () => {
         batch.isFlushed = true
@@ -128,7 +181,7 @@ export class SimulatedDisk {
       })
       this.#later(this.#chance.from(min, max), () => {
         batch.isClaimed = true
-        if (this.#bug.acknowledgesClaims === true && isStrict) this.#onDurable?.(this.#records[count - 1]?.seq ?? 0)
+        if (this.#bug.acknowledgesClaims === true && isStrict) this.#onDurable?.(count)
         this.#settle(batch)
       })
     })
@@ -137,13 +190,13 @@ export class SimulatedDisk {
   /** Both have ended: the claim is confirmed, and then the batch acknowledged. */
   #settle ({ count, claim, isFlushed, isClaimed }: Batch): void {
     if (!isFlushed || !isClaimed) return
-    const seq = this.#records[count - 1]?.seq ?? 0
     this.#flushed = count
     this.#page = { ...claim, isConfirmed: true }
+    this.#remember()
     this.#batch = undefined
     this.#isBusy = false
     this.#flush()
-    if (this.habits.durability === 'strict') this.#onDurable?.(seq)
+    if (this.habits.durability === 'strict') this.#onDurable?.(count)
   }
 
   /** Unless the power goes before. */

@@ -23,6 +23,8 @@ export class SimulatedNetwork {
   weather: Weather
   /** Of gossip alone: all of it is lost. */
   isMute = false
+  /** Whether a stream ends with the life of the peer at its other end; otherwise the next life hears what was on its way. */
+  hasStreams = false
   sent = 0
   lost = 0
 
@@ -78,6 +80,7 @@ export class SimulatedNetwork {
   #send (to: string, parcel: Parcel): void {
     this.sent++
     const { loss, duplication, delayMs: [min, max] } = this.weather
+    const receiver = this.#peers.get(to)
     const copies = this.#chance.hits(duplication) ? 2 : 1
     for (let copy = 0; copy < copies; copy++) {
       const delayMs = min + this.#chance.random.next() ** 3 * (max - min)
@@ -86,6 +89,7 @@ export class SimulatedNetwork {
         continue
       }
       this.#schedule.after(delayMs, () => {
+        if (this.hasStreams && parcel.kind === 'stream' && this.#peers.get(to) !== receiver) return
         if (this.reaches(parcel.from, to)) this.#peers.get(to)?.(parcel)
         else this.lost++
       })

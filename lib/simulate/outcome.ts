@@ -8,9 +8,11 @@ import type { Bug } from './bug.ts'
  * - mute: all gossip gets lost
  * - liar: one more member says two things at one clock
  * - forger: one more member forges
+ * - lying: one or two disks lie: what they said is flushed is missing after a crash; never drawn
+ * - restored: the same, and the machine runs on meanwhile, as if a folder were put back from an old copy: never drawn
  * - parted: nothing gets lost, but for PARTED_MS the network is in two parts, each with PARTED_EDITS edits; never drawn
  */
-export const KINDS = ['ordinary', 'gossip', 'mute', 'liar', 'forger', 'parted'] as const
+export const KINDS = ['ordinary', 'gossip', 'mute', 'liar', 'forger', 'lying', 'restored', 'parted'] as const
 export type Kind = typeof KINDS[number]
 
 export interface SimulateOptions {
@@ -44,6 +46,8 @@ export interface Outcome {
   readonly edits: number
   readonly acknowledged: number
   readonly crashes: number
+  /** Crashes that have shown that a disk had lied. */
+  readonly lies: number
   readonly sent: number
   readonly lost: number
   /** The most that one peer sent after everything was mended. */

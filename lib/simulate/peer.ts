@@ -8,9 +8,13 @@ import type { Signer, Verify } from '../../crdt/envelope.ts'
 import { mergeWhole, type Merging } from '../../crdt/merge.ts'
 import { Replica, type Alarm, type ReplicaOptions } from '../../crdt/replica.ts'
 import { Sync, type Action } from '../../crdt/sync.ts'
+import { incarnationOn } from '../../crdt/incarnation.ts'
+import { reachOf } from '../../crdt/apply.ts'
 import type { Bug } from './bug.ts'
 import type { Chance } from './chance.ts'
+import { Clocks } from './clocks.ts'
 import type { SimulatedDisk } from './disk.ts'
+import { Marks } from './marks.ts'
 import type { Parcel, SimulatedNetwork } from './network.ts'
 import type { Schedule } from './schedule.ts'
 import type { Trace } from './trace.ts'
@@ -39,6 +43,10 @@ export interface PeerOptions {
   /** See `ReplicaOptions`. */
   readonly mergeHereBytes: number | undefined
   readonly hasExchange: boolean
+  /** Whether each of its lives is another start of the machine. */
+  readonly hasBoots: boolean
+  /** Something was heard, and done with. */
+  readonly onHeard: () => void
   readonly onAlarm: (alarm: Alarm) => void
   readonly onFailure: (what: string) => void
 }
@@ -48,16 +56,16 @@ export class SimulatedPeer {
   readonly id: string
   #sync: Sync | undefined
   #replica: Replica | undefined
-  #incarnation: number | undefined
+  #starts = 0
+  #boot = ''
+  readonly clocks: Clocks
   #waiting: { readonly after: number, readonly act: () => void }[] = []
   #durable = 0
   /** Actions until the power goes. */
   #fuse = Infinity
   #cancelTick: (() => void) | undefined
   readonly #neighbours = new Set<string>()
-  /** Own edits that counted as flushed here, or as synced at another peer: they must never be lost. */
-  readonly acknowledged = new Set<string>()
-  #edits: { readonly seq: number, readonly mark: string, readonly fresh: boolean }[] = []
+  readonly #marks = new Marks()
   /** What the document was when the power went, if all of it was written and nothing was lost. */
   #left: Digest | undefined
   crashes = 0
@@ -66,6 +74,7 @@ export class SimulatedPeer {
   constructor (options: PeerOptions) {
     this.options = options
     this.id = options.signer.peerId
+    this.clocks = new Clocks(options.swarmId, options.verify)
   }
 
   get isUp (): boolean {
@@ -83,24 +92,32 @@ export class SimulatedPeer {
     return this.#pullsBefore + (this.#sync?.pulls ?? 0)
   }
 
+  get acknowledged (): Set<string> {
+    return this.#marks.acknowledged
+  }
+
   get state (): Uint8Array {
     return encodeState(this.replica.doc)
   }
 
   start (): void {
-    const { disk, network, schedule, bug, chance, signer, verify, document, swarmId, trace } = this.options
-    const isWhole = disk.habits.durability === 'strict' && disk.isWitnessed && !disk.isDamaged
-    if (disk.isDamaged) this.options.onFailure('a log is taken for damaged, on a disk that is honest')
+    const { disk, network, schedule, bug, chance, signer, verify, document, swarmId, trace, hasBoots } = this.options
+    const boot = hasBoots ? `${++this.#starts}` : ''
+    const { kept, isDamaged, isWitnessed, habits: { durability } } = disk
+    const incarnation = incarnationOn(kept, { durability, boot: bug.ignoresBoot === true ? kept?.boot : boot, isDamaged, isWitnessed })
+    if (isDamaged && !disk.isLiar) this.options.onFailure('a log is taken for damaged, on a disk that is honest')
     const doc = documentOf(emptyDocument, undefined, disk.records)
     if (hasPending(doc)) this.options.onFailure('the log has gaps')
     const options: ReplicaOptions = {
       document, swarmId, signer, verify, doc, makeDoc: emptyDocument, random: chance.random, sequence: disk.sequence,
-      incarnation: (isWhole || bug.reusesClient === true) ? this.#incarnation : undefined,
+      incarnation: bug.reusesClient === true ? kept?.incarnation : incarnation,
       earlyLimits: { updatesMax: this.options.earlyMax }, mergeHereBytes: this.options.mergeHereBytes
     }
     this.#replica = bug.replica?.(options) ?? new Replica(options)
     if (this.#left !== undefined && !equalDigests(this.#replica.digest, this.#left)) this.options.onFailure('the log replays to another document')
-    this.#incarnation = this.#replica.incarnation
+    this.clocks.begin()
+    this.#boot = boot
+    this.#keep(this.#replica)
     this.#sync = new Sync(this.id, chance.random)
     this.#durable = disk.sequence
     this.#watch(this.#replica)
@@ -127,23 +144,26 @@ export class SimulatedPeer {
     const written = replica?.sequence === disk.sequence ? { sequence: disk.sequence, digest: replica.digest } : undefined
     ;[this.#sync, this.#replica] = [undefined, undefined]
     this.#waiting = []
-    this.#edits = []
+    this.#marks.forget()
     this.#neighbours.clear()
     replica?.close()
     this.options.network.leave(this.id)
     const find = disk.crash()
     this.options.trace.add(this.options.schedule.nowMs, `${this.#name} crashes: ${find} on disk`)
-    this.#left = written?.sequence === disk.sequence ? written.digest : undefined
+    this.#left = written?.sequence === disk.sequence && !disk.isDamaged ? written.digest : undefined
   }
 
   /** The application edits. @param mark stays in the document for ever, if it is acknowledged; '' for none */
   edit (mark: string, change: () => void): void {
     if (!this.isUp) return
-    const before = this.replica.sequence
+    const { client, doc, sequence: before } = this.replica
+    if (this.clocks.write(client, reachOf(doc)(client))) this.options.onFailure(`writes on under ${client}, of which a peer knows more`)
+    if (this.clocks.reuses > 0 && this.options.hasBoots) this.options.onFailure(`writes again under clocks of ${client} that it had lost`)
     change()
+    this.clocks.wrote(client, reachOf(doc)(client))
     if (this.isUp) this.#sync?.prepare(this.options.document)
     if (!this.isUp || mark === '') return
-    if (this.replica.sequence > before) this.#edits.push({ seq: this.replica.sequence, mark, fresh: true })
+    if (this.replica.sequence > before) this.#marks.wrote(this.replica.sequence, mark)
     if (this.options.bug.acknowledgesEarly === true) this.acknowledged.add(mark)
   }
 
@@ -170,10 +190,18 @@ export class SimulatedPeer {
     this.#meet(from)
     if (!this.isUp) return
     trace.add(schedule.nowMs, `${this.#name} hears ${kind} from ${from.slice(-4)}`, bytes)
+    if (this.options.disk.isLiar) this.clocks.hear(this.replica.client, { kind, from, bytes })
     const actions = kind === 'gossip' ? this.#sync?.heard(document, from, bytes, schedule.nowMs).actions : this.#sync?.received(from, bytes, schedule.nowMs)
     this.#perform(actions ?? [])
     if (this.isUp && hasPending(this.replica.doc)) this.options.onFailure('Yjs was given a gap')
+    if (this.#replica !== undefined) this.#keep(this.#replica)
     this.#acknowledgeSynced()
+    if (this.isUp) this.options.onHeard()
+  }
+
+  /** The incarnation that counts at the next start. */
+  #keep ({ incarnation }: Replica): void {
+    this.options.disk.kept = { incarnation, boot: this.#boot }
   }
 
   readonly #seen = new Set<string>()
@@ -181,7 +209,7 @@ export class SimulatedPeer {
   #confirm (seq: number): void {
     if (!this.isUp) return
     this.#durable = Math.max(this.#durable, seq)
-    for (const { seq: own, mark } of this.#edits) if (own <= seq && this.options.disk.habits.durability === 'strict') this.acknowledged.add(mark)
+    if (this.options.disk.isHonest) this.#marks.reach(seq)
     const due = this.#waiting.filter(({ after }) => after <= this.#durable)
     this.#waiting = this.#waiting.filter(({ after }) => after > this.#durable)
     for (const { act } of due) if (this.isUp) act()
@@ -190,12 +218,7 @@ export class SimulatedPeer {
 
   /** What others have on a disk that flushes is safe too. */
   #acknowledgeSynced (): void {
-    if (!this.isUp) return
-    for (const peer of this.options.network.peers) {
-      if (!this.isSafe(peer)) continue
-      const agreed = this.replica.agreed(peer)
-      for (const { seq, mark } of this.#edits) if (seq <= agreed) this.acknowledged.add(mark)
-    }
+    if (this.isUp) for (const peer of this.options.network.peers) if (this.isSafe(peer)) this.#marks.reach(this.replica.agreed(peer))
   }
 
   /** Whether a peer's disk flushes before it confirms; the world knows. */

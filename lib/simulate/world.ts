@@ -3,11 +3,8 @@
  * and the power goes in the middle of anything. Then all is mended, and the peers must come to one document, byte for byte, in
  * which nothing is missing that was acknowledged. The same seed gives the same world, to the last byte.
  */
-import { equalBytes, utf8 } from '../base/bytes.ts'
-import { peerIdOf } from '../identity/key.ts'
-import { sha256 } from '#hash'
+import { equalBytes } from '../base/bytes.ts'
 import { equalDigests } from '../../crdt/digest.ts'
-import type { Signer, Verify } from '../../crdt/envelope.ts'
 import { canonicalState } from '../../crdt/state.ts'
 import type { Alarm } from '../../crdt/alarm.ts'
 import { Chance } from './chance.ts'
@@ -17,6 +14,7 @@ import { FAIR, SimulatedNetwork, type Parcel, type Weather } from './network.ts'
 import type { Kind, Outcome, SimulateOptions } from './outcome.ts'
 import { SimulatedPeer } from './peer.ts'
 import { Schedule } from './schedule.ts'
+import { Signatures } from './signatures.ts'
 import { Trace } from './trace.ts'
 import { WORDS, change, erase } from './workload.ts'
 
@@ -29,6 +27,9 @@ const CHECK_MS = 2_000
 export const PARTED_MS = 10_000
 export const PARTED_EDITS = 1_000
 const PARTED_CHECK_MS = 50
+
+/** How often something heard is answered with an edit, where that matters. */
+const ANSWER = 0.1
 
 const DOCUMENT = '00112233445566778899aabbccddeeff'
 const SWARM_ID = 'simulation'
@@ -54,7 +55,11 @@ class World {
   readonly #peers: SimulatedPeer[]
   readonly #outlaw: Outlaw | undefined
   readonly #alarms: Alarm[] = []
-  readonly #secrets = new Map<string, Uint8Array>()
+  /** How many disks lie: those of the first peers. */
+  readonly #liars: number
+  /** Words that an honest disk has had, or a peer that is there at the end. */
+  readonly #shown = new Set<string>()
+  readonly #signatures = new Signatures()
   #failure: string | undefined
   #isMended = false
   #healMs = 0
@@ -69,10 +74,13 @@ class World {
     this.#kind = options.kind ?? drawn
     this.#network = new SimulatedNetwork(this.#schedule, new Chance(options.seed, 'network'), this.#weather())
     this.#network.isMute = this.#kind === 'mute'
+    const canLie = this.#kind === 'lying' || this.#kind === 'restored'
+    this.#network.hasStreams = canLie
+    this.#liars = canLie ? new Chance(options.seed, 'liars').from(1, 2) : 0
     this.#peers = Array.from({ length: options.replicas ?? 5 }, (_, index) => this.#peer(index))
-    const safe = new Set(this.#peers.filter(({ options: { disk } }) => disk.habits.durability === 'strict').map(({ id }) => id))
+    const safe = new Set(this.#peers.filter(({ options: { disk } }) => disk.isHonest).map(({ id }) => id))
     for (const peer of this.#peers) peer.isSafe = other => safe.has(other)
-    const identity = { signer: this.#signer('outlaw'), document: DOCUMENT, swarmId: SWARM_ID, chance: new Chance(options.seed, 'outlaw') }
+    const identity = { signer: this.#signatures.signer('outlaw'), document: DOCUMENT, swarmId: SWARM_ID, chance: new Chance(options.seed, 'outlaw') }
     this.#outlaw = this.#kind === 'liar' ? new Liar(identity) : this.#kind === 'forger' ? new Forger(identity) : undefined
   }
 
@@ -88,7 +96,7 @@ class World {
     return {
       seed: this.#options.seed, kind: this.#kind, failure: this.#failure, trace: this.#trace.hash, lines: this.#trace.lines,
       virtualMs: this.#schedule.nowMs, healMs: this.#healMs, events: this.#schedule.happened, edits: this.#edits,
-      acknowledged: sum(({ acknowledged }) => acknowledged.size), crashes: sum(({ crashes }) => crashes),
+      acknowledged: sum(({ acknowledged }) => acknowledged.size), crashes: sum(({ crashes }) => crashes), lies: sum(({ options: { disk } }) => disk.lies),
       sent: this.#network.sent, lost: this.#network.lost, alarms: this.#alarms,
       pulls: Math.max(...this.#peers.map((peer, index) => peer.pulls - (this.#pullsBefore[index] ?? 0)))
     }
@@ -132,20 +140,38 @@ class World {
   #peer (index: number): SimulatedPeer {
     const { seed, bug = {} } = this.#options
     const draw = this.#draw
-    const durability = draw.hits(0.3) ? 'interval' : 'strict'
+    const isLiar = index < this.#liars
+    const durability = draw.hits(0.3) && !isLiar ? 'interval' : 'strict'
     const chance = new Chance(seed, `peer ${index}`)
     return new SimulatedPeer({
-      signer: this.#signer(`peer ${index}`), verify: this.#verify, document: DOCUMENT, swarmId: SWARM_ID,
+      signer: this.#signatures.signer(`peer ${index}`), verify: this.#signatures.verify, document: DOCUMENT, swarmId: SWARM_ID,
       schedule: this.#schedule, network: this.#network, chance, trace: this.#trace, bug,
-      disk: new SimulatedDisk(this.#schedule, new Chance(seed, `disk ${index}`), { durability, flushMs: [1, draw.of([2, 50, 400])] }, bug),
+      disk: new SimulatedDisk(this.#schedule, new Chance(seed, `disk ${index}`), { durability, flushMs: [1, draw.of([2, 50, 400])], lies: isLiar ? new Chance(seed, `lies ${index}`) : undefined }, bug),
       // Gossip alone has to do without a pull; otherwise a small buffer overflows often.
       earlyMax: this.#kind === 'gossip' ? 256 : draw.of([1, 4, 64]),
       // Of half of the peers every document is large.
       mergeHereBytes: new Chance(seed, `merge ${index}`).hits(0.5) ? 0 : undefined,
       hasExchange: this.#kind !== 'gossip',
-      onAlarm: alarm => { this.#alarms.push(alarm); if (this.#kind !== 'liar') this.fail(`an alarm about the honest client ${alarm.client}`) },
+      hasBoots: this.#kind === 'lying',
+      onHeard: () => { this.#answer(index) },
+      onAlarm: alarm => { this.#alarm(alarm) },
       onFailure: what => { this.fail(what) }
     })
+  }
+
+  get #hasReused (): boolean {
+    return this.#kind === 'restored' && this.#peers.slice(0, this.#liars).some(({ clocks }) => clocks.reuses > 0)
+  }
+
+  /** Applications write when they hear something: in the moment in which a peer shows that it knows more. */
+  #answer (index: number): void {
+    if (this.#kind === 'restored' && index < this.#liars && !this.#isMended && this.#draw.hits(ANSWER)) this.#edit(this.#peers[index])
+  }
+
+  /** Who puts back an old folder and writes on before it has met anybody says two things under one name, as a liar does. */
+  #alarm (alarm: Alarm): void {
+    this.#alarms.push(alarm)
+    if (this.#kind !== 'liar' && !this.#hasReused) this.fail(`an alarm about the honest client ${alarm.client}`)
   }
 
   #plan (faultsMs: number): void {
@@ -167,6 +193,8 @@ class World {
       this.#schedule.after(atMs, () => { for (const peer of this.#peers) if (!peer.isUp && draw.hits(0.3)) this.#restart(peer) })
       this.#schedule.after(atMs, () => { if (draw.hits(0.5)) draw.of(this.#peers).offer(draw.of(this.#peers).id) })
     }
+    const liars = this.#peers.slice(0, this.#liars)
+    for (const liar of liars) for (let left = draw.from(2, 6); left > 0; left--) this.#schedule.after(sometime(), () => { this.#breakDown(liar, draw.from(0, 8)) })
     if (this.#outlaw !== undefined) for (let left = draw.from(1, 6); left > 0; left--) this.#schedule.after(sometime(), () => { this.#speak() })
   }
 
@@ -191,7 +219,13 @@ class World {
   /** Many applications write as soon as they start, before they have met anybody. */
   #restart (peer: SimulatedPeer): void {
     peer.start()
+    this.#see(peer)
     if (this.#draw.hits(0.5)) this.#edit(peer)
+  }
+
+  /** What an honest disk has found again can be lost no more; nor what anybody has once all is mended. */
+  #see (peer: SimulatedPeer): void {
+    if (this.#liars > 0 && peer.isUp && (peer.options.disk.isHonest || this.#isMended)) for (const mark of peer.replica.doc.getArray<string>('log').toArray()) this.#shown.add(mark)
   }
 
   #edit (peer = this.#draw.of(this.#peers), isErasure = false): void {
@@ -211,7 +245,7 @@ class World {
     const up = this.#peers.filter(({ isUp }) => isUp)
     if (up.length === 0 || this.#outlaw === undefined) return
     for (const { to, envelope } of this.#outlaw.speak(up)) {
-      for (const peer of to) this.#network.whisper(peer, { kind: 'gossip', from: this.#signer('outlaw').peerId, bytes: envelope } satisfies Parcel)
+      for (const peer of to) this.#network.whisper(peer, { kind: 'gossip', from: this.#signatures.signer('outlaw').peerId, bytes: envelope } satisfies Parcel)
     }
   }
 
@@ -226,11 +260,12 @@ class World {
     for (const peer of this.#peers) {
       peer.light(Infinity)
       if (!peer.isUp) peer.start()
+      this.#see(peer)
     }
-    let difference = this.#difference()
+    let difference = differenceOf(this.#peers)
     while (this.#failure === undefined) {
       this.#schedule.runUntil(this.#schedule.nowMs + (this.#kind === 'parted' ? PARTED_CHECK_MS : CHECK_MS))
-      difference = this.#difference()
+      difference = differenceOf(this.#peers)
       if (difference === undefined || this.#schedule.nowMs - startMs >= ROUNDS_MAX * ROUND_MS_MAX) break
     }
     if (difference !== undefined) this.fail(`${ROUNDS_MAX} rounds after all was mended, ${difference}`)
@@ -239,49 +274,27 @@ class World {
     return this.#schedule.nowMs - startMs
   }
 
-  #difference (): string | undefined {
-    const [first, ...others] = this.#peers
-    if (first === undefined) return undefined
-    if (others.some(({ replica }) => !equalDigests(replica.digest, first.replica.digest))) return 'digests differ'
-    const state = canonicalState(first.state)
-    const isEqual = (other: Uint8Array): boolean => equalBytes(other, first.state) || equalBytes(canonicalState(other), state)
-    return others.every(other => isEqual(other.state)) ? undefined : 'documents differ and their digests do not'
-  }
-
   #judge (): void {
     const [first] = this.#peers
     if (first === undefined) return
     const { doc } = first.replica
     const log = new Set(doc.getArray('log').toArray())
     // What was written beside a lie may have gone with it: that is what a lie can do.
-    if (this.#kind !== 'liar') {
+    if (this.#kind !== 'liar' && !this.#hasReused) {
       for (const peer of this.#peers) {
         for (const mark of peer.acknowledged) if (!log.has(mark)) this.fail(`the acknowledged edit ${mark} is lost`)
       }
+      for (const mark of this.#shown) if (!log.has(mark)) this.fail(`the edit ${mark} is lost, which was shown`)
     }
     if (doc.getArray('list').toArray().includes(FORGED)) this.fail('a forgery was taken in')
   }
-
-  /** Signatures that cost nothing: who signed is known to the world alone. */
-  #signer (name: string): Signer {
-    const publicKey = sha256(utf8(`public ${name}`))
-    const secret = sha256(utf8(`secret ${name}`))
-    const peerId = peerIdOf(publicKey)
-    this.#secrets.set(peerId, secret)
-    return { peerId, publicKey, sign: bytes => sealWith(secret, bytes) }
-  }
-
-  readonly #verify: Verify = (publicKey, bytes, signature) => {
-    const secret = this.#secrets.get(peerIdOf(publicKey))
-    return secret !== undefined && equalBytes(signature, sealWith(secret, bytes))
-  }
 }
 
-function sealWith (secret: Uint8Array, bytes: Uint8Array): Uint8Array {
-  const whole = new Uint8Array(secret.byteLength + bytes.byteLength)
-  whole.set(secret)
-  whole.set(bytes, secret.byteLength)
-  const seal = new Uint8Array(64)
-  seal.set(sha256(whole))
-  return seal
+/** How peers' documents differ; undefined if they do not. */
+function differenceOf ([first, ...others]: readonly SimulatedPeer[]): string | undefined {
+  if (first === undefined) return undefined
+  if (others.some(({ replica }) => !equalDigests(replica.digest, first.replica.digest))) return 'digests differ'
+  const state = canonicalState(first.state)
+  const isEqual = (other: Uint8Array): boolean => equalBytes(other, first.state) || equalBytes(canonicalState(other), state)
+  return others.every(other => isEqual(other.state)) ? undefined : 'documents differ and their digests do not'
 }

@@ -17,6 +17,7 @@ import { join } from 'node:path'
 import { SwarmError } from '../base/error.ts'
 import { START, type Head, type Standing, type Witness } from '../base/witness.ts'
 import { flush, systemCode } from '../identity/disk.node.ts'
+import { readBoot } from './boot.node.ts'
 import { CLAIMED, MARK_AT, MARK_BYTES, PAGE_BYTES, PLACES, SETTLED, markOf, readPage, writePage, type Place } from './page.ts'
 
 /** Largest file read: 16,384 pairs, a million documents. */
@@ -49,10 +50,11 @@ export async function openWitness (folder: string): Promise<Witness> {
     if (systemCode(cause) !== 'ENOENT') throw unusable(path, cause, 'read')
   }
   if (bytes !== undefined && bytes.byteLength > WITNESS_BYTES_MAX) throw unusable(path, new Error(`it has ${bytes.byteLength} bytes`), 'read')
-  return new FileWitness(path, bytes)
+  return new FileWitness(path, bytes, await readBoot())
 }
 
 class FileWitness implements Witness {
+  readonly boot: string
   readonly #path: string
   readonly #places = new Map<string, Place>()
   readonly #pageOf = new Map<string, number>()
@@ -74,7 +76,8 @@ class FileWitness implements Witness {
   readonly #unflushed = new Set<number>()
   #closed = false
 
-  constructor (path: string, bytes: Uint8Array | undefined) {
+  constructor (path: string, bytes: Uint8Array | undefined, boot: string) {
+    this.boot = boot
     this.#path = path
     if (bytes !== undefined) this.#load(bytes)
   }

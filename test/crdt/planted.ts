@@ -125,6 +125,16 @@ class WithoutMerge extends Replica {
   }
 }
 
+/** Does not hear how far it has written itself, as others know. */
+class DeafToItself extends Replica {
+  override message (from: string, message: DocumentMessage, nowMs: number): Effect[] {
+    if (!('vector' in message)) return super.message(from, message, nowMs)
+    const vector = Y.decodeStateVector(message.vector)
+    vector.delete(this.client)
+    return super.message(from, { ...message, vector: Y.encodeStateVector(vector) }, nowMs)
+  }
+}
+
 const sent = (change: (message: DocumentMessage & { key: string }) => DocumentMessage): NonNullable<Bug['actions']> => actions => actions.map(action => {
   if (action.kind !== 'send') return action
   const message = readMessage(action.bytes)
@@ -159,6 +169,8 @@ export const PLANTED: readonly Planted[] = [
   { name: 'acknowledge when the witness has ended, without the log', bug: { acknowledgesClaims: true } },
   { name: 'take for sure what the witness only claimed', bug: { trustsClaims: true } },
   { name: 'reuse a clientID after a lost tail', bug: { reusesClient: true } },
+  { name: 'reuse a clientID after the power was gone, on a disk that lies', bug: { ignoresBoot: true }, kind: 'lying' },
+  { name: 'write on under a clientID of which a peer knows more', bug: { replica: options => new DeafToItself(options) }, kind: 'restored' },
   { name: 'skip the gap check', bug: { replica: options => new WithoutGapCheck(options) } },
   { name: 'compare vectors only', bug: { replica: options => new OfVectorsOnly(options) } },
   { name: 'compare shapes only', bug: { replica: options => new OfShapesOnly(options) }, kind: 'liar' },

@@ -302,6 +302,18 @@ test('our own words from before a loss come back, under a clientID that we then 
   assert.is(reader.replica.doc.getText('t').toJSON(), 'lost!')
 })
 
+test('our own words that come too early to be read show as well that we lost some: under that clientID nothing more is written', () => {
+  const before = open(alice, { incarnation: 7 })
+  before.replica.doc.getText('t').insert(0, 'lost')
+  flush(before)
+  before.replica.doc.getText('t').insert(4, '!')
+  const after = open(alice, { incarnation: 7 })
+  hear(after, flush(before))
+  assert.is(after.replica.gaps.count, 1)
+  assert.not.equal(after.replica.client, before.replica.client)
+  assert.is(after.replica.doc.clientID, after.replica.client)
+})
+
 test('what the application brings along from elsewhere is told by a notice', () => {
   const peer = open(alice)
   Y.applyUpdate(peer.replica.doc, updateBy(99, doc => { doc.getText('t').insert(0, 'elsewhere') }))

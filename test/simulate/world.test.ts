@@ -6,7 +6,7 @@ import { readEnvelope } from '../../crdt/envelope.ts'
 import type { Kind } from '../../lib/simulate/outcome.ts'
 import { ROUNDS_MAX, simulate } from '../../lib/simulate/world.ts'
 
-for (const kind of ['ordinary', 'gossip', 'mute', 'liar', 'forger'] as const satisfies readonly Kind[]) {
+for (const kind of ['ordinary', 'gossip', 'mute', 'liar', 'forger', 'lying', 'restored'] as const satisfies readonly Kind[]) {
   test(`peers come to one document: ${kind}`, () => {
     for (let seed = 1_001; seed <= 1_003; seed++) {
       const { failure, edits } = simulate({ seed, kind })

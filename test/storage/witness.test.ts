@@ -10,6 +10,7 @@ import { seededRandom } from '../../lib/base/random.ts'
 import { START, type Head, type Standing } from '../../lib/base/witness.ts'
 import { sha256 } from '#hash'
 import * as page from '../../lib/storage/witness.browser.ts'
+import { readBoot } from '../../lib/storage/boot.node.ts'
 import { MARK_AT, PAGE_BYTES, PLACES } from '../../lib/storage/page.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'swarm-witness-'))
@@ -54,6 +55,12 @@ function spoil (folder: string, offset: number): void {
   bytes[offset] = (bytes[offset] ?? 0) ^ 1
   writeFileSync(fileOf(folder), bytes)
 }
+
+test('knows which start of the machine this is', async () => {
+  const witness = await openWitness(fresh())
+  assert.is(witness.boot, await readBoot())
+  await witness.close()
+})
 
 test('gives back the last head of each document after the next open', async () => {
   const folder = fresh()

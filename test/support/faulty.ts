@@ -52,6 +52,7 @@ export class FaultyStorage implements Storage {
 }
 
 export class FaultyWitness extends MemoryWitness implements Witness {
+  override boot = 'first'
   /** Whether claims fail, or confirmations. */
   fails: boolean | 'confirm' = false
   isLost = false
