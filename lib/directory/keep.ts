@@ -90,7 +90,7 @@ export class Keep {
   async load (directory: Directory): Promise<Loaded> {
     const counts = { records: 0, catalogues: 0, damaged: 0, pruned: 0 }
     try {
-      const records = await this.#loadRecords(counts)
+      const records = await this.#loadRecords(counts, directory.share)
       for (const { value, text } of records) directory.recall(value, text, this.#options.clock.nowMs())
       const named = new Set(records.flatMap(({ value }) => value.agents.map(agent => CATALOGUES + agent.catalogue)))
       for (const { key, bytes, value } of await this.#loadCatalogues(named, counts)) directory.addCatalogue(key.slice(CATALOGUES.length), value, bytes)
@@ -143,8 +143,8 @@ export class Keep {
     await this.flush()
   }
 
-  async #loadRecords (counts: Counts): Promise<Entry<PeerRecord>[]> {
-    const all = await this.#read(RECORDS, counts, recallRecord)
+  async #loadRecords (counts: Counts, share: Directory['share']): Promise<Entry<PeerRecord>[]> {
+    const all = await this.#read(RECORDS, counts, text => recallRecord(text, share))
     const kept = all.filter(({ savedMs }) => this.#options.clock.wallMs() - savedMs < RECORD_KEPT_MS_MAX).slice(-this.#recordsMax)
     for (const { key } of kept) this.#records.add(key)
     counts.records = kept.length

@@ -122,10 +122,11 @@ export function readRecord (wire: string, swarmId: string, share: Share = own): 
 /**
  * Reads a record that was verified when it came, and kept where nobody else writes: its signature is not checked again.
  *
+ * @param share as of `readRecord`
  * @throws SwarmError RECORD_INVALID
  */
-export function recallRecord (wire: string): PeerRecord {
-  return checkRecord(unwrap(wire, wire.slice(SIGNATURE_CHARS + 1)).body)
+export function recallRecord (wire: string, share: Share = own): PeerRecord {
+  return checkRecord(unwrap(wire, wire.slice(SIGNATURE_CHARS + 1)).body, share)
 }
 
 function unwrap (wire: string, text: string): { body: JsonObject, signature: Uint8Array, publicKey: Uint8Array } {

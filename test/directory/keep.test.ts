@@ -60,6 +60,23 @@ async function reload (storage: Storage, ...options: [clock?: VirtualClock, more
   return { directory, counts, failures }
 }
 
+test('what many records say is held once, read back from disk as well', async () => {
+  const storage = new Disk()
+  const { keep } = keepOn(storage)
+  for (const record of [bob, signed(keyOf(3), { name: 'carol', agents: [agent('a', notes.hash)] })]) keep.saveRecord(...record)
+  await keep.close()
+  // Two equal texts look the same, held once or twice: what shows is who was asked for them.
+  const asked: string[] = []
+  const directory = new Directory(keyOf(1).peerId)
+  const { share } = directory
+  Object.defineProperty(directory, 'share', { value: (text: string) => { asked.push(text); return share(text) } })
+  const { keep: again } = keepOn(storage)
+  await again.load(directory)
+  assert.equal(asked.filter(text => text === notes.hash), [notes.hash, notes.hash])
+  assert.equal([bob, carol].map(([{ peerId }]) => directory.record(peerId)?.record.agents[0]?.catalogue), [notes.hash, notes.hash])
+  await again.close()
+})
+
 test('what was kept is known after a restart, with every tool, and not living', async () => {
   const disk = new Disk()
   await fill(disk)
