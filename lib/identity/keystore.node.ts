@@ -1,27 +1,25 @@
 /**
- * Where keys lie: one file each, that this user alone may read. A file is one line of JSON:
- * `{"v":1,"peerId":"12D3KooW…","seed":"<32 bytes, base64url>"}`.
+ * Where keys lie: one file each (key-text.ts), that this user alone may read.
  *
  * A new key is written to a draft beside its place, flushed to disk, and then linked into place, which the file system does
  * for exactly one of several processes; the others read the winner's key. So a key file is whole from the moment it exists,
- * also after a power cut, and no identity is ever replaced by another. No message and no cause quotes what a file holds.
+ * also after a power cut, and no identity is ever replaced by another.
  */
 import { constants } from 'node:fs'
 import { link, mkdir, open, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, dirname, isAbsolute, join } from 'node:path'
 import { flush, shellWord, systemCode, writeNewFile } from './disk.node.ts'
-import { SEED_BYTES, generateKey, keyFromSeed } from './key.ts'
+import { keyInvalid, readKeyText, writeKeyText } from './key-text.ts'
+import { generateKey } from './key.ts'
 import type { PrivateKey } from './key.ts'
-import { fromBase64Url, toBase64Url } from '../base/bytes.ts'
+import { toBase64Url } from '../base/bytes.ts'
 import { SwarmError } from '../base/error.ts'
-import { isObject } from '../base/json.ts'
 import type { Random } from '../base/random.ts'
 
 /** Largest key file read, in bytes. */
 export const KEY_FILE_BYTES_MAX = 1024
 
-const VERSION = 1
 const OTHERS = 0o077
 
 /** Without waiting for a writer, where somebody has put a pipe. */
@@ -58,9 +56,9 @@ export async function loadKey (path: string): Promise<PrivateKey | undefined> {
     const file = await open(path, READ)
     try {
       const facts = await file.stat()
-      if (!facts.isFile()) throw invalid(path, 'it is not a file')
+      if (!facts.isFile()) throw keyInvalid(path, 'it is not a file')
       checkPrivate(path, facts)
-      if (facts.size > KEY_FILE_BYTES_MAX) throw invalid(path, `it has ${facts.size} bytes`)
+      if (facts.size > KEY_FILE_BYTES_MAX) throw keyInvalid(path, `it has ${facts.size} bytes`)
       text = (await file.readFile()).toString('utf8')
     } finally {
       await file.close()
@@ -70,7 +68,7 @@ export async function loadKey (path: string): Promise<PrivateKey | undefined> {
     if (systemCode(cause) === 'ENOENT') return undefined
     throw new SwarmError('FOLDER_UNUSABLE', `key file ${path} cannot be read`, { cause, details: { path } })
   }
-  return readKey(path, text)
+  return readKeyText(path, text)
 }
 
 /** Checked on the open file, so that what is checked is what is read. Windows keeps no such bits: there, folders protect. */
@@ -88,32 +86,6 @@ function checkPrivate (path: string, { mode, uid }: { mode: number, uid: number 
   }
 }
 
-function readKey (path: string, text: string): PrivateKey {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    throw invalid(path, 'it is not JSON') // without its cause, which would quote the file
-  }
-  if (!isObject(value)) throw invalid(path, 'it is not a JSON object')
-  if (typeof value['v'] === 'number' && value['v'] > VERSION) {
-    throw new SwarmError('VERSION_UNSUPPORTED', `key file ${path} has format ${value['v']}; this release reads ${VERSION}`, { details: { path } })
-  }
-  const seed = value['v'] === VERSION && typeof value['seed'] === 'string' ? readSeed(path, value['seed']) : undefined
-  if (seed?.byteLength !== SEED_BYTES) throw invalid(path, 'its members are not those of a key file')
-  const key = keyFromSeed(seed)
-  if (key.peerId !== value['peerId']) throw invalid(path, 'its peer id is not that of its seed')
-  return key
-}
-
-function readSeed (path: string, text: string): Uint8Array {
-  try {
-    return fromBase64Url(text)
-  } catch {
-    throw invalid(path, 'its seed is not base64url') // without its cause, which might quote the seed
-  }
-}
-
 /**
  * Keeps a key at `path`, unless one is kept there.
  *
@@ -125,7 +97,7 @@ export async function keepKey (path: string, key: PrivateKey, random: Random): P
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 })
     try {
-      await writeNewFile(draft, `${JSON.stringify({ v: VERSION, peerId: key.peerId, seed: toBase64Url(key.seed) })}\n`)
+      await writeNewFile(draft, writeKeyText(key))
       await linkUnlessThere(draft, path)
     } finally {
       await rm(draft, { force: true })
@@ -145,8 +117,4 @@ async function linkUnlessThere (draft: string, path: string): Promise<void> {
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw error // otherwise another process came first: its key counts
   }
-}
-
-function invalid (path: string, why: string): SwarmError {
-  return new SwarmError('KEY_INVALID', `key file ${path} holds no key: ${why}. Put its backup back, or move it away to get a new identity`, { details: { path } })
 }

@@ -30,7 +30,7 @@ type Operation = { type: 'put', key: string, value: Uint8Array } | { type: 'del'
  */
 export async function openStorage (folder: string | undefined): Promise<Storage> {
   if (folder !== undefined) return new LevelStorage(await openStore(folder), folder, viewOf)
-  const { MemoryLevel } = await import('memory-level')
+  const { default: { MemoryLevel } } = await import('memory-level') // in a bundle that is split it has no other export
   const memory = new MemoryLevel<string, Uint8Array>({ keyEncoding: 'utf8', valueEncoding: 'view', storeEncoding: 'view' })
   await memory.open()
   return new LevelStorage(memory, 'in memory', copyOf)

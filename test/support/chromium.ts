@@ -1,0 +1,109 @@
+/** A Chromium of the test's own: a new profile, no display, and nothing that it asks of the network by itself. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { chromium, type BrowserContext, type Page } from 'playwright-core'
+import { findProgram } from './needs.ts'
+import { within } from './within.ts'
+
+const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+
+/** Times that a browser may take on a busy machine, in milliseconds. */
+const LAUNCH_MS = 30_000
+const ASK_MS = 20_000
+
+/** What a page's script answers: see test/browser/page/app.ts. */
+interface Answer { readonly answer?: unknown, readonly error?: PageError }
+
+/** What was thrown in a page. */
+export interface PageError { readonly code: string | null, readonly message: string, readonly details: Readonly<Record<string, unknown>> }
+
+export class Chromium {
+  readonly #profile: string
+  #context: BrowserContext | undefined
+
+  private constructor (profile: string) {
+    this.#profile = profile
+  }
+
+  /** Needs the program: `needs(test, 'chromium')`. */
+  static async launch (): Promise<Chromium> {
+    const browser = new Chromium(await mkdtemp(join(tmpdir(), 'swarm-chromium-')))
+    await browser.start()
+    return browser
+  }
+
+  /** Starts it with the profile that it had. */
+  async start (): Promise<void> {
+    this.#context = await within(LAUNCH_MS, 'launching Chromium', chromium.launchPersistentContext(this.#profile, {
+      executablePath: findProgram('chromium', 'chromium-browser', 'google-chrome'), headless: true, args: FLAGS, timeout: LAUNCH_MS
+    }))
+  }
+
+  async tab (url: string): Promise<Tab> {
+    if (this.#context === undefined) throw new Error('the browser has been stopped')
+    const tab = new Tab(await within(ASK_MS, 'opening a tab', this.#context.newPage()))
+    await tab.visit(url)
+    return tab
+  }
+
+  /** Ends it; its profile stays. */
+  async stop (): Promise<void> {
+    await within(LAUNCH_MS, 'closing Chromium', this.#context?.close() ?? Promise.resolve())
+    this.#context = undefined
+  }
+
+  async close (): Promise<void> {
+    try {
+      await this.stop()
+    } finally {
+      await rm(this.#profile, { recursive: true, force: true })
+    }
+  }
+}
+
+export class Tab {
+  /** What nobody caught in the page: none of it may happen. */
+  readonly uncaught: string[] = []
+  readonly #page: Page
+
+  constructor (page: Page) {
+    this.#page = page
+    page.on('pageerror', error => { this.uncaught.push(error.stack ?? String(error)) })
+    page.on('crash', () => { this.uncaught.push('the tab crashed') })
+  }
+
+  async visit (url: string): Promise<void> {
+    await this.#page.goto(url, { timeout: ASK_MS })
+  }
+
+  async reload (): Promise<void> {
+    await this.#page.reload({ timeout: ASK_MS })
+  }
+
+  async close (): Promise<void> {
+    await within(ASK_MS, 'closing a tab', this.#page.close())
+  }
+
+  /** Has the page's script do something. @throws what it threw, as a PageError in `cause` */
+  async ask<Result> (act: string, what: unknown = {}, delayMs = ASK_MS): Promise<Result> {
+    // As text: what compiles this file puts names of its own into functions, which a page does not know.
+    const asked = this.#page.evaluate<Answer>(`act(${JSON.stringify(act)}, ${JSON.stringify(what)})`)
+    asked.catch(() => undefined) // a tab that is closed meanwhile
+    const { answer, error } = await within(delayMs, `${act} in the page`, asked)
+    if (error !== undefined) throw Object.assign(new Error(`${act} in the page: ${error.code ?? 'no code'}: ${error.message}`), { cause: error })
+    return answer as Result
+  }
+
+  /** How something fails in the page. */
+  async fails (act: string, what: unknown = {}): Promise<PageError> {
+    try {
+      await this.ask(act, what)
+    } catch (error) {
+      const cause = (error as { cause?: PageError }).cause
+      if (cause === undefined) throw error
+      return cause
+    }
+    throw new Error(`${act} in the page did not fail`)
+  }
+}
