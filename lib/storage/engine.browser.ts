@@ -1,8 +1,8 @@
 /**
  * A peer's store in a page: IndexedDB, used as LevelDB is.
  *
- * Written here and not taken from browser-level, because that one cannot ask for a flush, has no listing of one moment, writes a batch
- * four times as slowly (it awaits each put), and would be 23 KB of the bundle.
+ * Written here and not taken from browser-level, because that one cannot ask for a flush, has no listing of one moment, awaits each put of a
+ * batch, and would be 23 KB of the bundle: docs/decisions/page-storage.md.
  */
 import { openDatabase, transact } from '../identity/disk.browser.ts'
 

@@ -10,7 +10,7 @@ export { openStore } from './engine.browser.ts'
 export type { FolderLock, Holder } from './holder.ts'
 
 /** How long a tab that is just going, such as this one before it was loaded anew, may take to let go of its folder, in milliseconds. */
-export const LET_GO_MS_MAX = 2_000
+const LET_GO_MS_MAX = 2_000
 
 /**
  * Takes the folder for this tab.

@@ -1,12 +1,12 @@
 import { holdFolder } from '#folder'
 import { keepKey, loadOrCreateKey } from '#keystore'
 import { keptPorts, saveKept } from '#kept'
-import { processId } from '#platform'
+import { isPage, processId } from '#platform'
 import { openRendezvous } from '#rendezvous'
 import { swarmIdOf, verifyGrant } from '../access/grant.ts'
 import { readTicket, type Ticket } from '../access/ticket.ts'
 import { SwarmError } from '../base/error.ts'
-import type { Network } from '../base/network.ts'
+import type { Network, RelayOptions } from '../base/network.ts'
 import type { Random } from '../base/random.ts'
 import { generateKey, type PrivateKey } from '../identity/key.ts'
 import { openReopening } from '../storage/reopen.ts'
@@ -19,6 +19,9 @@ import { openAgain } from './ports.ts'
 import { reachOf, type Reach, type SwarmKind } from './reach.ts'
 import type { RendezvousOptions } from './rendezvous.ts'
 import { Swarm } from './swarm.ts'
+
+/** Among the peers of a made swarm. Nobody can dial a page, and so it has nothing to lend either. */
+const RELAY: RelayOptions = isPage ? { use: 'always' } : { serve: true, use: 'auto' }
 
 /**
  * Joins the swarm that `dir` belongs to, or that a ticket lets into; without either, this user's own: the peers that this user
@@ -77,7 +80,7 @@ async function belong (settings: Settings, key: PrivateKey): Promise<Belonged> {
     const reach = reachOf(settings, kind)
     return { reach, network: new LateNetwork(key.peerId, async () => {
       const openNetwork = seams.openNetwork ?? (await import('#network')).openNetwork
-      const openOn = async (listen: readonly string[]): Promise<Network> => await openNetwork({ key, listen, swarmId, relay: kind === 'made' ? { serve: true, use: 'auto' } : undefined, clock, random })
+      const openOn = async (listen: readonly string[]): Promise<Network> => await openNetwork({ key, listen, swarmId, relay: kind === 'made' ? RELAY : undefined, clock, random })
       return kind === 'made' && dir !== undefined && settings.listen === undefined ? await openAgain(reach.listen, keptPorts(dir), openOn) : await openOn(reach.listen)
     }) }
   }

@@ -34,7 +34,10 @@ export const LISTEN_MAX = 16
  * then from its default.
  */
 export interface JoinOptions {
-  /** Data folder: the peer's key and what it knows of others. Memory only without it. `MCP_SWARM_DIR`. */
+  /**
+   * Data folder: the peer's key, what it knows of others, its documents. Memory only without it. In a page it names databases of the
+   * page's origin, for pages of https or of this machine. `MCP_SWARM_DIR`.
+   */
   readonly dir?: string
   /**
    * A ticket that an admin's `invite` made: this peer joins that swarm. It is used once, where `dir` does not belong to the swarm

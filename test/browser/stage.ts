@@ -3,7 +3,7 @@ import type { Test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { makeSwarm } from '../../lib/swarm/make.ts'
 import type { Swarm } from '../../lib/swarm/swarm.ts'
-import { Chromium, type Tab } from '../support/chromium.ts'
+import { Chromium, ELSEWHERE, type Tab } from '../support/chromium.ts'
 import { needs } from '../support/needs.ts'
 import { openStage, type Stage } from '../swarm/stage.ts'
 import { openSite, type Site } from './site.ts'
@@ -12,12 +12,11 @@ import { openSite, type Site } from './site.ts'
 export const FOR_PAGES = ['/ip4/127.0.0.1/tcp/0/ws'] as const
 
 export interface PageStage extends Stage {
-  readonly site: Site
-  readonly browser: Chromium
-  /** A tab of the site, closed with the scene; then nothing may have gone wrong in it unseen. */
-  readonly opened: () => Promise<Tab>
-  /** The data folder of a swarm that has just been made, and its first admin, up, where pages can dial it. */
-  readonly founded: () => Promise<{ readonly dir: string, readonly admin: Swarm }>
+  readonly browserOf: () => Chromium
+  /** A tab of the site, as of this machine or as of another; closed with the scene; then nothing may have gone wrong in it unseen. */
+  readonly opened: (context?: 'secure' | 'insecure') => Promise<Tab>
+  /** The data folder of a swarm that has just been made, and its first admin, up, where pages can dial it: there it can come back. */
+  readonly founded: () => Promise<{ readonly dir: string, readonly admin: Swarm, readonly listen: readonly string[] }>
 }
 
 /** Skips all scenes where there is no Chromium. */
@@ -37,17 +36,18 @@ export async function openPageStage (test: Test): Promise<PageStage> {
   }
   return {
     ...stage,
-    get site () { return isThere(site) },
-    get browser () { return isThere(browser) },
-    opened: async () => {
-      const tab = await isThere(browser).tab(isThere(site).url)
+    browserOf: () => isThere(browser),
+    opened: async (context = 'secure') => {
+      const { url } = isThere(site)
+      const tab = await isThere(browser).tab(context === 'secure' ? url : url.replace('127.0.0.1', ELSEWHERE))
       tabs.push(tab)
       return tab
     },
     founded: async () => {
       const dir = `${stage.user.home}/peer-${++folders}`
       await makeSwarm(dir)
-      return { dir, admin: await stage.joined({ dir, name: 'admin', listen: FOR_PAGES }) }
+      const admin = await stage.joined({ dir, name: 'admin', listen: FOR_PAGES })
+      return { dir, admin, listen: admin.status().peer.addresses }
     },
     scene: (name, body) => {
       stage.scene(name, async () => {

@@ -2,11 +2,14 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { chromium, type BrowserContext, type Page } from 'playwright-core'
+import { chromium, type BrowserContext, type CDPSession, type Page } from 'playwright-core'
 import { findProgram } from './needs.ts'
 import { within } from './within.ts'
 
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+/** A name that leads to this machine, and of which the browser does not know that. */
+export const ELSEWHERE = 'elsewhere.test'
+
+const FLAGS = [`--host-resolver-rules=MAP ${ELSEWHERE} 127.0.0.1`, '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 
 /** Times that a browser may take on a busy machine, in milliseconds. */
 const LAUNCH_MS = 30_000
@@ -66,11 +69,11 @@ export class Tab {
   /** What nobody caught in the page: none of it may happen. */
   readonly uncaught: string[] = []
   readonly #page: Page
+  #session: CDPSession | undefined
 
   constructor (page: Page) {
     this.#page = page
     page.on('pageerror', error => { this.uncaught.push(error.stack ?? String(error)) })
-    page.on('crash', () => { this.uncaught.push('the tab crashed') })
   }
 
   async visit (url: string): Promise<void> {
@@ -83,6 +86,19 @@ export class Tab {
 
   async close (): Promise<void> {
     await within(ASK_MS, 'closing a tab', this.#page.close())
+  }
+
+  /** How many bytes its site may keep; undefined: as the browser has it. */
+  async limit (quotaBytes: number | undefined): Promise<void> {
+    this.#session ??= await this.#page.context().newCDPSession(this.#page) // what is overridden ends with it
+    await this.#session.send('Storage.overrideQuotaForOrigin', { origin: new URL(this.#page.url()).origin, ...quotaBytes !== undefined && { quotaSize: quotaBytes } })
+  }
+
+  /** Ends its process as a crash does. */
+  async crash (): Promise<void> {
+    const crashed = new Promise<void>(resolve => { this.#page.once('crash', () => { resolve() }) })
+    this.#page.goto('chrome://crash').catch(() => undefined) // it never arrives
+    await within(ASK_MS, 'crashing a tab', crashed)
   }
 
   /** Has the page's script do something. @throws what it threw, as a PageError in `cause` */

@@ -5,6 +5,7 @@
  * finished connection wins: an address on a network that swallows packets costs a quarter of a second, not its timeout.
  * Source: RFC 8305, "Happy Eyeballs", section 5.
  */
+import { isPage } from '#platform'
 import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { deadline } from '../../lib/base/clock.ts'
@@ -13,6 +14,9 @@ import { SwarmError, messageOf } from '../../lib/base/error.ts'
 import { DIAL_MS_MAX } from '../bounds.ts'
 import { ADDRESSES_MAX, isRelayed, peerNamedBy, readAddress, withoutPeer } from './address.ts'
 import type { Components } from './guard.ts'
+
+/** What stands before an address that nothing here dials. */
+const NOT_DIALLED = isPage ? 'a page dials WebSockets alone (…/ws, …/wss), and not' : 'no transport here dials'
 
 /** Wait for one address before the next is tried beside it. */
 const DIAL_STAGGER_MS = 250
@@ -30,7 +34,7 @@ export function readTargets (peerId: string, addresses: readonly string[], diala
       const named = peerNamedBy(address)
       const bare = withoutPeer(address)
       if (named !== undefined && named !== peerId) refused.push(`${text} names another peer`)
-      else if (!dialable(address)) refused.push(`no transport here dials ${text}`)
+      else if (!dialable(address)) refused.push(`${NOT_DIALLED} ${text}`)
       else if (targets.size < ADDRESSES_MAX) targets.set(bare, readAddress(`${bare}/p2p/${peerId}`))
     } catch (error) {
       refused.push(messageOf(error))
