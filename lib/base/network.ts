@@ -185,6 +185,8 @@ export interface Routing {
 export interface FindOptions {
   readonly signal: AbortSignal
   readonly onFound: (peerId: string, addresses: readonly string[], teller: string) => void
+  /** Somebody waits for what is found: it may cost others more, to be there sooner. Default true. */
+  readonly isAwaited?: boolean
 }
 
 /** What a peer does for others that cannot be dialled, and others for it. */

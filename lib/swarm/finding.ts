@@ -223,7 +223,7 @@ export class Finding {
     const search = new Search(this.#trust)
     try {
       const routing = await this.#open()
-      if (routing.size < COMPANY_MAX) await routing.find(keyOf(swarmId, { kind: 'swarm' }), { signal: bound.signal, onFound: (peerId, addresses, teller) => { search.hear({ peerId, addresses, teller }) } })
+      if (routing.size < COMPANY_MAX) await routing.find(keyOf(swarmId, { kind: 'swarm' }), { signal: bound.signal, isAwaited: false, onFound: (peerId, addresses, teller) => { search.hear({ peerId, addresses, teller }) } })
     } catch (error) {
       if (!(error instanceof SwarmError)) throw error // too slow, or closed: there is a next time
     } finally {

@@ -1,7 +1,7 @@
 /** Peers of one swarm in one process, over real sockets on loopback, each of which sees few of the others but for the hash table. */
 import * as assert from 'uvu/assert'
 import { SwarmError } from '../../lib/base/error.ts'
-import type { Network } from '../../lib/base/network.ts'
+import type { Connection, Network } from '../../lib/base/network.ts'
 import { systemRandom } from '../../lib/base/random.ts'
 import { generateKey } from '../../lib/identity/key.ts'
 import { joinSwarm } from '../../lib/swarm/join.ts'
@@ -24,7 +24,7 @@ export class Row {
     this.#sees = sees
   }
 
-  async join (name = `peer ${this.members.length}`, { dht = true } = {}): Promise<Member> {
+  async join (name = `peer ${this.members.length}`, { dht = true, onConnection }: { readonly dht?: boolean, readonly onConnection?: (own: string, connection: Connection) => void } = {}): Promise<Member> {
     let network: Network | undefined
     const swarm = await joinSwarm({
       name,
@@ -34,7 +34,11 @@ export class Row {
         swarmKey: this.#swarmKey,
         hearsay: false,
         openRendezvous: async options => this.#open(options),
-        openNetwork: async options => network = await openNetwork(options)
+        openNetwork: async options => {
+          const opened = network = await openNetwork(options)
+          if (onConnection !== undefined) opened.onConnection(connection => { onConnection(opened.peerId, connection) })
+          return opened
+        }
       }
     })
     assert.ok(network)

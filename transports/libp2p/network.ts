@@ -64,6 +64,7 @@ export class Libp2pNetwork implements Network {
       dial: async (peerId, addresses, signal) => await this.dial(peerId, addresses, signal),
       isDialable: address => this.#isDialable(address),
       find: raw => this.#byConnection.get(raw),
+      learn: async connection => { await this.#identify(connection) },
       connectionsTo: peerId => this.#byPeer.get(peerId) ?? [],
       connections: () => [...this.#byPeer.values()].flatMap(siblings => [...siblings])
     })
@@ -166,7 +167,7 @@ export class Libp2pNetwork implements Network {
     const waitNoMore = this.#await(connection)
     connection.onAdmit(() => {
       waitNoMore()
-      this.#services.meet(connection, this.#identify(raw, connection))
+      this.#services.meet(connection)
     })
     connection.onClose(() => {
       waitNoMore()
@@ -196,11 +197,11 @@ export class Libp2pNetwork implements Network {
     this.#events.emit('addresses', undefined)
   }
 
-  /** Learns what an admitted peer speaks, for the topologies of libp2p's own services; the other end may admit us later. */
-  async #identify (raw: LibConnection, connection: Libp2pConnection): Promise<void> {
+  /** Learns what an admitted peer speaks and where it listens, which libp2p then tells by an event; the other end may admit us later. */
+  async #identify (connection: Libp2pConnection): Promise<void> {
     const { clock, identify } = this.#parts
     for (let pauseMs = IDENTIFY_PAUSE_MS; pauseMs < ADMISSION_MS_MAX && connection.isOpen; pauseMs *= 2) {
-      if (await identify.identify(raw).then(() => true, () => false)) return
+      if (await identify.identify(connection.raw).then(() => true, () => false)) return
       await sleep(clock, pauseMs)
     }
   }

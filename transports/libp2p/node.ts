@@ -1,6 +1,7 @@
 import './shim.node.ts'
 import { tcp } from '@libp2p/tcp'
 import type { Network } from '../../lib/base/network.ts'
+import { nodeNoiseCrypto } from './noise-crypto.node.ts'
 import { openOver } from './open.ts'
 import type { NetworkOptions } from './open.ts'
 import { calmWebSockets } from './websocket.ts'
@@ -14,5 +15,5 @@ export type { NetworkOptions } from './open.ts'
  * @throws SwarmError PORT_IN_USE, ADDRESS_INVALID
  */
 export async function openNetwork (options: NetworkOptions): Promise<Network> {
-  return await openOver([tcp(), calmWebSockets], options.listen ?? ['/ip4/127.0.0.1/tcp/0'], options)
+  return await openOver([tcp(), calmWebSockets], options.listen ?? ['/ip4/127.0.0.1/tcp/0'], options, nodeNoiseCrypto)
 }

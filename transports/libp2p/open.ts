@@ -8,7 +8,7 @@
 import { privateKeyFromRaw } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
 import type { MultiaddrConnection } from '@libp2p/interface'
-import { noise } from '@libp2p/noise'
+import { noise, type ICryptoInterface } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
 import { createLibp2p } from 'libp2p'
 import type { Libp2pOptions } from 'libp2p'
@@ -23,6 +23,8 @@ import { Guard } from './guard.ts'
 import type { Components } from './guard.ts'
 import { guardedYamux } from './muxer.ts'
 import { Libp2pNetwork } from './network.ts'
+import { MemoryPeerStore } from './peer-store.ts'
+import { silentLogger } from './quiet.ts'
 import { HANDSHAKES_MAX, Waiting } from '../strangers.ts'
 
 /** Connections open at once, both directions; at the limit inbound ones are refused. */
@@ -54,9 +56,10 @@ export type TransportFactory = NonNullable<Libp2pOptions['transports']>[number]
 
 /**
  * @internal
+ * @param crypto the arithmetic of handshakes; by default @libp2p/noise's own
  * @throws SwarmError ADDRESS_INVALID, PORT_IN_USE
  */
-export async function openOver (transports: readonly TransportFactory[], listen: readonly string[], options: NetworkOptions): Promise<Network> {
+export async function openOver (transports: readonly TransportFactory[], listen: readonly string[], options: NetworkOptions, crypto?: ICryptoInterface): Promise<Network> {
   for (const address of listen) readAddress(address)
   const guard = new Guard()
   const handshakes = new Waiting(HANDSHAKES_MAX, 'shake hands')
@@ -64,18 +67,21 @@ export async function openOver (transports: readonly TransportFactory[], listen:
   const [first, ...rest] = transports
   assert(first !== undefined, 'a network needs a transport')
   const privateKey = privateKeyFromRaw(concatBytes(options.key.seed, options.key.publicKey))
+  privateKey.sign = message => options.key.sign(message.subarray()) // libp2p sets the key up anew for each signature
   const node = await createLibp2p({
     privateKey,
     start: false,
+    logger: silentLogger,
     nodeInfo: { name: 'mcp-swarm', version: '', userAgent: 'mcp-swarm' },
     addresses: { listen: [...listen] },
     transports: [made => {
-      // The first factory to run after the registrar is made: whatever comes later meets the guard.
+      // The first factory to run after the registrar and the store are made: whatever comes later meets these instead.
       guard.install(made)
+      made.peerStore = new MemoryPeerStore(made)
       components = made
       return first(made)
     }, ...rest],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [noise(crypto === undefined ? {} : { crypto })],
     streamMuxers: [guardedYamux(guard, options.clock)],
     connectionMonitor: { enabled: false },
     connectionManager: {

@@ -34,6 +34,11 @@ export class Book {
     this.#ownAddresses = ownAddresses
   }
 
+  /** The id of this peer. */
+  get own (): string {
+    return this.#own.toString()
+  }
+
   /** Keeps what a peer says of itself; nothing, and what it said before stands. */
   say (peerId: PeerId, addresses: readonly Multiaddr[]): void {
     if (addresses.length > 0) put(this.#words, peerId.toString(), addresses.slice(0, ADDRESSES_MAX), WORDS_MAX)

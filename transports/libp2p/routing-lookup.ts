@@ -1,5 +1,5 @@
 /**
- * One lookup: asks those nearest to a key for those they know to be nearer, until the nearest that answer have all been asked.
+ * One lookup: asks those nearest to a key for those they know to be nearer, until the nearest that there are have all been asked.
  *
  * kad-dht has one of its own, which goes on only to peers nearer than the one that named them. Among the few peers of a young
  * swarm that ends before anything is found; here everybody among the nearest is asked, so that in a swarm of up to REPLICAS
@@ -14,14 +14,26 @@ import { REPLICAS } from './routing-table.ts'
 /** Peers asked by one lookup. */
 export const ASKS_MAX = 64
 
-/** Asked at once, those aside that are slow. */
-const ASKS_AT_ONCE = 6
+/** How a lookup goes about it. */
+export interface Pace {
+  /** So many of the nearest are asked in any case; the others only if they are not known to be there. */
+  readonly width: number
+  /** Asked at once, those aside that are slow. */
+  readonly asksAtOnce: number
+  /** After so long without an answer the next one is asked beside it, in milliseconds: an address where nothing answers must not hold the rest up. */
+  readonly slowMs: number
+  /** How long those that are slow are waited for when all others have answered, in milliseconds. */
+  readonly lastMs: number
+}
 
-/** After so long without an answer the next one is asked beside it, in milliseconds: an address where nothing answers must not hold the rest up. */
-const SLOW_MS = 300
+/** Where somebody waits for what is found. */
+export const AWAITED: Pace = { width: REPLICAS, asksAtOnce: 3, slowMs: 150, lastMs: 700 }
 
-/** How long those that are slow are waited for when all others have answered, in milliseconds. */
-const LAST_MS = 700
+/** Where nobody does: a peer looks up itself, to know those around it. When a swarm starts that falls due everywhere at once. */
+export const UNHURRIED: Pace = { width: REPLICAS, asksAtOnce: 2, slowMs: 2_000, lastMs: 2_000 }
+
+/** The same, of a peer that knows those around it: for each of the keys that it provides, of which there may be a hundred. */
+export const NARROW: Pace = { ...UNHURRIED, width: 3 }
 
 /** Longest wait for one peer's answer, dialling it included, in milliseconds. */
 const ASK_MS_MAX = 5_000
@@ -38,6 +50,9 @@ export interface LookupParts {
   /** Those of our table that are nearest. */
   readonly start: readonly PeerId[]
   readonly signal: AbortSignal
+  readonly pace: Pace
+  /** Whether a peer is known to be there, without being asked. */
+  readonly isKnown?: (peerId: PeerId) => boolean
   /** @throws if there is no answer */
   readonly ask: (peerId: PeerId, signal: AbortSignal) => Promise<Answer>
   /** Whether a peer that another has named may be tried. */
@@ -51,10 +66,10 @@ interface Candidate {
 }
 
 /**
- * @returns those nearest to the target that have answered, at most REPLICAS
+ * @returns those nearest to the target that have answered or are known to be there, at most REPLICAS
  * @throws the signal's reason
  */
-export async function lookup ({ target, own, clock, start, signal, ask, mayTry }: LookupParts): Promise<PeerId[]> {
+export async function lookup ({ target, own, clock, start, signal, pace, ask, mayTry, isKnown = () => false }: LookupParts): Promise<PeerId[]> {
   const point = sha256(target)
   const known = new Set([own.toString()])
   let candidates: Candidate[] = []
@@ -82,7 +97,7 @@ export async function lookup ({ target, own, clock, start, signal, ask, mayTry }
       asks += 1
       running += 1
       let isSlow = false
-      const cancel = clock.after(SLOW_MS, () => {
+      const cancel = clock.after(pace.slowMs, () => {
         isSlow = true
         slow += 1
         goOn()
@@ -104,20 +119,20 @@ export async function lookup ({ target, own, clock, start, signal, ask, mayTry }
     }
     const goOn = (): void => {
       if (signal.aborted) return
-      for (const candidate of candidates.slice(0, REPLICAS + slow)) {
-        if (running - slow >= ASKS_AT_ONCE || asks >= ASKS_MAX) break
-        if (candidate.state === 'new') askOne(candidate)
+      for (const [index, candidate] of candidates.slice(0, REPLICAS + slow).entries()) {
+        if (running - slow >= pace.asksAtOnce || asks >= ASKS_MAX) break
+        if (candidate.state === 'new' && (index < pace.width || !isKnown(candidate.id))) askOne(candidate)
       }
       cancelEnd?.()
       cancelEnd = undefined
       if (running === 0) end()
-      else if (running === slow) cancelEnd = clock.after(LAST_MS, end)
+      else if (running === slow) cancelEnd = clock.after(pace.lastMs, end)
     }
     if (signal.aborted) return onAbort()
     signal.addEventListener('abort', onAbort, { once: true })
     goOn()
   })
-  return candidates.filter(({ state }) => state === 'answered').slice(0, REPLICAS).map(({ id }) => id)
+  return candidates.filter(({ id, state }) => state === 'answered' || (state === 'new' && isKnown(id))).slice(0, REPLICAS).map(({ id }) => id)
 }
 
 function distanceOf (id: PeerId, point: Uint8Array): Uint8Array {

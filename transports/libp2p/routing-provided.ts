@@ -2,9 +2,10 @@
  * The keys that this peer provides, and who holds them.
  *
  * A peer provides a key by telling the REPLICAS peers nearest to it, which its lookup finds; who looks for the key converges on the
- * same. In a young swarm they are not the same yet. So whoever enters the table is told of the keys it is near to; whenever the table
- * has doubled a peer looks up itself, which makes it known to those around it; and keys are provided anew SETTLING_MS after they were
- * first, if the table has changed since. In any case they are after a third of a record's life.
+ * same. In a young swarm they are not the same yet. So whenever the table has doubled a peer looks up itself first, which makes it known
+ * to those around it, and them to it; whoever enters the table is told of the keys it is near to; and SETTLING_MS after keys were first
+ * provided those who should hold them are looked up anew, if the table has changed since, and told if they do not. In any case they are
+ * told after a third of a record's life.
  */
 import type { PeerId } from '@libp2p/interface'
 import { deadline, sleep } from '../../lib/base/clock.ts'
@@ -48,6 +49,8 @@ interface Key {
 }
 
 export class Provided {
+  /** What a peer looks up to find those around it. */
+  readonly self: Uint8Array
   readonly #parts: ProvidedParts
   readonly #keys = new Map<string, Key>()
   #isKeeping = false
@@ -57,6 +60,7 @@ export class Provided {
 
   constructor (parts: ProvidedParts) {
     this.#parts = parts
+    this.self = parts.components.peerId.toMultihash().bytes
     parts.table.onAdd(() => { this.#arm(GROWN_MS * (1 + parts.random.next())) }) // not everybody at once
   }
 
@@ -77,21 +81,26 @@ export class Provided {
     return this.#keys.delete(name)
   }
 
-  /** Tells those who are to hold a key; unless, while the swarm settles, nothing has changed since they were told. @throws the signal's reason */
-  async publish (name: string, signal: AbortSignal): Promise<void> {
+  /**
+   * Tells those who are to hold a key: while the swarm settles only those who were not told yet, and nobody if nothing has changed.
+   *
+   * @param options.anew what is told has changed: all of them
+   * @throws the signal's reason
+   */
+  async publish (name: string, signal: AbortSignal, { anew = false } = {}): Promise<void> {
     const key = this.#keys.get(name)
     if (key === undefined) return
     const { clock, nearest } = this.#parts
     const pauseMs = SETTLING_MS[key.rounds] ?? this.#pauseMs()
     key.dueMs = clock.nowMs() + pauseMs
     this.#arm(pauseMs)
-    const isSettling = key.rounds > 0 && key.rounds < SETTLING_MS.length
+    const isSettling = !anew && key.rounds > 0 && key.rounds < SETTLING_MS.length
     if (this.#near > 0) key.rounds += 1
     if (isSettling && key.tableSize === this.#near) return
     key.tableSize = this.#near
     const peers = await nearest(key.target, signal)
-    key.holders = new Set()
-    await this.#tell(key, peers, signal)
+    if (!isSettling) key.holders = new Set()
+    await this.#tell(key, peers.filter(peerId => !key.holders.has(peerId.toString())), signal)
   }
 
   close (): void {
@@ -131,9 +140,13 @@ export class Provided {
   }
 
   async #keep (): Promise<void> {
-    const { clock, closing, components, nearest, table } = this.#parts
+    const { clock, closing, nearest, table } = this.#parts
     this.#isKeeping = true
     try {
+      if (this.#hasGrown(this.#tableSize)) {
+        this.#tableSize = this.#near
+        await this.#bounded(async signal => { await nearest(this.self, signal) })
+      }
       for (const [name, key] of [...this.#keys]) {
         if (!this.#keys.has(name)) continue
         const newcomers = table.nearest(key.target).filter(peerId => !key.holders.has(peerId.toString()))
@@ -141,10 +154,6 @@ export class Provided {
         else if (newcomers.length > 0) await this.#bounded(async signal => { await this.#tell(key, newcomers, signal) })
         else continue
         await sleep(clock, PACE_MS, closing)
-      }
-      if (this.#hasGrown(this.#tableSize)) {
-        this.#tableSize = this.#near
-        await this.#bounded(async signal => { await nearest(components.peerId.toMultihash().bytes, signal) })
       }
     } catch (error) {
       if (!closing.aborted) throw error

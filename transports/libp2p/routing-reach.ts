@@ -7,9 +7,10 @@
  */
 import type { PeerId, PeerInfo, Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { deadline } from '../../lib/base/clock.ts'
+import { deadline, sleep } from '../../lib/base/clock.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError } from '../../lib/base/error.ts'
+import type { Random } from '../../lib/base/random.ts'
 import { DOUBT_MS, Trust } from '../../lib/base/trust.ts'
 import { ADDRESSES_MAX } from './address.ts'
 import type { Libp2pConnection } from './connection.ts'
@@ -22,6 +23,13 @@ export const DIALS_PER_SECOND = 1
 /** Longest that one dial takes, until both ends have admitted each other, in milliseconds. */
 const DIAL_MS_MAX = 8_000
 
+/**
+ * How long the higher peer id leaves a dial that nobody waits for to the lower one, in milliseconds, to twice that; and how often it
+ * looks meanwhile.
+ */
+export const GRACE_MS = 400
+const GRACE_LOOK_MS = 50
+
 /** How long a peer that was not there is not dialled again. */
 export const ABSENCE_MS = 20_000
 
@@ -31,6 +39,7 @@ const MEMORY_MAX = 1_024
 /** What it takes to reach a peer. */
 export interface Ways {
   readonly clock: Clock
+  readonly random: Random
   isDialable (address: Multiaddr): boolean
   isClosed (): boolean
   /** An admitted connection, if there is one. */
@@ -85,6 +94,20 @@ export class Reach {
       dial.again()
     }
     return true
+  }
+
+  /**
+   * Leaves it to a peer with a lower id to dial: two that hear of each other at one moment, as when a swarm starts, would else both do.
+   * Resolves when it is linked, or it is our turn after all.
+   *
+   * @throws SwarmError ABORTED
+   */
+  async giveWay (peerId: PeerId, signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#ways
+    const name = peerId.toString()
+    if (this.#book.own < name) return
+    const turnMs = clock.nowMs() + GRACE_MS * (1 + random.next())
+    while (this.#ways.find(name) === undefined && !this.#dials.has(name) && clock.nowMs() < turnMs) await sleep(clock, GRACE_LOOK_MS, signal)
   }
 
   /** @throws SwarmError UNREACHABLE, OVERLOADED, ABORTED, CLOSED */

@@ -1,19 +1,20 @@
 /**
  * kad-dht among admitted peers, with everything it does by itself turned off.
  *
- * It gets stand-ins for libp2p's components. Its handler is behind the guard. Peers enter its table when an admitted connection to
- * them carries its protocol, never because somebody named them: a list of invented peers must not make us dial. Addresses of private
+ * It gets stand-ins for libp2p's components. Its handler is behind the guard. Peers enter its table when they say over an admitted
+ * connection that they take part, or ask or answer there, never because somebody named them: a list of invented peers must not make us dial. Addresses of private
  * networks and of loopback count like others, since those are what members of a swarm have. Its own timers (queries for itself, random
  * walks, providing anew) and its lookups are left out: routing.ts and routing-lookup.ts do what of that is wanted, on our clock.
  */
 import { MessageType, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import type { DisjointPath, PeerResponseEvent, QueryEvent } from '@libp2p/kad-dht'
-import type { Connection as LibConnection, PeerId, PeerInfo, Stream, StreamHandler } from '@libp2p/interface'
+import type { Connection as LibConnection, PeerId, PeerInfo, StreamHandler } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import { sha256 } from '#hash'
 import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError } from '../../lib/base/error.ts'
 import type { Components, Guard } from './guard.ts'
+import { silentLogger } from './quiet.ts'
 import type { Book } from './routing-book.ts'
 import { ANSWER_BYTES_MAX, Inlet, limit } from './routing-inlet.ts'
 import type { Reach } from './routing-reach.ts'
@@ -73,8 +74,8 @@ export interface TableParts {
   readonly store: ProviderStore
   /** A connection over which somebody asks. */
   readonly onAsked: (raw: LibConnection) => void
-  /** An admitted connection over which a peer can be asked whether it takes part. */
-  readonly openTo: (peerId: PeerId, signal: AbortSignal) => Promise<Stream>
+  /** Whether there is an admitted connection: whoever is linked is watched, so that none needs be asked for a sign of life. */
+  readonly isLinked: (peerId: PeerId) => boolean
 }
 
 /** The table, and questions to one peer. */
@@ -113,7 +114,7 @@ export class Table {
     return this.#members.has(peerId.toString())
   }
 
-  /** Takes a peer in if it takes part, later. */
+  /** Takes a peer in that takes part and is linked, as far as there is room, later. */
   meet (peerId: PeerId): void {
     this.#dht.routingTable.queueRoutingTableUpdate(peerId)
   }
@@ -163,19 +164,16 @@ export class Table {
 /** kad-dht's own lookups number their ways. */
 const NO_PATH: DisjointPath = { index: -1, queued: 0, running: 0, total: 0 }
 
-/** It logs each step, which costs even where nobody listens. */
-const SILENT = Object.assign(() => {}, { error () {}, trace () {}, enabled: false, newScope: () => SILENT as unknown })
-
 function unanswered (to: PeerId, cause: unknown): SwarmError {
   return new SwarmError('UNREACHABLE', `${to.toString()} did not answer`, { cause })
 }
 
-function makeDht ({ components, guard, protocol, clock, book, reach, store, onAsked, openTo }: TableParts): KadDht {
+function makeDht ({ components, guard, protocol, clock, book, reach, store, onAsked, isLinked }: TableParts): KadDht {
   const inlet = new Inlet(clock)
   const { peerId, privateKey, addressManager } = components
   const standIns = {
     peerId, privateKey, addressManager,
-    logger: { forComponent: () => SILENT },
+    logger: silentLogger,
     events: new EventTarget(),
     peerStore: book,
     datastore: store,
@@ -200,9 +198,8 @@ function makeDht ({ components, guard, protocol, clock, book, reach, store, onAs
       }
     },
     ping: {
-      ping: async (to: PeerId, { signal }: { signal: AbortSignal }) => {
-        const stream = await openTo(to, signal)
-        await stream.close()
+      ping: async (to: PeerId) => {
+        if (!isLinked(to)) throw new SwarmError('UNREACHABLE', `no connection to ${to.toString()}`)
         return 0
       }
     }

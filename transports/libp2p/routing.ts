@@ -18,8 +18,8 @@ import { checkProvide, checkWanted, nameOfKey } from '../routing.ts'
 import { ADDRESSES_MAX, inTurn, withoutPeer } from './address.ts'
 import type { Components, Guard } from './guard.ts'
 import { Book } from './routing-book.ts'
-import { lookup } from './routing-lookup.ts'
-import type { Answer } from './routing-lookup.ts'
+import { AWAITED, NARROW, UNHURRIED, lookup } from './routing-lookup.ts'
+import type { Answer, Pace } from './routing-lookup.ts'
 import { Provided } from './routing-provided.ts'
 import { Reach, remember } from './routing-reach.ts'
 import type { Ways } from './routing-reach.ts'
@@ -45,17 +45,16 @@ export interface RoutingParts extends Ways {
 export async function openRouting (parts: RoutingParts): Promise<Libp2pRouting> {
   const { components, clock, protocol } = parts
   const book = new Book(components.peerId, () => components.addressManager.getAddresses())
-  components.events.addEventListener('peer:identify', ({ detail: { peerId, listenAddrs } }) => { book.say(peerId, listenAddrs) })
+  components.events.addEventListener('peer:identify', ({ detail: { peerId, listenAddrs, protocols } }) => {
+    book.say(peerId, listenAddrs)
+    if (protocols.includes(protocol)) routing.welcome(peerId)
+  })
   const reach = new Reach(parts, book)
   const table: Table = new Table({
     ...parts, book, reach,
     store: new ProviderStore(components.peerId.toString(), clock),
     onAsked: connection => { routing.asked(connection) },
-    openTo: async (peerId, signal) => {
-      const connection = parts.find(peerId.toString())
-      if (connection === undefined) throw new SwarmError('UNREACHABLE', `no connection to ${peerId.toString()}`)
-      return await connection.openRaw(protocol, signal)
-    }
+    isLinked: peerId => parts.find(peerId.toString()) !== undefined
   })
   const routing = new Libp2pRouting(parts, table, reach, book)
   await table.start()
@@ -65,23 +64,31 @@ export async function openRouting (parts: RoutingParts): Promise<Libp2pRouting> 
 export class Libp2pRouting implements Routing {
   readonly #clock: Clock
   readonly #components: Components
+  readonly #protocol: string
   readonly #table: Table
   readonly #reach: Reach
   readonly #book: Book
   readonly #provided: Provided
+  readonly #isLinked: (peerId: PeerId) => boolean
   /** When a connection last brought a question that counted. */
   readonly #askedMs = new Map<string, number>()
   readonly #closing = new AbortController()
 
-  constructor ({ clock, random, components }: RoutingParts, table: Table, reach: Reach, book: Book) {
+  constructor (parts: RoutingParts, table: Table, reach: Reach, book: Book) {
+    const { clock, random, components, protocol } = parts
     this.#clock = clock
     this.#components = components
+    this.#protocol = protocol
     this.#table = table
     this.#reach = reach
     this.#book = book
+    this.#isLinked = peerId => parts.find(peerId.toString()) !== undefined
     this.#provided = new Provided({
       clock, random, table, components, closing: this.#closing.signal,
-      nearest: async (target, signal) => await this.#lookup(target, signal, async (peerId, asked) => await table.ask(peerId, MessageType.FIND_NODE, target, asked))
+      nearest: async (target, signal) => {
+        const pace = target === this.#provided.self ? UNHURRIED : NARROW
+        return await this.#lookup(target, pace, signal, async (peerId, asked) => await table.ask(peerId, MessageType.FIND_NODE, target, asked))
+      }
     })
   }
 
@@ -101,7 +108,7 @@ export class Libp2pRouting implements Routing {
       if (!this.#provided.has(name)) checkProvide(this.#provided.size)
       this.#provided.add(name, cid.multihash.bytes)
       await this.#table.hold(cid)
-      await this.#provided.publish(name, asking)
+      await this.#provided.publish(name, asking, { anew: true })
     })
   }
 
@@ -109,7 +116,7 @@ export class Libp2pRouting implements Routing {
     if (this.#provided.delete(nameOfKey(key))) void this.#table.release(cidOf(key))
   }
 
-  async find (key: Uint8Array, { signal, onFound }: FindOptions): Promise<void> {
+  async find (key: Uint8Array, { signal, onFound, isAwaited = true }: FindOptions): Promise<void> {
     const cid = cidOf(key)
     const target = cid.multihash.bytes
     const own = this.#components.peerId.toString()
@@ -122,7 +129,7 @@ export class Libp2pRouting implements Routing {
     }
     await this.#while('find', signal, async asking => {
       for (const provider of await this.#table.held(cid)) tell(provider, own)
-      await this.#lookup(target, asking, async (peerId, each) => {
+      await this.#lookup(target, isAwaited ? AWAITED : UNHURRIED, asking, async (peerId, each) => {
         const answer = await this.#table.ask(peerId, MessageType.GET_PROVIDERS, target, each)
         if (!each.aborted) for (const provider of answer.providers.slice(0, PROVIDERS_TOLD_MAX)) tell(provider, peerId.toString())
         return answer
@@ -134,7 +141,7 @@ export class Libp2pRouting implements Routing {
     const target = peerIdFromString(peerId).toMultihash().bytes
     const words: string[][] = []
     await this.#while('locate', signal, async asking => {
-      await this.#lookup(target, asking, async (each, asked) => {
+      await this.#lookup(target, AWAITED, asking, async (each, asked) => {
         const answer = await this.#table.ask(each, MessageType.FIND_NODE, target, asked)
         for (const { id, multiaddrs } of answer.closer) if (id.toString() === peerId) words.push(plain(multiaddrs))
         return answer
@@ -145,13 +152,18 @@ export class Libp2pRouting implements Routing {
     return inTurn(words, ADDRESSES_MAX)
   }
 
-  /** An admitted connection: its peer enters the table if it takes part. */
+  /** An admitted connection: where its peer can be dialled, as far as that is known until it says where it listens. */
   meet ({ direction, remoteAddr, remotePeer }: LibConnection): void {
     if (this.#closing.signal.aborted) return
-    // Until it says where it listens, or if it has said so before this was open.
-    void this.#components.peerStore.get(remotePeer).then(({ addresses }) => addresses.map(({ multiaddr }) => multiaddr), () => [])
-      .then(told => { this.#book.say(remotePeer, told.length > 0 ? told : direction === 'outbound' ? [remoteAddr] : []) })
-    this.#table.meet(remotePeer)
+    void this.#components.peerStore.get(remotePeer).then(({ addresses, protocols }) => {
+      if (protocols.includes(this.#protocol)) this.welcome(remotePeer) // it has said so before this was open
+      return addresses.map(({ multiaddr }) => multiaddr)
+    }, () => []).then(told => { this.#book.say(remotePeer, told.length > 0 ? told : direction === 'outbound' ? [remoteAddr] : []) })
+  }
+
+  /** A linked peer says that it takes part. */
+  welcome (peerId: PeerId): void {
+    if (!this.#closing.signal.aborted) this.#table.meet(peerId)
   }
 
   /** Somebody asks us: takes part, therefore. Looked at once in a while, as a peer may ask often. */
@@ -159,7 +171,7 @@ export class Libp2pRouting implements Routing {
     const nowMs = this.#clock.nowMs()
     if (nowMs - (this.#askedMs.get(id) ?? -Infinity) < ASKED_MS) return
     remember(this.#askedMs, id, nowMs)
-    if (!this.#closing.signal.aborted) this.#table.meet(remotePeer)
+    this.welcome(remotePeer)
   }
 
   close (): void {
@@ -168,13 +180,15 @@ export class Libp2pRouting implements Routing {
     void this.#table.stop()
   }
 
-  async #lookup (target: Uint8Array, signal: AbortSignal, ask: (peerId: PeerId, signal: AbortSignal) => Promise<Answer>): Promise<PeerId[]> {
+  async #lookup (target: Uint8Array, pace: Pace, signal: AbortSignal, ask: (peerId: PeerId, signal: AbortSignal) => Promise<Answer>): Promise<PeerId[]> {
     return await lookup({
-      target, signal, clock: this.#clock,
+      target, pace, signal, clock: this.#clock,
       own: this.#components.peerId,
       start: this.#table.nearest(target),
+      isKnown: this.#isLinked,
       mayTry: (peer, namedBy) => this.#reach.hear(peer, namedBy),
       ask: async (peerId, asked) => {
+        if (pace !== AWAITED) await this.#reach.giveWay(peerId, asked)
         const answer = await ask(peerId, asked).catch(async (error: unknown) => {
           if (!signal.aborted && !isOurs(error)) await this.#table.drop(peerId)
           throw error

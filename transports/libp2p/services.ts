@@ -24,6 +24,8 @@ export interface ServicesParts extends NetworkParts {
   readonly dial: (peerId: string, addresses: readonly string[], signal: AbortSignal) => Promise<Libp2pConnection>
   readonly isDialable: (address: Multiaddr) => boolean
   readonly find: (raw: LibConnection) => Libp2pConnection | undefined
+  /** Asks the other end of an admitted connection what it speaks, and where it listens. */
+  readonly learn: (connection: Libp2pConnection) => Promise<void>
   readonly connectionsTo: (peerId: string) => Iterable<Libp2pConnection>
   readonly connections: () => readonly Libp2pConnection[]
 }
@@ -37,6 +39,8 @@ export class Services {
   #openingRouting: Promise<Routing> | undefined
   #routing: Libp2pRouting | undefined
   #openingRelay: Promise<Relay> | undefined
+  /** Questions to the other ends of connections: one each, and only where somebody needs the answer, as it is a fifth of what a link costs. */
+  readonly #identified = new WeakMap<Libp2pConnection, Promise<void>>()
 
   constructor (parts: ServicesParts) {
     this.#parts = parts
@@ -71,12 +75,12 @@ export class Services {
     return await this.#openingRelay
   }
 
-  /** A connection was admitted. @param identified when it is known what the other end speaks */
-  meet (connection: Libp2pConnection, identified: Promise<void>): void {
+  /** A connection was admitted. */
+  meet (connection: Libp2pConnection): void {
     const { relay } = this.#parts
-    if (connection.path === 'relay' && relay !== undefined) void identified.then(async () => { await this.#punch(connection) })
+    if (connection.path === 'relay' && relay !== undefined) void this.#identify(connection).then(async () => { await this.#punch(connection) })
     this.#gossip?.meet(connection)
-    this.#routing?.meet(connection.raw)
+    if (this.#routing !== undefined) this.#route(this.#routing, connection)
     this.#relaying?.meet(connection)
     if (relay?.serve === true) void this.#serveRelay()
   }
@@ -124,8 +128,20 @@ export class Services {
       this.#check('routing')
     }
     this.#routing = routing
-    for (const connection of this.#parts.connections()) if (connection.admitted) routing.meet(connection.raw)
+    for (const connection of this.#parts.connections()) if (connection.admitted) this.#route(routing, connection)
     return routing
+  }
+
+  /** Routing passes on where peers say that they listen. */
+  #route (routing: Libp2pRouting, connection: Libp2pConnection): void {
+    routing.meet(connection.raw)
+    void this.#identify(connection)
+  }
+
+  async #identify (connection: Libp2pConnection): Promise<void> {
+    const asked = this.#identified.get(connection) ?? this.#parts.learn(connection)
+    this.#identified.set(connection, asked)
+    await asked
   }
 
   /** The name of a protocol that is the swarm's own. */

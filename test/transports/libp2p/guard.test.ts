@@ -62,6 +62,7 @@ test('a connection we dialled is a stranger too, and asks nothing of the other e
   const theirs = stranger.getConnections()[0] as LibConnection
   assert.is(await refusal(theirs, '/ipfs/id/1.0.0'), 'UnsupportedProtocolError')
   await within(5_000, 'a turn of the other end', connection.open('/turn', new AbortController().signal))
+  await network.routing() // needs to know where peers listen
   assert.equal(asked, [])
   connection.admit()
   await until('identify to run', () => asked.includes('/ipfs/id/1.0.0'))

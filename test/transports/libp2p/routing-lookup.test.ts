@@ -5,7 +5,7 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { systemRandom } from '../../../lib/base/random.ts'
 import { generateKey } from '../../../lib/identity/key.ts'
-import { ASKS_MAX, lookup } from '../../../transports/libp2p/routing-lookup.ts'
+import { ASKS_MAX, AWAITED, NARROW, UNHURRIED, lookup } from '../../../transports/libp2p/routing-lookup.ts'
 import { REPLICAS } from '../../../transports/libp2p/routing-table.ts'
 import { VirtualClock } from '../../support/clock.ts'
 
@@ -22,7 +22,7 @@ function scene (answer: (peer: PeerId) => readonly PeerId[] | undefined | null, 
   const run: Scene['run'] = async (start, signal = new AbortController().signal) => {
     let tookMs: number | undefined
     const looking = lookup({
-      target: TARGET, own: someone(), clock, start, signal,
+      target: TARGET, own: someone(), clock, start, signal, pace: AWAITED,
       mayTry: ({ id }, namedBy) => mayTry(id, namedBy),
       ask: async (peer, signal) => {
         asked.push(peer.toString())
@@ -47,12 +47,12 @@ test('in a swarm of up to so many peers everybody is asked, also along a line', 
 })
 
 test('those that are slow hold nobody up, and are not waited for when the others have answered', async () => {
-  // Six are asked at once: two rounds until the silent ones are known to be slow, and then what they are waited for.
+  // So many are asked at once: some rounds until the silent ones are known to be slow, and then what they are waited for.
   const [silent, honest] = [Array.from({ length: 7 }, someone), Array.from({ length: 6 }, someone)]
   const { asked, run } = scene(peer => silent.includes(peer) ? null : honest)
   const { found, tookMs } = await run([...silent, honest[0] as PeerId])
   assert.equal(new Set(found), new Set(honest.map(String)))
-  assert.ok(tookMs <= 2 * 300 + 700, `${tookMs} ms`)
+  assert.ok(tookMs <= Math.ceil(silent.length / AWAITED.asksAtOnce) * AWAITED.slowMs + AWAITED.lastMs, `${tookMs} ms`)
   assert.is(asked.length, silent.length + honest.length)
 })
 
@@ -79,7 +79,7 @@ test('a peer that was not where a liar said is asked when another says where it 
   let isTold = false
   const clock = new VirtualClock()
   const looking = lookup({
-    target: TARGET, own: someone(), clock, start: [liar, honest], signal: new AbortController().signal, mayTry: () => true,
+    target: TARGET, own: someone(), clock, start: [liar, honest], signal: new AbortController().signal, pace: AWAITED, mayTry: () => true,
     ask: async each => {
       asked.push(each.toString())
       if (each.equals(liar)) return { closer: infos([peer]) }
@@ -95,6 +95,46 @@ test('a peer that was not where a liar said is asked when another says where it 
   await clock.advance(1_000)
   assert.ok((await looking).some(each => each.equals(peer)))
   assert.is(asked.filter(each => each === peer.toString()).length, 2)
+})
+
+for (const [name, pace] of Object.entries({ AWAITED, NARROW, UNHURRIED })) {
+  test(`a lookup that is ${name} asks so many at once`, async () => {
+    const clock = new VirtualClock()
+    let [asking, most] = [0, 0]
+    const looking = lookup({
+      target: TARGET, own: someone(), clock, start: Array.from({ length: REPLICAS }, someone), signal: new AbortController().signal, pace, mayTry: () => true,
+      ask: async () => {
+        most = Math.max(most, ++asking)
+        await new Promise<void>(resolve => { clock.after(100, resolve) })
+        asking -= 1
+        return { closer: [] }
+      }
+    })
+    await clock.advance(1_000)
+    assert.is((await looking).length, REPLICAS)
+    assert.is(most, pace.asksAtOnce)
+  })
+}
+
+test('of those known to be there a narrow lookup asks the nearest alone; of others everybody, so that nobody who is made up is told anything', async () => {
+  const [linked, real, madeUp] = [6, 2, 4].map(count => Array.from({ length: count }, someone)) as [PeerId[], PeerId[], PeerId[]]
+  const asked: string[] = []
+  const clock = new VirtualClock()
+  const looking = lookup({
+    target: TARGET, own: someone(), clock, start: linked, signal: new AbortController().signal, pace: NARROW, mayTry: () => true,
+    isKnown: peer => linked.includes(peer),
+    ask: async peer => {
+      asked.push(peer.toString())
+      if (madeUp.some(each => each.equals(peer))) throw new Error('nobody there')
+      return { closer: infos([...real, ...madeUp]) }
+    }
+  })
+  await clock.advance(1_000)
+  const found = new Set((await looking).map(String))
+  assert.equal(found, new Set([...linked, ...real].map(String)))
+  assert.ok(real.every(peer => asked.includes(peer.toString())), 'whoever was only named')
+  const known = linked.filter(peer => asked.includes(peer.toString())).length
+  assert.ok(known >= 1 && known <= NARROW.width, `${known} of those that are linked`)
 })
 
 test('ends with its signal', async () => {

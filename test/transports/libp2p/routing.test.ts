@@ -13,7 +13,7 @@ import { generateKey } from '../../../lib/identity/key.ts'
 import { ADDRESSES_MAX } from '../../../transports/libp2p/address.ts'
 import type { Libp2pConnection } from '../../../transports/libp2p/connection.ts'
 import { Book, HINTS_MAX } from '../../../transports/libp2p/routing-book.ts'
-import { ABSENCE_MS, DIALS_AT_ONCE_MAX, Reach } from '../../../transports/libp2p/routing-reach.ts'
+import { ABSENCE_MS, DIALS_AT_ONCE_MAX, GRACE_MS, Reach } from '../../../transports/libp2p/routing-reach.ts'
 import { PROVIDERS_PER_KEY_MAX, ProviderStore, RECORDS_MAX } from '../../../transports/libp2p/routing-store.ts'
 import { VirtualClock } from '../../support/clock.ts'
 
@@ -24,7 +24,7 @@ function scene (): { clock: VirtualClock, reach: Reach, dialled: string[] } {
   const clock = new VirtualClock()
   const dialled: string[] = []
   const reach = new Reach({
-    clock, isDialable: () => true, isClosed: () => false, find: () => undefined,
+    clock, random: systemRandom, isDialable: () => true, isClosed: () => false, find: () => undefined,
     connect: async peerId => {
       dialled.push(peerId)
       throw new SwarmError('UNREACHABLE', 'nobody there')
@@ -61,7 +61,7 @@ function slowScene (): { clock: VirtualClock, reach: Reach, dialled: string[][],
   const clock = new VirtualClock()
   const dialled: string[][] = []
   const reach = new Reach({
-    clock, isDialable: () => true, isClosed: () => false, find: () => undefined,
+    clock, random: systemRandom, isDialable: () => true, isClosed: () => false, find: () => undefined,
     connect: async (_peerId, addresses, signal) => {
       dialled.push([...addresses])
       if (addresses.includes(TRUE)) return { openRaw: async () => 'a stream' } as unknown as Libp2pConnection
@@ -102,6 +102,33 @@ test('a dial to a peer that a liar placed where nobody answers begins anew where
   assert.is(await asking, 'a stream')
   assert.is(dialled.length, 3)
   assert.is(dialled[2]?.[0], TRUE, 'the newest word first')
+})
+
+test('of two that nobody waits for, the higher leaves the dial to the lower: until it is linked, or for a while', async () => {
+  const [lower = someone(), own = someone(), higher = someone()] = [someone(), someone(), someone()].sort((one, other) => one.toString() < other.toString() ? -1 : 1)
+  const clock = new VirtualClock()
+  let isLinked = false
+  const reach = new Reach({
+    clock, random: systemRandom, isDialable: () => true, isClosed: () => false,
+    find: () => isLinked ? {} as Libp2pConnection : undefined,
+    connect: async () => { throw new SwarmError('UNREACHABLE', 'nobody there') }
+  }, new Book(own, () => []))
+  const waited = async (peer: PeerId, linkedMs = Infinity): Promise<number> => {
+    const fromMs = clock.nowMs()
+    let tookMs: number | undefined
+    const waiting = reach.giveWay(peer, new AbortController().signal).then(() => { tookMs = clock.nowMs() - fromMs })
+    for (let atMs = 0; tookMs === undefined && atMs < 10 * GRACE_MS; atMs += 10) {
+      isLinked = atMs >= linkedMs
+      await clock.advance(10)
+    }
+    await waiting
+    return tookMs ?? Infinity
+  }
+  assert.ok(await waited(higher) <= 10, 'it is ours to dial')
+  const whole = await waited(lower)
+  assert.ok(whole >= GRACE_MS && whole <= 2 * GRACE_MS + 100, `${whole} ms`)
+  const cut = await waited(lower, 100)
+  assert.ok(cut >= 100 && cut <= 200, `${cut} ms`)
 })
 
 test('a peer that was not there is left alone at those addresses, and tried at others', async () => {
