@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Swarm } from '../../lib/swarm/swarm.ts'
+import { ELSEWHERE } from '../support/chromium.ts'
 import { Program } from '../support/program.ts'
 import { SOURCE_ARGS } from '../support/source.ts'
 import { until } from '../support/within.ts'
@@ -128,7 +129,7 @@ scene('a page in no secure context joins, and is told that it can keep nothing',
   const { admin } = await founded()
   await offerEcho(admin)
   const { ticket } = admin.invite()
-  const page = await opened('insecure')
+  const page = await opened(ELSEWHERE)
   const error = await page.fails('join', { ticket, dir: 'kept' })
   assert.is(error.code, 'FOLDER_UNUSABLE')
   assert.match(error.message, 'only pages of https or of this machine can')

@@ -3,7 +3,7 @@ import type { Test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { makeSwarm } from '../../lib/swarm/make.ts'
 import type { Swarm } from '../../lib/swarm/swarm.ts'
-import { Chromium, ELSEWHERE, type Tab } from '../support/chromium.ts'
+import { Chromium, type Tab } from '../support/chromium.ts'
 import { needs } from '../support/needs.ts'
 import { openStage, type Stage } from '../swarm/stage.ts'
 import { openSite, type Site } from './site.ts'
@@ -13,8 +13,8 @@ export const FOR_PAGES = ['/ip4/127.0.0.1/tcp/0/ws'] as const
 
 export interface PageStage extends Stage {
   readonly browserOf: () => Chromium
-  /** A tab of the site, as of this machine or as of another; closed with the scene; then nothing may have gone wrong in it unseen. */
-  readonly opened: (context?: 'secure' | 'insecure') => Promise<Tab>
+  /** A tab of the site, as of this host: by whatever name, it is this machine. It is closed with the scene; then nothing may have gone wrong in it unseen. */
+  readonly opened: (host?: string) => Promise<Tab>
   /** The data folder of a swarm that has just been made, and its first admin, up, where pages can dial it: there it can come back. */
   readonly founded: () => Promise<{ readonly dir: string, readonly admin: Swarm, readonly listen: readonly string[] }>
 }
@@ -37,9 +37,8 @@ export async function openPageStage (test: Test): Promise<PageStage> {
   return {
     ...stage,
     browserOf: () => isThere(browser),
-    opened: async (context = 'secure') => {
-      const { url } = isThere(site)
-      const tab = await isThere(browser).tab(context === 'secure' ? url : url.replace('127.0.0.1', ELSEWHERE))
+    opened: async (host = '127.0.0.1') => {
+      const tab = await isThere(browser).tab(isThere(site).url.replace('127.0.0.1', host))
       tabs.push(tab)
       return tab
     },

@@ -4,7 +4,12 @@ import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Callback, Test } from 'uvu'
 import { testStorage } from '../storage/conformance.ts'
+import { until } from '../support/within.ts'
 import { openPageStage } from './stage.ts'
+
+/** What a site may keep, and what one edit brings. */
+const ROOM_BYTES = 2 ** 21
+const EDIT_BYTES = 2 ** 18
 
 const { founded, opened, scene } = await openPageStage(test)
 
@@ -28,6 +33,23 @@ scene('what is flushed is written with strict durability, and the rest is not', 
   await page.ask('write', { document: 'plan', key: 'a', value: 'b' })
   const [first, ...rest] = await page.ask<string[]>('durabilities', { kind: 'strict' })
   assert.equal([first, rest.at(-1)], ['relaxed', 'strict'], 'an edit is written, and flushed a moment later')
+})
+
+scene('a page whose site has no room left says so, loses nothing, and goes on when there is', async () => {
+  const { admin } = await founded()
+  const page = await opened('localhost') // a site that keeps nothing yet: later the browser counts only now and then
+  await page.limit(ROOM_BYTES)
+  await page.ask('join', { ticket: admin.invite().ticket, dir: 'full' })
+  const plan = await admin.document('plan')
+  const failed = await page.ask<{ written: number, code: string }>('fill', { document: 'plan', bytes: EDIT_BYTES, edits: 4 * ROOM_BYTES / EDIT_BYTES })
+  assert.is(failed.code, 'DISK_FAILED')
+  assert.is(plan.ydoc.getMap('all').has(`edit ${failed.written}`), false, 'shown to nobody before it is written')
+  await page.limit(undefined)
+  await page.ask('flushed', { document: 'plan' }, 40_000)
+  await until('all of it', () => plan.ydoc.getMap('all').size === failed.written + 1)
+  await page.reload()
+  await page.ask('join', { dir: 'full' })
+  assert.equal(Object.keys(await page.ask('read', { document: 'plan' })).length, failed.written + 1)
 })
 
 scene('what a page kept and cannot read is told, and never replaced', async () => {

@@ -43,7 +43,6 @@ export const storageActs: Readonly<Record<string, (what: never) => unknown>> = {
     await storage.close()
     return { writeMs: writtenMs - startedMs, listMs: listedMs - writtenMs, listed }
   },
-  usage: async () => (await navigator.storage.estimate()).usage ?? 0,
   readText: async ({ path }: { path: string }) => await readText(path) ?? null,
   writeText: async ({ path, text }: { path: string, text: string }) => { await writeText(path, text) },
   /** As a later release would leave a folder's database. */
