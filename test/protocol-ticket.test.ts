@@ -2,6 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { mintGrant, verifyGrant } from '../lib/access/grant.ts'
+import { CLAIM_PAUSE_MS, Claims } from '../lib/access/claims.ts'
 import { Ledger } from '../lib/access/ledger.ts'
 import { LedgerTalk, ledgerProtocol } from '../lib/access/ledger-talk.ts'
 import { answerRedemption, joinProtocol, redeem } from '../lib/access/redeem.ts'
@@ -85,13 +86,15 @@ check('join: reads these bytes', () => {
   assert.equal(codes, [...REDEEM_REFUSALS])
 })
 
+const claimsOf = (ledger: Ledger, clock: VirtualClock): Claims => new Claims({ clock, counted: ticket => ledger.counted(ticket) })
+
 freeze('ledger', async () => {
   const clock = new VirtualClock()
   const ledgers = [1, 2].map(() => new Ledger({ storage: new FaultyStorage(), clock, onOverused: () => {} })) as [Ledger, Ledger]
   const { terms } = readTicket(ticket())
   await ledgers[0].use(terms, bob.peerId)
   const { ends, sent } = streams('alice', 'bob')
-  for (const [index, end] of ends.entries()) new LedgerTalk(end, ledgers[index as 0 | 1], { clock, onEnd: () => {} })
+  for (const [index, end] of ends.entries()) new LedgerTalk(end, ledgers[index as 0 | 1], claimsOf(ledgers[index as 0 | 1], clock), { clock, onEnd: () => {} })
   await settle()
   await ledgers[1].use(terms, alice.peerId)
   await settle()
@@ -102,11 +105,49 @@ check('ledger: reads these bytes', async () => {
   const clock = new VirtualClock()
   const ledger = new Ledger({ storage: new FaultyStorage(), clock, onOverused: () => {} })
   const { ends: [near, far] } = streams('alice', 'bob')
-  new LedgerTalk(far, ledger, { clock, onEnd: () => {} })
+  new LedgerTalk(far, ledger, claimsOf(ledger, clock), { clock, onEnd: () => {} })
   near.read({ data: () => {}, ended: () => {}, closed: () => {} })
   for (const line of by('alice', frozen('ledger'))) near.send(new TextEncoder().encode(`${line}\n`))
   await settle()
   assert.equal(ledger.all().map(({ peerId, uses }) => [peerId, uses]), [[bob.peerId, 3]])
+})
+
+/** bob comes to alice by a ticket for one; her peer, whom somebody else has come to, promises nothing. */
+freeze('ledger-claim', async () => {
+  const clock = new VirtualClock()
+  const ledger = new Ledger({ storage: new FaultyStorage(), clock, onOverused: () => {} })
+  const { ends: [near, far], sent } = streams('alice', 'carol')
+  const { terms } = readTicket(ticket({ uses: 1 }))
+  const others = new Ledger({ storage: new FaultyStorage(), clock, onOverused: () => {} })
+  const [one, other] = [claimsOf(ledger, clock), claimsOf(others, clock)]
+  const talk = new LedgerTalk(near, ledger, one, { clock, onEnd: () => {} })
+  new LedgerTalk(far, others, other, { clock, onEnd: () => {} })
+  const claim = { ticket: terms.key, peerId: bob.peerId, uses: 1 }
+  other.promise({ ...claim, peerId: alice.peerId })
+  const asking = one.use(claim, () => [talk], async () => await ledger.use(terms, bob.peerId))
+  await settle()
+  other.release({ ...claim, peerId: alice.peerId })
+  await clock.advance(CLAIM_PAUSE_MS)
+  await settle()
+  assert.is(await asking, true)
+  await settle()
+  return sent
+})
+
+check('ledger-claim: reads these bytes', async () => {
+  const clock = new VirtualClock()
+  const ledger = new Ledger({ storage: new FaultyStorage(), clock, onOverused: () => {} })
+  const claims = claimsOf(ledger, clock)
+  const { ends: [near, far] } = streams('alice', 'carol')
+  new LedgerTalk(far, ledger, claims, { clock, onEnd: () => {} })
+  near.read({ data: () => {}, ended: () => {}, closed: () => {} })
+  const [claim = '', release = ''] = by('alice', frozen('ledger-claim')).filter(line => /"(claim|release)"/.test(line))
+  const rival = { ticket: (parsed(claim)['claim'] as string[])[0] ?? '', peerId: alice.peerId, uses: 1 }
+  for (const [line, isFree] of [[claim, false], [release, true]] as const) {
+    near.send(new TextEncoder().encode(`${line}\n`))
+    await settle()
+    assert.is(claims.promise(rival), isFree)
+  }
 })
 
 freeze('renew', async () => {

@@ -255,7 +255,7 @@ check('rendezvous: reads these bytes', () => {
 
 check('every fixture is held by a test: sync by protocol-sync.test.ts, mdns by protocol-mdns.test.ts, dialback by protocol-dialback.test.ts, tickets by protocol-ticket.test.ts', () => {
   const names = readdirSync(new URL('fixtures/protocol', import.meta.url)).map(name => name.replace(/\.txt$/, '')).sort()
-  assert.equal(names, ['catalogue', 'dialback', 'directory', 'grant', 'hello', 'hello-refused', 'identity', 'join', 'join-refused', 'ledger', 'mcp-call', 'mcp-refused', 'mcp-session', 'mcp-stateless', 'mdns', 'record', 'rendezvous', 'renew', 'sync', 'ticket'])
+  assert.equal(names, ['catalogue', 'dialback', 'directory', 'grant', 'hello', 'hello-refused', 'identity', 'join', 'join-refused', 'ledger', 'ledger-claim', 'mcp-call', 'mcp-refused', 'mcp-session', 'mcp-stateless', 'mdns', 'record', 'rendezvous', 'renew', 'sync', 'ticket'])
 })
 
 test.run()

@@ -3,9 +3,9 @@
  * other (ledger-talk.ts): two ledgers merge by union, in any order, as often as one likes.
  *
  * Invariants: a use is on disk before `use` resolves with true; of one ticket this ledger itself never counts more peers than
- * the ticket lets in, however many ask at once; one peer counts once. Two ledgers that have not heard of each other yet each
- * count on their own: a ticket can then let in more than it says, at most as often over as there are ledgers. That is
- * told by `onOverused` as soon as they meet.
+ * the ticket lets in, however many ask at once; one peer counts once. Admins that are linked agree before either counts (claims.ts).
+ * Those that are not each count on their own: a ticket can then let in more than it says, at most as often over as there are ledgers.
+ * That is told by `onOverused` as soon as they meet.
  */
 import { Emitter } from '../base/emitter.ts'
 import { textOf, toBase64Url, utf8 } from '../base/bytes.ts'
@@ -15,6 +15,7 @@ import { sha256 } from '#hash'
 import type { Json } from '../base/json.ts'
 import type { Storage } from '../base/storage.ts'
 import { publicKeyOf } from '../identity/key.ts'
+import type { Claim } from './claims.ts'
 import type { Terms } from './ticket.ts'
 import { TICKET_MS_MAX, USES_MAX } from './ticket.ts'
 
@@ -136,6 +137,11 @@ export class Ledger {
     }
   }
 
+  /** Who has come by a ticket. */
+  counted (ticket: string): ReadonlySet<string> {
+    return new Set(this.#tickets.get(ticket)?.keys())
+  }
+
   /** Every use that still counts. */
   all (): Use[] {
     const nowMs = this.#clock.wallMs()
@@ -191,6 +197,13 @@ export function readUse (value: unknown, nowMs: number): Use | undefined {
   if (typeof ticket !== 'string' || !TICKET.test(ticket) || typeof peerId !== 'string' || !isPeerId(peerId)) return undefined
   if (!isWhole(atMs) || !isWhole(joinBeforeMs) || joinBeforeMs > nowMs + 2 * TICKET_MS_MAX || !isWhole(uses) || uses < 1 || uses > USES_MAX) return undefined
   return { ticket, peerId, atMs, joinBeforeMs, uses }
+}
+
+/** A claim as it is written; `undefined` for what is none. */
+export function readClaim (value: unknown): Claim | undefined {
+  const [ticket, peerId, uses] = Array.isArray(value) ? value as unknown[] : []
+  if (typeof ticket !== 'string' || !TICKET.test(ticket) || typeof peerId !== 'string' || !isPeerId(peerId)) return undefined
+  return isWhole(uses) && uses >= 1 && uses <= USES_MAX ? { ticket, peerId, uses } : undefined
 }
 
 export function writeUse ({ ticket, peerId, atMs, joinBeforeMs, uses }: Use): Json {

@@ -4,9 +4,10 @@
  */
 import { swarmIdOf } from '../access/grant.ts'
 import type { Role } from '../access/grant.ts'
+import { Claims } from '../access/claims.ts'
 import { Ledger } from '../access/ledger.ts'
 import { LedgerTalk, ledgerProtocol } from '../access/ledger-talk.ts'
-import { answerRedemption, joinProtocol } from '../access/redeem.ts'
+import { answerRedemption, joinProtocol, type UseCounter } from '../access/redeem.ts'
 import { writeTicket, type Inviter } from '../access/ticket.ts'
 import type { Clock } from '../base/clock.ts'
 import { SwarmError, type ErrorCode } from '../base/error.ts'
@@ -91,6 +92,7 @@ export interface InvitingOptions {
 export class Inviting {
   readonly #options: InvitingOptions
   readonly #ledger: Ledger
+  readonly #claims: Claims
   readonly #talks = new Set<LedgerTalk>()
   #isOpen = false
 
@@ -103,6 +105,7 @@ export class Inviting {
         onTrouble('TICKET_USED', `a ticket for ${uses} let in ${peers}: admins who did not see each other each let somebody in. mcp-swarm peers shows who is there (ticket ${ticket.slice(0, 8)}…)`)
       }
     })
+    this.#claims = new Claims({ clock, counted: ticket => this.#ledger.counted(ticket) })
   }
 
   /** Whether this peer lets others in. */
@@ -154,7 +157,11 @@ export class Inviting {
   async #letIn (stream: ByteStream, connection: Connection): Promise<void> {
     const { belonging: { swarmKey }, network, clock, random, onRefused } = this.#options
     if (swarmKey === undefined) return
-    const outcome = await answerRedemption(stream, connection, { swarmKey, ledger: this.#ledger, clock, random, peerId: network.peerId })
+    const ledger: UseCounter = {
+      use: async (terms, peerId) => await this.#claims.use(
+        { ticket: terms.key, peerId, uses: terms.uses }, () => [...this.#talks], async () => await this.#ledger.use(terms, peerId))
+    }
+    const outcome = await answerRedemption(stream, connection, { swarmKey, ledger, clock, random, peerId: network.peerId })
     if (!(outcome instanceof SwarmError)) return
     onRefused(connection, outcome)
     if (connection.admitted) return
@@ -163,7 +170,7 @@ export class Inviting {
   }
 
   #compare (stream: ByteStream): void {
-    const talk = new LedgerTalk(stream, this.#ledger, { clock: this.#options.clock, onEnd: () => { this.#talks.delete(talk) } })
+    const talk = new LedgerTalk(stream, this.#ledger, this.#claims, { clock: this.#options.clock, onEnd: () => { this.#talks.delete(talk) } })
     this.#talks.add(talk)
   }
 

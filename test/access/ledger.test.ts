@@ -1,5 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { CLAIM_MS_MAX, Claims, PROMISES_MAX, PROMISE_MS } from '../../lib/access/claims.ts'
 import { LEDGER_KEPT_MS, LEDGER_USES_MAX, Ledger, readUse, writeUse, type Use } from '../../lib/access/ledger.ts'
 import { LEDGER_LINE_BYTES_MAX, LINE_USES_MAX, LedgerTalk, TAKEN_MAX } from '../../lib/access/ledger-talk.ts'
 import type { Terms } from '../../lib/access/ticket.ts'
@@ -22,11 +23,19 @@ class Book {
   readonly storage: FaultyStorage
   readonly overused: string[] = []
   readonly ledger: Ledger
+  readonly claims: Claims
+  readonly talks: LedgerTalk[] = []
 
   constructor (clock = new VirtualClock(), storage = new FaultyStorage()) {
     this.clock = clock
     this.storage = storage
     this.ledger = new Ledger({ storage, clock, onOverused: (ticket, count, uses) => { this.overused.push(`${ticket.slice(0, 4)} ${count} of ${uses}`) } })
+    this.claims = new Claims({ clock, counted: ticket => this.ledger.counted(ticket) })
+  }
+
+  /** As an admin that is asked by a joiner. @returns whether it lets it in */
+  async ask (terms: Terms, peerId: string): Promise<boolean> {
+    return await this.claims.use({ ticket: terms.key, peerId, uses: terms.uses }, () => this.talks, async () => await this.ledger.use(terms, peerId))
   }
 
   terms (uses = 1, key = toBase64Url(random.bytes(32))): Terms {
@@ -139,7 +148,9 @@ interface Talking { readonly ends: [PairedStream, PairedStream], readonly talks:
 
 function talk (one: Book, other: Book): Talking {
   const ends = linkedStreams('ledger')
-  const talks = [new LedgerTalk(ends[0], one.ledger, { clock: one.clock, onEnd: () => {} }), new LedgerTalk(ends[1], other.ledger, { clock: other.clock, onEnd: () => {} })]
+  const talks: [LedgerTalk, LedgerTalk] = [new LedgerTalk(ends[0], one.ledger, one.claims, { clock: one.clock, onEnd: () => {} }), new LedgerTalk(ends[1], other.ledger, other.claims, { clock: other.clock, onEnd: () => {} })]
+  one.talks.push(talks[0])
+  other.talks.push(talks[1])
   return { ends, talks }
 }
 
@@ -195,13 +206,14 @@ test('a ticket that two admins gave out twice while they were apart is told when
 
 for (const [what, line] of [
   ['rubbish', 'x'], ['a use that is none', '{"uses":[[1,2,3,4,5]]}'], ['too many in a line', `{"uses":${JSON.stringify(Array.from({ length: LINE_USES_MAX + 1 }, () => writeUse({ ticket: toBase64Url(random.bytes(32)), peerId: peer(0), atMs: 0, joinBeforeMs: 1, uses: 1 })))}}`],
+  ['a claim that is none', '{"claim":["x","y",1]}'], ['an answer that is none', `{"claimed":["${'x'.repeat(43)}","${peers[0]}",1,"yes"]}`], ['a claim of no use', `{"claim":["${'x'.repeat(43)}","${peers[0]}",0]}`],
   ['a line over its limit', `{"x":"${'x'.repeat(LEDGER_LINE_BYTES_MAX)}"}`]
 ] as const) {
   test(`${what} ends the stream, and changes nothing`, async () => {
     const book = new Book()
     const [near, far] = linkedStreams('ledger')
     let ended = false
-    new LedgerTalk(far, book.ledger, { clock: book.clock, onEnd: () => { ended = true } })
+    new LedgerTalk(far, book.ledger, book.claims, { clock: book.clock, onEnd: () => { ended = true } })
     near.read({ data: () => {}, ended: () => {}, closed: () => {} })
     near.send(utf8(`${line}\n`))
     await settle()
@@ -209,11 +221,73 @@ for (const [what, line] of [
   })
 }
 
+test('of those that ask several linked admins at one moment as many are let in as the ticket says', async () => {
+  for (let round = 0; round < 40; round++) {
+    const clock = new VirtualClock()
+    const admins = Array.from({ length: 2 + Math.floor(random.next() * 3) }, () => new Book(clock))
+    for (const [index, one] of admins.entries()) for (const other of admins.slice(index + 1)) talk(one, other)
+    await settle()
+    const terms = (admins[0] as Book).terms(1 + Math.floor(random.next() * 3))
+    const joiners = Array.from({ length: terms.uses + 1 + Math.floor(random.next() * 3) }, (_, index) => peer(index))
+    const asking = joiners.map(async joiner => {
+      if (random.next() < 0.5) await new Promise<void>(resolve => { clock.after(Math.floor(random.next() * 20), resolve) })
+      return await (admins[Math.floor(random.next() * admins.length)] as Book).ask(terms, joiner).catch(codeOf)
+    })
+    let isOver = false
+    const all = Promise.all(asking).finally(() => { isOver = true })
+    for (let step = 0; !isOver && step < 1_000; step++) {
+      await clock.advance(5)
+      await settle()
+    }
+    const outcomes = await all
+    assert.is(outcomes.filter(outcome => outcome === true).length, terms.uses, `round ${round}: ${outcomes.join()} at ${admins.length} admins`)
+    assert.is(outcomes.filter(outcome => outcome === false).length, joiners.length - terms.uses, `round ${round}: ${outcomes.join()}`)
+    for (const { ledger, overused } of admins) assert.equal([ledger.size, overused], [terms.uses, []])
+  }
+})
+
+test('an admin that says nothing, or that has ended, holds nobody up for long', async () => {
+  const clock = new VirtualClock()
+  const book = new Book(clock)
+  const [near, far] = linkedStreams('ledger')
+  const mute = new LedgerTalk(near, book.ledger, book.claims, { clock, onEnd: () => {} })
+  far.read({ data: () => {}, ended: () => {}, closed: () => {} })
+  book.talks.push(mute)
+  let isIn: boolean | undefined
+  const asking = book.ask(book.terms(), peer(0)).then(answer => { isIn = answer })
+  await clock.advance(CLAIM_MS_MAX - 1)
+  assert.is(isIn, undefined)
+  await clock.advance(1)
+  await settle()
+  assert.is(isIn, true)
+  await asking
+  const next = book.ask(book.terms(), peer(1))
+  far.abort(new Error('gone'))
+  assert.is(await next, true)
+  assert.is(await book.ask(book.terms(), peer(2)), true)
+})
+
+test('a promise that nobody comes for ends, as does one that is taken back; so many are held', async () => {
+  const book = new Book()
+  const claim = (index: number, uses = 1): Parameters<Claims['promise']>[0] => ({ ticket: 'x'.repeat(43), peerId: peer(index), uses })
+  assert.equal([book.claims.promise(claim(0)), book.claims.promise(claim(0)), book.claims.promise(claim(1))], [true, true, false])
+  book.claims.release(claim(0))
+  assert.is(book.claims.promise(claim(1)), true)
+  await book.clock.advance(PROMISE_MS - 1)
+  assert.is(book.claims.promise(claim(2)), false)
+  await book.clock.advance(1)
+  assert.is(book.claims.promise(claim(2)), true)
+  await book.clock.advance(PROMISE_MS)
+  let held = 0
+  while (book.claims.promise({ ticket: toBase64Url(random.bytes(32)), peerId: peer(0), uses: 1 })) held += 1
+  assert.is(held, PROMISES_MAX)
+})
+
 test('who tells without end is cut off', async () => {
   const book = new Book()
   const [near, far] = linkedStreams('ledger')
   let ended = false
-  new LedgerTalk(far, book.ledger, { clock: book.clock, onEnd: () => { ended = true } })
+  new LedgerTalk(far, book.ledger, book.claims, { clock: book.clock, onEnd: () => { ended = true } })
   near.read({ data: () => {}, ended: () => {}, closed: () => {} })
   const use = writeUse({ ticket: toBase64Url(random.bytes(32)), peerId: peer(0), atMs: 0, joinBeforeMs: HOUR_MS, uses: 1 })
   const line = utf8(`${JSON.stringify({ uses: Array.from({ length: LINE_USES_MAX }, () => use) })}\n`)

@@ -82,6 +82,18 @@ scene('a second admin lets in who comes by a ticket of the first, while that one
   await third.joined({ timeoutMs: 5_000 })
 })
 
+scene('of those who show one ticket at one moment to two admins that are linked, as many are let in as it says', async () => {
+  const { admin } = await founded()
+  const second = await joined({ dir: folder(), ticket: admin.invite({ role: 'admin' }).ticket, name: 'second' })
+  await admin.joined({ timeoutMs: 5_000 })
+  await until('each knows that the other is an admin', () => second.invite().inviters.length === 2, 5_000)
+  const { ticket } = admin.invite({ uses: 2 })
+  const outcomes = await Promise.all(Array.from({ length: 5 }, async () =>
+    await joined({ dir: folder(), ticket, discovery: false }).then(() => 'in', (error: unknown) => (error as SwarmError).code)))
+  assert.equal(outcomes.sort(), ['TICKET_USED', 'TICKET_USED', 'TICKET_USED', 'in', 'in'])
+  for (const { troubles } of [admin.status(), second.status()]) assert.not(troubles.some(({ code }) => code === 'TICKET_USED'), 'neither has let in too many')
+})
+
 scene('an inviter that was started again elsewhere is found by other means', async () => {
   const { dir, admin } = await founded()
   const { ticket } = admin.invite()
