@@ -5,13 +5,15 @@
  *   npm test -- mesh line    files whose path holds one of the words
  *   npm test -- interop      those against other implementations, left out otherwise: npm ci --prefix test/interop first
  *   npm test -- proofs       those that damage, kill and cut the power, left out otherwise
+ *   npm test -- loads        those that show what many peers or many runs come to, left out unless something of their path is named
  *   npm test -- --quick      leaves out files that ask for more time than the default bound
  *
  * A file passes only if uvu printed its totals, nothing failed, at least one test ran or was skipped by name, the process
- * ended by itself, and nothing that it started still runs. A file may ask for more time in its first line: `// bound: 120 s`.
+ * ended by itself, and nothing that it started still runs. A file may ask for more time in its first line: `// bound: 120 s`; a
+ * load says there that it is one: `// bound: 120 s, a load`.
  */
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildCli, bundleTests } from './bundle.ts'
 import { runBounded } from './child.ts'
@@ -22,6 +24,8 @@ const BOUND_SECONDS = 60
 const AT_ONCE = 3
 /** Folders that run only when they are named. */
 const APART = ['interop', 'proofs']
+/** The word for all loads. */
+const LOADS = 'loads'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const words = process.argv.slice(2).filter(word => !word.startsWith('--'))
@@ -31,8 +35,8 @@ const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8
   .filter(path => path.endsWith('.test.ts') && !path.includes('node_modules'))
   .map(path => join('test', path))
   .filter(path => APART.every(folder => words.includes(folder) || !path.startsWith(join('test', folder, '/'))))
-  .filter(path => words.length === 0 || words.some(word => path.includes(word)))
-  .map(path => ({ path, boundSeconds: boundOf(path) }))
+  .map(path => ({ path, ...askedBy(path) }))
+  .filter(({ path, isLoad }) => (words.length === 0 && !isLoad) || words.some(word => path.includes(word) || (isLoad && word === LOADS)))
   .filter(file => !quick || file.boundSeconds <= BOUND_SECONDS)
   // The slowest first, so that none of them is left running alone at the end.
   .sort((left, right) => right.boundSeconds - left.boundSeconds || (left.path < right.path ? -1 : 1))
@@ -41,9 +45,12 @@ const files = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8
 const isCounted = process.env['NODE_V8_COVERAGE'] !== undefined
 const bundles = join(isCounted ? 'coverage' : '.tmp', `tests-${process.pid}`)
 if (!isCounted) process.on('exit', () => { rmSync(join(root, bundles), { recursive: true, force: true }) })
-const bundled = await bundleTests(files.map(({ path }) => path), bundles)
+const programs = programsOf(new Set(files.map(({ path }) => dirname(path))))
+const bundled = await bundleTests([...files.map(({ path }) => path), ...programs], bundles)
+// Nothing here asks the web for anything, and to read a system's certificates takes each process of Node longer than its own start.
+const { NODE_EXTRA_CA_CERTS: _certificates, ...inherited } = process.env
 // A swarm that a test makes sends nothing to the LAN, unless the test says otherwise for hosts of its own.
-const env: NodeJS.ProcessEnv = { ...process.env, MCP_SWARM_DISCOVERY: 'folder' }
+const env: NodeJS.ProcessEnv = { ...inherited, MCP_SWARM_DISCOVERY: 'folder', MCP_SWARM_TEST_PROGRAMS: join(root, bundles) }
 if (files.some(({ path }) => /^test.(cli|interop)/.test(path))) await buildCli(env['MCP_SWARM_TEST_CLI'] = join(root, bundles, 'command'))
 const totals = { passed: 0, failed: 0, skipped: 0 }
 const queue = [...files]
@@ -74,7 +81,14 @@ async function runFile ({ path, boundSeconds }: typeof files[number]): Promise<v
   if (verdict.failed > 0) console.log(end.output.trimEnd().replace(/^/gm, '     | '))
 }
 
-function boundOf (path: string): number {
-  const asked = /^\/\/ bound: (\d+) s\b/.exec(readFileSync(join(root, path), 'utf8'))
-  return asked === null ? BOUND_SECONDS : Number(asked[1])
+function askedBy (path: string): { boundSeconds: number, isLoad: boolean } {
+  const asked = /^\/\/ bound: (\d+) s(, a load)?\b/.exec(readFileSync(join(root, path), 'utf8'))
+  return { boundSeconds: asked === null ? BOUND_SECONDS : Number(asked[1]), isLoad: asked?.[2] !== undefined }
+}
+
+/** Programs that tests beside them start in processes of their own: what they name by its URL. */
+function programsOf (folders: ReadonlySet<string>): string[] {
+  const sources = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' }).map(path => join('test', path)).filter(path => path.endsWith('.ts') && folders.has(dirname(path)))
+  const programs = sources.flatMap(path => [...readFileSync(join(root, path), 'utf8').matchAll(/new URL\('(\.[^']*\.ts)', import\.meta\.url\)/g)].map(([, name = '']) => join(dirname(path), name)))
+  return [...new Set(programs)].filter(path => existsSync(join(root, path)))
 }

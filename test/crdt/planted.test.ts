@@ -1,4 +1,4 @@
-// bound: 180 s
+// bound: 180 s, a load
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { simulate } from '../../lib/simulate/world.ts'

@@ -4,22 +4,21 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { seededRandom } from '../../lib/base/random.ts'
 import { joinSwarm } from '../../lib/swarm/join.ts'
-import { SOURCE_ARGS } from '../support/source.ts'
+import { programArgs } from '../support/source.ts'
 import { until, within } from '../support/within.ts'
 
 const ROUNDS = 3
-const CHILD = fileURLToPath(new URL('./writer.ts', import.meta.url))
+const CHILD = programArgs(new URL('./writer.ts', import.meta.url))
 
 interface Child { readonly process: ChildProcess, readonly flushed: Set<string>, readonly ended: Promise<unknown> }
 
 /** A process that writes, and says what is flushed; it is killed after a number of these. */
 function start (dir: string, round: number, killAfter: number): Child {
-  const child = fork(CHILD, [dir, String(round)], { execArgv: [...SOURCE_ARGS], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = fork(CHILD.at(-1) as string, [dir, String(round)], { execArgv: CHILD.slice(0, -1), stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   const flushed = new Set<string>()
   child.on('message', (key: string) => {
     flushed.add(key)

@@ -4,7 +4,6 @@ import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync,
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -16,7 +15,7 @@ import { SwarmError } from '../../lib/base/error.ts'
 import { seededRandom, systemRandom } from '../../lib/base/random.ts'
 import { keyFromSeed } from '../../lib/identity/key.ts'
 import { needs } from '../support/needs.ts'
-import { SOURCE_ARGS } from '../support/source.ts'
+import { programArgs } from '../support/source.ts'
 
 const PROCESSES = 10
 const BOUND_MS = 60_000
@@ -143,7 +142,7 @@ test('refuses what is no file, without waiting on it', async () => {
 
 test(`${PROCESSES} processes at once end with the same key`, async () => {
   const path = freshPath()
-  const children = Array.from({ length: PROCESSES }, () => spawn(process.execPath, [...SOURCE_ARGS, fileURLToPath(new URL('../support/loadkey.ts', import.meta.url)), path]))
+  const children = Array.from({ length: PROCESSES }, () => spawn(process.execPath, [...programArgs(new URL('../support/loadkey.ts', import.meta.url)), path]))
   const timer = setTimeout(() => { for (const child of children) child.kill('SIGKILL') }, BOUND_MS)
   try {
     const runs = children.map(linesOf)

@@ -17,7 +17,7 @@ import type { GatewayView } from '../../lib/mcp/view.ts'
 import type { CallToolResult, HostedAgent } from '../../lib/mcp/host.ts'
 import { inOrder } from '../../lib/mcp/order.ts'
 import { shareServer } from '../../lib/mcp/share.ts'
-import { SOURCE_ARGS } from '../support/source.ts'
+import { programArgs } from '../support/source.ts'
 import { textOf, within } from './parts.ts'
 import { viewOf } from './view.ts'
 
@@ -239,7 +239,7 @@ for (const kind of KINDS) {
   })
 
   test(`${kind}: over real pipes, progress to the last and a tool that comes later`, async () => {
-    const parameters = { command: process.execPath, args: [...SOURCE_ARGS, fileURLToPath(new URL('../fixtures/servers/gateway.ts', import.meta.url))] }
+    const parameters = { command: process.execPath, args: programArgs(new URL('../fixtures/servers/gateway.ts', import.meta.url)) }
     const transport = kind === 'SDK v1' ? new StdioV1(parameters) : new StdioClientTransport(parameters)
     const client = await connectOver(kind, transport)
     let heard = (): void => {}

@@ -1,4 +1,4 @@
-// bound: 240 s
+// bound: 240 s, a load
 /** Peers that find each other through the swarm's hash table alone, over real sockets on loopback: directory gossip is off. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Level } from 'level'
 import { test } from 'uvu'
@@ -11,7 +10,7 @@ import * as assert from 'uvu/assert'
 import { SwarmError } from '../../lib/base/error.ts'
 import { VERSION_KEY } from '../../lib/storage/engine.node.ts'
 import { openStorage } from '../../lib/storage/level.ts'
-import { SOURCE_ARGS } from '../support/source.ts'
+import { programArgs } from '../support/source.ts'
 import { all, testStorage } from './conformance.ts'
 
 const BOUND_MS = 60_000
@@ -35,7 +34,7 @@ async function failure (folder: string): Promise<SwarmError> {
 
 /** Runs the helper script in a process of its own, which may be refused things that root is not. */
 async function child (script: string[], shell = ''): Promise<string> {
-  const args = [process.execPath, ...SOURCE_ARGS, fileURLToPath(new URL('../support/store.ts', import.meta.url)), ...script]
+  const args = [process.execPath, ...programArgs(new URL('../support/store.ts', import.meta.url)), ...script]
   const { stdout } = await promisify(execFile)('sh', ['-c', `${shell} exec "$@"`, 'sh', ...args], { timeout: BOUND_MS })
   return stdout.trim()
 }

@@ -5,7 +5,6 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { checkPrivateFolder, holdFolder, readHolder } from '#folder'
@@ -13,7 +12,7 @@ import type { FolderLock } from '#folder'
 import { SwarmError } from '../../lib/base/error.ts'
 import { HOLDER_BYTES_MAX } from '../../lib/storage/lock.node.ts'
 import { openStorage } from '../../lib/storage/level.ts'
-import { SOURCE_ARGS } from '../support/source.ts'
+import { programArgs } from '../support/source.ts'
 
 const BOUND_MS = 60_000
 
@@ -42,7 +41,7 @@ const children: Child[] = []
 
 /** A process of its own that is ready to take the folder. */
 async function start (folder: string, name: string): Promise<Child> {
-  const process = spawn(globalThis.process.execPath, [...SOURCE_ARGS, fileURLToPath(new URL('../support/holder.ts', import.meta.url)), folder, name])
+  const process = spawn(globalThis.process.execPath, [...programArgs(new URL('../support/holder.ts', import.meta.url)), folder, name])
   const timer = setTimeout(() => { process.kill('SIGKILL') }, BOUND_MS)
   process.once('exit', () => { clearTimeout(timer) })
   let problems = ''

@@ -15,6 +15,7 @@ import { promisify } from 'node:util'
 import { fileURLToPath } from 'node:url'
 import { bundleTests } from '../../scripts/bundle.ts'
 import { Program } from './program.ts'
+import { bundleOf } from './source.ts'
 import { within } from './within.ts'
 
 /** What the rig needs, for `needs(test, ...HOSTS_NEED)`. */
@@ -290,6 +291,8 @@ const bundles = new Map<string, Promise<string>>()
 
 /** A script as one file; made once for each process. */
 async function bundled (path: string): Promise<string> {
+  const ready = bundleOf(path)
+  if (ready !== undefined) return ready
   const file = relative(root, path)
   let made = bundles.get(file)
   if (made === undefined) {

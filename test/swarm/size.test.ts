@@ -1,4 +1,4 @@
-// bound: 240 s
+// bound: 240 s, a load
 /** Swarms of more peers than are all linked: real peers on the memory network, by the real clock. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

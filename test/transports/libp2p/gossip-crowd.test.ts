@@ -1,4 +1,4 @@
-// bound: 240 s
+// bound: 240 s, a load
 /** Many peers behind one address, over real TCP: an office, or a laptop full of agents. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
