@@ -2,13 +2,13 @@
  * The streams over which this peer calls others: one long-lived one per peer and agent, opened at first use and closed when
  * idle. A call that is large, or said to be long, takes a stream of its own, so that it holds nobody else up.
  */
-import { deadline, type Clock } from '../base/clock.ts'
-import { messageOf, SwarmError } from '../base/error.ts'
+import { messageOf } from '../base/error.ts'
 import type { JsonObject } from '../base/json.ts'
-import type { ByteStream } from '../base/network.ts'
 import type { ClientSide, Outcome } from './host.ts'
-import { CALL_MS_DEFAULT, Pipe, unsent, type CallOptions, type Listener } from './pipe.ts'
-import { Bounds, type Ending } from './wire-bounds.ts'
+import { PipeOpening, type PipeOpeningOptions, type Run } from './pipe-opening.ts'
+import { unsent, type CallOptions, type Listener, type Pipe } from './pipe.ts'
+
+export { OPEN_MS_MAX } from './pipe-opening.ts'
 
 /** A stream without calls is closed after this many milliseconds. */
 export const IDLE_MS = 60_000
@@ -19,9 +19,6 @@ export const SHARED_ARGUMENTS_MAX = 64 * 2 ** 10
 /** Streams of their own that calls to one peer may hold at once. */
 export const OWN_STREAMS_MAX = 256
 
-/** Opening a stream on a connection takes one round trip; this many milliseconds are enough for the slowest. */
-export const OPEN_MS_MAX = 10_000
-
 /** How often a stream that takes no more calls is asked whether its last one has ended, in milliseconds. */
 const DONE_MS = 100
 
@@ -30,16 +27,9 @@ export interface PoolCallOptions extends CallOptions {
   readonly long?: boolean
 }
 
-export interface PipesOptions {
-  /** Opens a fresh stream of our protocol to a peer. @throws SwarmError UNREACHABLE, UNKNOWN_PEER, ABORTED, … */
-  readonly open: (peerId: string, signal: AbortSignal) => Promise<ByteStream>
-  /** A stream that `open` gave carries no more calls. */
-  readonly ended?: (stream: ByteStream) => void
-  readonly clock: Clock
+export interface PipesOptions extends PipeOpeningOptions {
   /** Default IDLE_MS. */
   readonly idleMs?: number
-  readonly callsInFlightMax?: number
-  readonly lineBytesMax?: number
 }
 
 /** What is asked, and of whom. */
@@ -51,8 +41,6 @@ interface Where {
   /** On a stream of its own. */
   readonly isOwn: boolean
 }
-
-type Run<Answer> = (pipe: Pipe, options: CallOptions) => Promise<Answer>
 
 interface Entry {
   pipe: Pipe | undefined
@@ -70,13 +58,12 @@ interface Peer {
 export class Pipes {
   readonly #options: PipesOptions
   readonly #peers = new Map<string, Peer>()
-  readonly #opening = new Set<AbortController>()
-  readonly #waits: Bounds<(ending: Ending) => void>
+  readonly #opening: PipeOpening
   #isClosed = false
 
   constructor (options: PipesOptions) {
     this.#options = options
-    this.#waits = new Bounds(options.clock, (giveUp, ending) => { giveUp(ending) })
+    this.#opening = new PipeOpening(options)
   }
 
   /**
@@ -116,7 +103,7 @@ export class Pipes {
       this.#forget(peerId, peer)
     }
     try {
-      pipe = await this.#open(peerId, agent, client?.session, () => {})
+      pipe = await this.#opening.open(peerId, agent, client?.session, () => {})
       peer.own.add(pipe)
       const stop = pipe.listen(notifications, {
         heard: (method, params) => { listener.heard(method, params) },
@@ -184,7 +171,7 @@ export class Pipes {
 
   close (): void {
     this.#isClosed = true
-    for (const giveUp of this.#opening) giveUp.abort(new SwarmError('CLOSED', 'closed at this end'))
+    this.#opening.close()
     for (const peerId of [...this.#peers.keys()]) this.closePeer(peerId)
   }
 
@@ -203,12 +190,12 @@ export class Pipes {
     const entry = peer.agents.get(key) ?? { pipe: undefined, opening: undefined, cancelIdle: () => {} }
     peer.agents.set(key, entry)
     entry.opening ??= this.#openShared(peerId, agent, options.client?.session, key, peer, entry)
-    return await this.#useOpening(entry.opening, where, options, run)
+    return await this.#opening.use(entry.opening, where.what, options, run)
   }
 
   async #openShared (peerId: string, agent: string, session: string | undefined, key: string, peer: Peer, entry: Entry): Promise<Pipe> {
     try {
-      const pipe = await this.#open(peerId, agent, session, () => {
+      const pipe = await this.#opening.open(peerId, agent, session, () => {
         entry.cancelIdle()
         if (peer.agents.get(key) === entry) peer.agents.delete(key)
         this.#forget(peerId, peer)
@@ -235,12 +222,12 @@ export class Pipes {
     const peer = this.#peer(peerId)
     if (peer.ownCount >= OWN_STREAMS_MAX) throw unsent('OVERLOADED', `call ${what}: ${peer.ownCount} large or long calls in flight to peer ${peerId}; limit ${OWN_STREAMS_MAX}`)
     peer.ownCount++
-    const opening = this.#open(peerId, agent, options.client?.session, () => {})
+    const opening = this.#opening.open(peerId, agent, options.client?.session, () => {})
     try {
-      return await this.#useOpening(opening.then(pipe => {
+      return await this.#opening.use(opening.then(pipe => {
         peer.own.add(pipe)
         return pipe
-      }), where, options, run)
+      }), what, options, run)
     } finally {
       // Whoever called has had the error of an opening that failed; what is left is to give the place back.
       void opening.then(pipe => {
@@ -250,50 +237,6 @@ export class Pipes {
         peer.ownCount--
         this.#forget(peerId, peer)
       })
-    }
-  }
-
-  /** Waits for a stream no longer than the call may, then calls with the time that is left. */
-  async #useOpening<Answer> (opening: Promise<Pipe>, { what }: Where, options: CallOptions, run: Run<Answer>): Promise<Answer> {
-    const { signal, timeoutMs = CALL_MS_DEFAULT } = options
-    if (signal?.aborted === true) throw unsent('ABORTED', `call ${what} was given up`, signal.reason)
-    const { clock } = this.#options
-    const startMs = clock.nowMs()
-    const pipe = await new Promise<Pipe>((resolve, reject) => {
-      const giveUp = (ending: Ending): void => {
-        reject(ending === 'late' ? unsent('TIMEOUT', `call ${what}: no stream in time`) : unsent('ABORTED', `call ${what} was given up`, signal?.reason))
-      }
-      this.#waits.set(giveUp, timeoutMs, signal)
-      opening.then(resolve, (error: unknown) => {
-        reject(unsent(error instanceof SwarmError ? error.code : 'UNREACHABLE', `call ${what}: ${messageOf(error)}`, error))
-      }).finally(() => { this.#waits.delete(giveUp) })
-    })
-    return await run(pipe, { ...options, timeoutMs: Math.max(timeoutMs - (clock.nowMs() - startMs), 1) })
-  }
-
-  async #open (peerId: string, agent: string, session: string | undefined, closed: () => void): Promise<Pipe> {
-    const { clock, open, ended, callsInFlightMax, lineBytesMax } = this.#options
-    const giveUp = new AbortController()
-    const limit = deadline(clock, OPEN_MS_MAX, giveUp.signal)
-    this.#opening.add(giveUp)
-    try {
-      const stream = await open(peerId, limit.signal)
-      if (limit.signal.aborted) {
-        stream.abort(new SwarmError('CLOSED', 'the stream came too late'))
-        throw limit.signal.reason
-      }
-      return new Pipe(stream, {
-        agent, session, clock, callsInFlightMax, lineBytesMax,
-        closed: () => {
-          closed()
-          ended?.(stream)
-        }
-      })
-    } catch (error) {
-      throw limit.signal.aborted ? limit.signal.reason : error
-    } finally {
-      limit.done()
-      this.#opening.delete(giveUp)
     }
   }
 

@@ -9,7 +9,6 @@
  * after a time of health. One that could not be started at first is tried again in the same way.
  */
 import type { Clock } from '../base/clock.ts'
-import { deadline } from '../base/clock.ts'
 import { Emitter } from '../base/emitter.ts'
 import { SwarmError, messageOf } from '../base/error.ts'
 import type { Random } from '../base/random.ts'
@@ -21,6 +20,7 @@ import type { Link } from './link.ts'
 import { pause } from './pause.ts'
 import type { Era, ServerSession, SessionEvents, SessionOptions } from './session.ts'
 import { openerOf, type Opener, type ServerSource } from './source.ts'
+import { saying, startServer, type Started } from './starting.ts'
 import { Updates } from './updates.ts'
 
 /** How long a server may take from its start to its first lists unless told otherwise, in milliseconds. */
@@ -272,38 +272,10 @@ class Shared implements SharedServer {
     return clock.nowMs() - sinceMs
   }
 
-  async #connect (events: SessionEvents, options: Pick<SessionOptions, 'capabilities' | 'era' | 'lists' | 'session'>): Promise<{ session: ServerSession, link: Link }> {
-    const startMsMax = this.#options.startMsMax ?? START_MS_MAX
-    const bound = deadline(this.#options.clock, startMsMax, this.#closing.signal)
-    try {
-      const { ServerSession } = await import('./session.ts')
-      const attempt = async (era: Era | undefined): Promise<{ session: ServerSession, link: Link }> => {
-        const link = await this.#source.open()
-        try {
-          return { session: await ServerSession.open(link.transport, events, { ...options, clock: this.#options.clock, signal: bound.signal, era }), link }
-        } catch (error) {
-          const trouble = link.trouble()
-          const died = trouble !== undefined && trouble.check === undefined && era === undefined && !bound.signal.aborted
-          if (died) return await attempt('legacy') // some servers of 2025 exit at a question they do not know
-          throw this.#failure(error, link, startMsMax)
-        }
-      }
-      return await attempt(options.era ?? (this.#era === 'legacy' ? 'legacy' : undefined))
-    } catch (error) {
-      throw error instanceof SwarmError && error.code === 'SERVER_FAILED' ? error : this.#failure(error, undefined, startMsMax)
-    } finally {
-      bound.done()
-    }
-  }
-
-  #failure (cause: unknown, link: Link | undefined, startMsMax: number): SwarmError {
-    const trouble = link?.trouble()
-    const late = cause instanceof SwarmError && cause.code === 'TIMEOUT'
-    const reason = late ? `it did not answer in ${startMsMax} ms` : trouble?.reason ?? messageOf(cause)
-    const check = trouble?.check ?? (late ? 'check that it is an MCP server on stdio' : undefined)
-    return new SwarmError('SERVER_FAILED', `server ${this.name} failed to start: ${reason}${saying(trouble?.said)}${check === undefined ? '' : `; ${check}`}`, {
-      cause, details: { agent: this.name, reason, said: trouble?.said, ...trouble?.details }
-    })
+  async #connect (events: SessionEvents, options: Pick<SessionOptions, 'capabilities' | 'era' | 'lists' | 'session'>): Promise<Started> {
+    const { clock, startMsMax = START_MS_MAX } = this.#options
+    const era = options.era ?? (this.#era === 'legacy' ? 'legacy' : undefined)
+    return await startServer({ name: this.name, source: this.#source, clock, startMsMax, signal: this.#closing.signal, events, options: { ...options, era } })
   }
 
   #offer (catalogue: Catalogue): void {
@@ -319,10 +291,6 @@ class Shared implements SharedServer {
     this.#down = { reason, said, sinceMs: this.#options.clock.wallMs() }
     this.#events.emit('change', undefined)
   }
-}
-
-function saying (said: string | undefined): string {
-  return said === undefined ? '' : `: ${said}`
 }
 
 /** A restart that changes nothing shall not look like a change. */
