@@ -176,7 +176,7 @@ export class Body {
     if (merged !== undefined && !equalDigests(merged.digest, digest)) {
       const { doc, forks: own } = putOn(merged, edits, this.#options.makeDoc)
       effects.push(...this.#replace(doc, new Digester(doc), edits.length === 0 ? merged.state : encodeUpdate(doc), [...merged.forks, ...own]))
-    }
+    } else merged?.doc?.destroy()
     return { effects: [...effects, ...compare], forks, from, state }
   }
 

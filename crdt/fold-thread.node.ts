@@ -18,4 +18,4 @@ try {
 } catch (error) {
   answer = { failure: messageOf(error) }
 }
-parentPort?.postMessage(answer, 'snapshot' in answer ? [answer.snapshot.buffer] : 'merged' in answer ? [answer.merged.state.buffer as ArrayBuffer] : [])
+parentPort?.postMessage(answer, 'snapshot' in answer ? [answer.snapshot.buffer] : 'merged' in answer ? [answer.merged.state, ...answer.merged.parts].map(({ buffer }) => buffer as ArrayBuffer) : [])

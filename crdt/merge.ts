@@ -5,6 +5,7 @@
 import * as Y from 'yjs'
 import { SwarmError } from '../lib/base/error.ts'
 import { applyUpdate, encodeUpdate } from './codec.ts'
+import { cutState, putTogether } from './cut.ts'
 import { Digester, type Digest } from './digest.ts'
 import { findForks, mergeForks, type Fork } from './fork.ts'
 import { rebuild, rebuilding } from './rebuild.ts'
@@ -26,9 +27,13 @@ export interface Merging {
 export interface Merged {
   /** What its document gives again. */
   readonly state: Uint8Array
+  /** The same in parts: see cut.ts. */
+  readonly parts: readonly Uint8Array[]
   readonly forks: readonly Fork[]
   /** Of that document. */
   readonly digest: Digest
+  /** That document, where it was laid out ahead: whoever does not use it destroys it. */
+  readonly doc?: Y.Doc
 }
 
 export type Merge = (merging: Merging) => Promise<Merged>
@@ -46,13 +51,19 @@ function * mergeSteps ({ ours, theirs }: Merging): Steps<Merged> {
   const { state, forks } = mergeForks(ours, theirs.length === 1 ? theirs[0] as Uint8Array : Y.mergeUpdates([...theirs]))
   yield
   const doc = yield* rebuilding(state, emptyDocument)
-  const merged = { state: encodeUpdate(doc), forks }
+  const whole = encodeUpdate(doc)
   yield
   const digester = new Digester(doc)
   const { digest } = digester
   digester.close()
   doc.destroy()
-  return { ...merged, digest }
+  yield
+  return { state: whole, parts: cutState(whole), forks, digest }
+}
+
+/** Makes the document of what was merged, in slices of some 10 ms: nobody has it yet, so that others can have their turn. */
+export function * layOut (merged: Merged, makeDoc: () => Y.Doc): Steps<Merged> {
+  return { ...merged, doc: yield* putTogether(merged.parts, makeDoc) }
 }
 
 /**
@@ -60,9 +71,8 @@ function * mergeSteps ({ ours, theirs }: Merging): Steps<Merged> {
  *
  * @returns also where those edits contradict it
  */
-export function putOn ({ state }: Merged, edits: readonly Uint8Array[], makeDoc: () => Y.Doc): { doc: Y.Doc, forks: readonly Fork[] } {
-  let doc = makeDoc()
-  applyUpdate(doc, state)
+export function putOn (merged: Merged, edits: readonly Uint8Array[], makeDoc: () => Y.Doc): { doc: Y.Doc, forks: readonly Fork[] } {
+  let doc = merged.doc ?? atOnce(putTogether(merged.parts, makeDoc))
   const forks: Fork[] = []
   for (const update of edits) {
     let content: Content | undefined

@@ -5,10 +5,13 @@
 import { mergeAside } from '#aside'
 import type { Clock } from '../base/clock.ts'
 import { SwarmError, type ErrorCode } from '../base/error.ts'
-import type { Merge, Merged, Merging } from '../../crdt/merge.ts'
+import { layOut, type Merge, type Merged, type Merging } from '../../crdt/merge.ts'
 import { writeMessage } from '../../crdt/message.ts'
 import type { Effect } from '../../crdt/replica.ts'
+import { emptyDocument } from '../../crdt/state.ts'
+import { inTurns } from '../../crdt/steps.ts'
 import type { Action, Sync } from '../../crdt/sync.ts'
+import { turn } from '../../crdt/turn.ts'
 import type { Ahead } from './ahead.ts'
 import type { Asking } from './asking.ts'
 import type { Channels } from './channels.ts'
@@ -94,13 +97,13 @@ export class Performing {
     const { replica } = copy
     let merged: Merged | undefined
     try {
-      merged = await this.#merge(merging)
+      merged = await inTurns(layOut(await this.#merge(merging), emptyDocument), turn)
       this.#parts.onTrouble(`merge/${key}`, 'UNAVAILABLE', undefined)
     } catch (error) {
       if (!(error instanceof SwarmError)) throw error
       this.#parts.onTrouble(`merge/${key}`, error.code, `what contradicts document ${JSON.stringify(copy.name)} cannot be merged with it, and is asked for again: ${error.message}`)
     }
-    if (this.#parts.copies.get(key) !== copy || copy.replica !== replica || copy.isClosed) return
+    if (this.#parts.copies.get(key) !== copy || copy.replica !== replica || copy.isClosed) return merged?.doc?.destroy()
     this.perform(this.#parts.sync.merged(key, merged, this.#parts.clock.nowMs()))
     this.#parts.onChange()
   }

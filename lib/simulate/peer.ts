@@ -5,8 +5,9 @@
 import { encodeState, documentOf, emptyDocument, hasPending } from '../../crdt/state.ts'
 import { equalDigests, type Digest } from '../../crdt/digest.ts'
 import type { Signer, Verify } from '../../crdt/envelope.ts'
-import { mergeWhole, type Merging } from '../../crdt/merge.ts'
+import { layOut, mergeWhole, type Merging } from '../../crdt/merge.ts'
 import { Replica, type Alarm, type ReplicaOptions } from '../../crdt/replica.ts'
+import { atOnce } from '../../crdt/steps.ts'
 import { Sync, type Action } from '../../crdt/sync.ts'
 import { incarnationOn } from '../../crdt/incarnation.ts'
 import { reachOf } from '../../crdt/apply.ts'
@@ -274,7 +275,7 @@ export class SimulatedPeer {
     const replica = this.#replica
     schedule.after(chance.from(0, MERGE_MS_MAX), () => {
       if (!this.isUp || this.#replica !== replica) return
-      const merged = chance.hits(0.1) ? undefined : mergeWhole(merging)
+      const merged = chance.hits(0.1) ? undefined : atOnce(layOut(mergeWhole(merging), emptyDocument))
       trace.add(schedule.nowMs, `${this.#name} ${merged === undefined ? 'fails to merge' : 'has merged'}`, merged?.state)
       this.#perform(this.#sync?.merged(document, merged, schedule.nowMs) ?? [])
       if (this.isUp && hasPending(this.replica.doc)) this.options.onFailure('Yjs was given a gap')
