@@ -1,4 +1,4 @@
-// bound: 120 s
+// bound: 180 s
 /** A page joins a swarm by a ticket: a real browser, and real peers of Node on WebSocket. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

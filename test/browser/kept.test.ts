@@ -1,4 +1,4 @@
-// bound: 120 s
+// bound: 180 s
 /** What a page keeps from one visit to the next: who it is, that it belongs, and its documents. */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'

@@ -21,7 +21,7 @@ export interface PageStage extends Stage {
 
 /** Skips all scenes where there is no Chromium. */
 export async function openPageStage (test: Test): Promise<PageStage> {
-  const stage = await openStage(Object.assign(needs(test, 'chromium'), { after: test.after }) as Test, { joinMs: 25_000, sceneMs: 50_000 })
+  const stage = await openStage(Object.assign(needs(test, 'chromium'), { after: test.after }) as Test, { joinMs: 25_000, sceneMs: 90_000 })
   let folders = 0
   let site: Site | undefined
   let browser: Chromium | undefined

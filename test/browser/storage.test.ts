@@ -1,4 +1,4 @@
-// bound: 120 s
+// bound: 180 s
 /** A page's disk: IndexedDB in a real browser. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
