@@ -14,15 +14,15 @@
  */
 import type { Clock } from '../base/clock.ts'
 import { assert, messageOf, SwarmError, type ErrorCode } from '../base/error.ts'
-import { isObject, type JsonObject } from '../base/json.ts'
+import type { JsonObject } from '../base/json.ts'
 import { LINE_BYTES_MAX, LineStream } from '../base/line.ts'
 import type { ByteStream } from '../base/network.ts'
 import type { CallToolResult, ClientSide, Outcome, Progress } from './host.ts'
 import { callLine, readAnswer, readResult, requestLine } from './pipe-line.ts'
-import { META } from './revision.ts'
+import { readSaid, type Said } from './pipe-said.ts'
 import { Bounds } from './wire-bounds.ts'
 import { Outlet } from './wire-outlet.ts'
-import { CALLS_IN_FLIGHT_MAX, endSoon, isShallow, LEFT, openingLine, readRefusal, readRpcError } from './wire.ts'
+import { CALLS_IN_FLIGHT_MAX, endSoon, LEFT, openingLine, readRpcError } from './wire.ts'
 
 /** How long a call may take if nothing else is said, in milliseconds. */
 export const CALL_MS_DEFAULT = 60_000
@@ -189,56 +189,41 @@ export class Pipe {
   }
 
   #line (text: string): void {
-    let message: unknown
+    let said: Said | undefined
     try {
-      message = JSON.parse(text)
-    } catch (cause) {
-      return this.#lines.abort(new SwarmError('MALFORMED', `agent ${this.#agent} sent a line that is not JSON`, { cause }))
+      said = readSaid(text, this.#agent)
+    } catch (error) {
+      if (!(error instanceof SwarmError)) throw error
+      return this.#lines.abort(error)
     }
-    if (!isObject(message)) return this.#lines.abort(new SwarmError('MALFORMED', `agent ${this.#agent} sent a line that is no message`))
-    const { id, method } = message
-    if (typeof id === 'number' && method === undefined) return this.#answer(id, message)
-    if (method === 'notifications/progress') return this.#progress(message.params)
-    if (method !== undefined && id === undefined) return this.#notified(method, message.params)
-    const refusal = readRefusal(message)
-    if (refusal !== undefined) return this.#refused(refusal)
-    // Errors about no call in particular are of no use to this end.
-    if (id === undefined || id === null) return
-    this.#lines.abort(new SwarmError('MALFORMED', `agent ${this.#agent} sent a request or an answer to none of ours`))
+    if (said === undefined) return
+    switch (said.kind) {
+      case 'answer': return this.#answer(said)
+      case 'progress': return this.#progress(said.id, said.progress)
+      case 'notice': return this.#listeners.get(said.id)?.heard(said.method, said.params)
+      case 'log': return this.#pending.get(said.id)?.client?.log?.(said.params)
+      case 'refusal': return this.#refused(said.refusal)
+    }
   }
 
   /** An answer to a call that was given up may still come, and is dropped. */
-  #answer (id: number, message: JsonObject): void {
-    const { result } = message
+  #answer ({ id, result, error }: Said & { readonly kind: 'answer' }): void {
     const listener = this.#listeners.get(id)
     if (listener !== undefined) {
       this.#listeners.delete(id)
-      return listener.ended(result === undefined ? readRpcError(message.error) : undefined)
+      return listener.ended(result === undefined ? readRpcError(error) : undefined)
     }
     const call = this.#take(id)
     if (call === undefined) return
-    if (result === undefined) return call.reject(readRpcError(message.error))
+    if (result === undefined) return call.reject(readRpcError(error))
     const read = call.read(result, call.client !== undefined)
     if (read instanceof SwarmError) call.reject(read)
     else call.resolve(read)
   }
 
-  /** What belongs to a subscription, or is logged for a call; everything else is of no use to this end. */
-  #notified (method: unknown, params: unknown): void {
-    if (typeof method !== 'string' || !isObject(params) || !isObject(params._meta) || !isShallow(params)) return
-    const { _meta: { [META.subscriptionId]: subscription, [META.requestId]: request, ...meta }, ...rest } = params
-    const plain = Object.keys(meta).length > 0 ? { ...rest, _meta: meta } : rest
-    if (typeof subscription === 'number') this.#listeners.get(subscription)?.heard(method, plain)
-    else if (method === 'notifications/message' && typeof request === 'number') this.#pending.get(request)?.client?.log?.(plain)
-  }
-
-  #progress (params: unknown): void {
-    if (!isObject(params) || typeof params.progressToken !== 'number' || typeof params.progress !== 'number') return
-    const { progress, total, message } = params
-    const listener = this.#pending.get(params.progressToken)?.progress
-    if (listener === undefined) return
+  #progress (id: number, progress: Progress): void {
     try {
-      listener({ progress, ...(typeof total === 'number' ? { total } : {}), ...(typeof message === 'string' ? { message } : {}) })
+      this.#pending.get(id)?.progress?.(progress)
     } catch (error) {
       // A bug in the listener: it surfaces by itself and costs no other call.
       queueMicrotask(() => { throw error })
