@@ -8,7 +8,9 @@ export const EVIDENCE_ENVELOPES_MAX = 256
 export const EVIDENCE_BYTES_MAX = 256 * 1024
 
 export class Evidence {
-  readonly #kept: { readonly envelope: Uint8Array, readonly ranges: readonly Range[] }[] = []
+  readonly #kept: { readonly envelope: Uint8Array, readonly ranges: readonly Range[], readonly begin: string }[] = []
+  /** By their first clock: every envelope that comes is looked for. */
+  readonly #begun = new Map<string, Uint8Array>()
   #bytes = 0
 
   get bytes (): number {
@@ -20,11 +22,20 @@ export class Evidence {
     const ranges = contents.flatMap(content => content.ranges)
     const [first] = ranges
     if (first === undefined) return
-    const known = this.find({ client: first.client, clock: first.from })
+    const begin = `${first.client}/${first.from}`
+    const known = this.#begun.get(begin)
     if (known !== undefined && equalBytes(known, envelope)) return
-    this.#kept.push({ envelope, ranges })
+    if (known === undefined) this.#begun.set(begin, envelope)
+    this.#kept.push({ envelope, ranges, begin })
     this.#bytes += envelope.byteLength
-    while (this.#kept.length > EVIDENCE_ENVELOPES_MAX || this.#bytes > EVIDENCE_BYTES_MAX) this.#bytes -= this.#kept.shift()?.envelope.byteLength ?? 0
+    while (this.#kept.length > EVIDENCE_ENVELOPES_MAX || this.#bytes > EVIDENCE_BYTES_MAX) this.#forgetOldest()
+  }
+
+  #forgetOldest (): void {
+    const oldest = this.#kept.shift()
+    if (oldest === undefined) return
+    this.#bytes -= oldest.envelope.byteLength
+    if (this.#begun.get(oldest.begin) === oldest.envelope) this.#begun.delete(oldest.begin)
   }
 
   /** The first one kept that holds that clock. */
