@@ -40,6 +40,17 @@ async function latency (): Promise<readonly number[]> {
   return latencies
 }
 
+/** The same way without all that is ours: see floor.ts. @returns milliseconds of each */
+async function floor (): Promise<readonly number[]> {
+  const { home, env } = temporaryUser()
+  const [here, there] = [new PeerProcess(env, './documents/floor.ts'), new PeerProcess(env, './documents/floor.ts')]
+  const port = await there.ask<number>('listen', { key: await here.ask<string>('key') })
+  await here.ask('send', { port: String(port), file: join(home, 'log'), count: String(50 + edits), everyMs: '5' })
+  const found = await there.ask<number[]>('latencies', { count: String(50 + edits) })
+  await end([here, there])
+  return found.slice(50)
+}
+
 async function bursts (): Promise<number> {
   const [here, there] = await pair()
   await Promise.all([here.ask('open'), there.ask('open')])
@@ -107,6 +118,8 @@ report(`one flush of this disk alone, ${alone.length} times, p50 and p99`, `${ms
 const latencies = await latency()
 report(`local edit to visible at another process, ${latencies.length} edits, p50`, ms(quantile(latencies, 0.5)), 'bar 2 ms')
 report('the same, p99', ms(quantile(latencies, 0.99)), 'bar 10 ms')
+const least = await floor()
+report('  for comparison: one flush, TCP, a signature made and checked', `${ms(quantile(least, 0.5))}, ${ms(quantile(least, 0.99))}`, 'p50 and p99')
 const rates: number[] = []
 for (let round = 0; round < rounds; round++) rates.push(await bursts())
 report(`two processes, ${burst.toLocaleString('en')} updates in a burst, median of ${rounds}`, `${Math.round(quantile(rates, 0.5)).toLocaleString('en')}/s`, 'bar 30,000/s')
