@@ -125,10 +125,11 @@ export class Replica {
     return this.#body.edited(update)
   }
 
-  /** What was edited is on its way to disk: a good moment to sign it, so that it can leave as soon as it is there. */
-  prepare (): void {
+  /** What was edited is on its way to disk: a good moment to sign it, so that it can leave as soon as it is there. @returns what was signed now */
+  prepare (): Uint8Array | undefined {
     const sealed = this.#outbox.prepare()
     if (sealed !== undefined) this.#alarms.keep(sealed.envelope, sealed.updates.map(readUpdate))
+    return sealed?.envelope
   }
 
   /** The log has all up to `seq` on disk. */

@@ -86,9 +86,9 @@ export class Sync {
     return this.#act(document, this.#of(document).edited(update), 0)
   }
 
-  /** What was edited is on its way to disk. */
-  prepare (document: string): void {
-    this.replica(document)?.prepare()
+  /** What was edited is on its way to disk. @returns the envelope to be published then, if one was signed now */
+  prepare (document: string): Uint8Array | undefined {
+    return this.replica(document)?.prepare()
   }
 
   durable (document: string, seq: number): Action[] {

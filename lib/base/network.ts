@@ -132,6 +132,13 @@ export interface Gossip {
    * @throws SwarmError TOO_LARGE, CLOSED
    */
   publish (topic: string, bytes: Uint8Array): Promise<number>
+  /**
+   * A message is about to be published: does what of that can be done ahead. Nobody learns of it, and it need not come to that.
+   *
+   * @param bytes as `publish` will get them: the same object, unchanged
+   * @throws SwarmError TOO_LARGE
+   */
+  prepare?: (topic: string, bytes: Uint8Array) => void
   /** Admitted neighbours that are known to take part in a topic. */
   peers (topic: string): string[]
 }

@@ -84,7 +84,7 @@ export class Documents {
     })
     this.#ahead = new Ahead({
       clock,
-      sign: document => { this.#sync.prepare(document) },
+      sign: document => { this.#gossiping.prepare(document, this.#sync.prepare(document)) },
       hash: (document, blocks) => this.#copies.get(document)?.replica.prepareDigest(blocks) ?? false
     })
     this.#gossiping = new Gossiping({

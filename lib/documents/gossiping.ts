@@ -47,6 +47,11 @@ export class Gossiping {
     topic.leave?.()
   }
 
+  /** An envelope, if there is one, is to be published as soon as it is on disk. */
+  prepare (key: string, envelope: Uint8Array | undefined): void {
+    if (envelope !== undefined && !this.#isClosed) this.#gossip?.prepare?.(topicOf(this.#options.swarmId, key), envelope)
+  }
+
   /** Resolves when gossip has taken an envelope, with how many peers it went to: 0 also before gossip is there. Never rejects. */
   async publish (key: string, envelope: Uint8Array): Promise<number> {
     const publishing = this.#publish(key, envelope)

@@ -14,7 +14,7 @@ interface CachedMessage { readonly topic: string, readonly data?: Uint8Array }
 /** The part of gossipsub's cache that this changes; the package has it, and does not declare it. */
 export interface Cache {
   readonly msgs: Map<string, unknown>
-  put (id: { readonly msgIdStr: string }, message: CachedMessage, isValidated?: boolean): boolean
+  put (id: { readonly msgId?: Uint8Array, readonly msgIdStr: string }, message: CachedMessage, isValidated?: boolean): boolean
   shift (): void
 }
 

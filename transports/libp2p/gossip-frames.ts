@@ -6,7 +6,7 @@
  * messages with nothing in them but a field that gossipsub does not know, which one that reads them would skip.
  * Source: libp2p specifications, pubsub/README.md.
  */
-import { concatBytes, equalBytes } from '../../lib/base/bytes.ts'
+import { concatBytes, equalBytes, utf8 } from '../../lib/base/bytes.ts'
 import { SwarmError } from '../../lib/base/error.ts'
 
 /** Longest message of the protocol, either way: many messages of peers, and lists of what was said, travel as one. */
@@ -25,6 +25,45 @@ export function isQuestion (frame: Uint8Array): boolean {
 
 export function isAnswer (frame: Uint8Array): boolean {
   return equalBytes(frame, ANSWER)
+}
+
+/** A message to be published, as it goes over the wire. */
+export interface Message {
+  readonly topic: string
+  readonly frame: Uint8Array
+  /** A view on the frame. */
+  readonly data: Uint8Array
+}
+
+/**
+ * Frames one message as gossipsub itself would: field 2 of its protocol, with the data in field 2 and the topic in field 4.
+ *
+ * @param parts its data, copied
+ */
+export function frameMessage (topic: string, ...parts: readonly Uint8Array[]): Message {
+  const name = utf8(topic)
+  const dataBytes = parts.reduce((sum, { byteLength }) => sum + byteLength, 0)
+  const [dataHead, topicHead] = [[0x12, ...varint(dataBytes)], [0x22, ...varint(name.byteLength)]]
+  const messageBytes = dataHead.length + dataBytes + topicHead.length + name.byteLength
+  const messageHead = [0x12, ...varint(messageBytes)]
+  const head = [...varint(messageHead.length + messageBytes), ...messageHead, ...dataHead]
+  const frame = concatBytes(Uint8Array.from(head), ...parts, Uint8Array.from(topicHead), name)
+  return { topic, frame, data: frame.subarray(head.length, head.length + dataBytes) }
+}
+
+function varint (value: number): number[] {
+  const bytes: number[] = []
+  for (let left = value; ; left = Math.floor(left / 128)) {
+    if (left < 128) return [...bytes, left]
+    bytes.push(left % 128 + 128)
+  }
+}
+
+/** What a whole frame holds behind its length. */
+export function bodyOf (frame: Uint8Array): Uint8Array {
+  let at = 0
+  while ((frame[at] as number) >= 128) at++
+  return frame.subarray(at + 1)
 }
 
 export class FrameReader {

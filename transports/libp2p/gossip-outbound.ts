@@ -71,7 +71,7 @@ export class Outbound {
     const unsent = this.#unsent
     this.#unsent = []
     this.#unsentBytes = 0
-    if (status === 'open' && writeStatus === 'writable') this.#stream.send(concatBytes(...unsent)) // a copy: frames may be shared
+    if (status === 'open' && writeStatus === 'writable') this.#stream.send(unsent.length === 1 ? unsent[0] as Uint8Array : concatBytes(...unsent))
     this.#relieve()
   }
 

@@ -7,16 +7,16 @@
  * breaks it tells nobody.
  */
 import { gossipsub } from '@libp2p/gossipsub'
-import type { GossipSub, Message } from '@libp2p/gossipsub'
+import type { GossipSub, Message as PubsubMessage } from '@libp2p/gossipsub'
 import type { Connection as LibConnection, PeerId, Stream, StreamHandler, Topology } from '@libp2p/interface'
 import { afterTurn } from '../../lib/base/clock.ts'
 import { SwarmError, assert } from '../../lib/base/error.ts'
 import { GOSSIP_BYTES_MAX, GOSSIP_TOPICS_MAX, GOSSIP_TOPIC_CHARS_MAX } from '../../lib/base/network.ts'
 import type { Verdict } from '../../lib/base/network.ts'
 import type { Libp2pConnection } from './connection.ts'
-import { RPC_BYTES_MAX } from './gossip-frames.ts'
 import type { Inlet } from './gossip-inlet.ts'
 import { boundCache, type Cache } from './gossip-cache.ts'
+import { RPC_BYTES_MAX, bodyOf, type Message } from './gossip-frames.ts'
 import type { Frame, Outlet } from './gossip-lane.ts'
 import type { Components } from './guard.ts'
 
@@ -76,19 +76,38 @@ const TOPIC_SCORE = {
 
 interface Control { ihave: { topicID: string, messageIDs: Uint8Array[] }[], iwant: [], graft: [], prune: [], idontwant: [] }
 
+/** A message of the protocol, as gossipsub has read it. */
+type Rpc = object
+
 /** What the package has and does not declare; test/transports/libp2p/gossip-parts.test.ts and gossip-hostile.test.ts hold it to that. */
-interface Internals extends Omit<GossipSub, 'publish'> {
-  publish (topic: string, data: Uint8Array, options: { floodPublish: boolean }): ReturnType<GossipSub['publish']>
+interface Internals extends GossipSub {
   start (): Promise<void>
   stop (): Promise<void>
+  decodeRpc (bytes: Uint8Array): Rpc
+  handleReceivedRpc (from: PeerId, rpc: Rpc): Promise<void>
   handleIWant (peerId: string, wish: unknown): { topic: string, data?: Uint8Array }[]
   sendRpc (peerId: string, rpc: { subscriptions: [], messages: { topic: string, data?: Uint8Array }[], control?: Control }): boolean
+  selectPeersToPublish (topic: string, floodPublish: boolean): { tosend: Set<string> }
+  msgIdToStrFn (id: Uint8Array): string
+  readonly topics: ReadonlyMap<string, ReadonlySet<string>>
+  readonly streamsOutbound: ReadonlyMap<string, { pushPrefixed: (frame: Uint8Array) => void }>
+  readonly seenCache: { put: (id: string) => unknown }
+  readonly gossipTracer: { deliverMessage: (id: string) => void }
   readonly mcache: Cache & { getGossipIDs: (topics: Set<string>) => Map<string, Uint8Array[]> }
   readonly score: { readonly params: { readonly topics: Record<string, typeof TOPIC_SCORE> } }
 }
 
 export interface Router {
-  readonly pubsub: Pick<Internals, 'subscribe' | 'unsubscribe' | 'publish' | 'getSubscribers' | 'stop'>
+  readonly pubsub: Pick<Internals, 'subscribe' | 'unsubscribe' | 'getSubscribers' | 'stop'>
+  /**
+   * Hands a message to neighbours: to all in the topic where there are at most `floodMax`, else to some. Gossipsub's own `publish` does
+   * the same in another order: it sends last, when all of its books are kept.
+   *
+   * @returns whose lanes took it
+   */
+  send (message: Message, floodMax: number): string[]
+  /** Keeps the books of a message that was sent: it is known here, and told to whoever asks. @param id as `idOf` has it */
+  remember (message: Message, id: Uint8Array): void
   /** Scores and judges a topic from now on. */
   judge (topic: string, judge: (from: string, data: Uint8Array) => Verdict): void
   unjudge (topic: string): void
@@ -127,7 +146,24 @@ export async function openRouter (components: Components, idOf: (topic: string, 
     pubsub,
     judge (topic, judge) {
       pubsub.score.params.topics[topic] ??= { ...TOPIC_SCORE } // for good: what is known of neighbours refers to it
-      judges.set(topic, (from: PeerId, { data }: Message) => judge(from.toString(), data) as never)
+      judges.set(topic, (from: PeerId, { data }: PubsubMessage) => judge(from.toString(), data) as never)
+    },
+    send ({ topic, frame }, floodMax) {
+      const { tosend } = pubsub.selectPeersToPublish(topic, (pubsub.topics.get(topic)?.size ?? 0) <= floodMax)
+      return [...tosend].filter(peerId => {
+        try {
+          pubsub.streamsOutbound.get(peerId)?.pushPrefixed(frame)
+          return pubsub.streamsOutbound.has(peerId)
+        } catch {
+          return false // its lane has just ended
+        }
+      })
+    },
+    remember ({ topic, data }, msgId) {
+      const msgIdStr = pubsub.msgIdToStrFn(msgId)
+      pubsub.seenCache.put(msgIdStr)
+      pubsub.mcache.put({ msgId, msgIdStr }, { topic, data }, true)
+      pubsub.gossipTracer.deliverMessage(msgIdStr)
     },
     unjudge: topic => { judges.delete(topic) },
     async connect (connection, outlet) {
@@ -138,11 +174,20 @@ export async function openRouter (components: Components, idOf: (topic: string, 
       await new Promise<void>(resolve => { afterTurn(resolve) })
     },
     receive (connection, inlet) {
-      const stream = { [Symbol.asyncIterator]: () => inlet[Symbol.asyncIterator](), close: async () => {}, abort () {} }
-      void handler(stream as unknown as Stream, facade(connection, { isOpen: () => false, send () {} }, () => {}))
+      const silent = { async * [Symbol.asyncIterator] () {}, close: async () => {}, abort () {} }
+      void handler(silent as unknown as Stream, facade(connection, { isOpen: () => false, send () {} }, () => {}))
+      inlet.read(async frame => { await take(pubsub, connection.raw.remotePeer, frame).catch(() => undefined) })
     },
     forget (connection) { void topology.onDisconnect?.(connection.raw.remotePeer) }
   }
+}
+
+/**
+ * Gossipsub takes a frame. It would read a stream itself, and cut it apart once more: through as many generators as take a message longer on
+ * its way than all that is done with it. What it cannot read it passes over, as it would by itself.
+ */
+async function take (pubsub: Internals, peerId: PeerId, frame: Uint8Array): Promise<void> {
+  await pubsub.handleReceivedRpc(peerId, pubsub.decodeRpc(bodyOf(frame)))
 }
 
 /** A connection as gossipsub uses one: who, where, which way, and a stream that is open already. */
@@ -177,9 +222,6 @@ function settings (idOf: (topic: string, data: Uint8Array) => Uint8Array): Param
     fallbackToFloodsub: false,
     emitSelf: false,
     tagMeshPeers: false,
-    allowPublishToZeroTopicPeers: true,
-    ignoreDuplicatePublishError: true,
-    batchPublish: true,
     awaitRpcHandler: true,
     Dhi: MESH_PEERS_MAX,
     Dlazy: TOLD_PEERS_MIN,

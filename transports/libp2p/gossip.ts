@@ -15,6 +15,7 @@ import type { Gossip, Judge } from '../../lib/base/network.ts'
 import type { Random } from '../../lib/base/random.ts'
 import { checkJoin, checkPublish } from '../gossip.ts'
 import type { Libp2pConnection } from './connection.ts'
+import { frameMessage, type Message } from './gossip-frames.ts'
 import { Lanes, gossipProtocol } from './gossip-lanes.ts'
 import { openRouter } from './gossip-router.ts'
 import type { Router } from './gossip-router.ts'
@@ -51,6 +52,8 @@ export class Libp2pGossip implements Gossip {
   readonly #lanes: Lanes
   readonly #saltStart: Uint8Array
   readonly #topics = new Map<string, Judge>()
+  /** Made ahead, by their bytes. */
+  readonly #prepared = new WeakMap<Uint8Array, Message & { readonly id: Uint8Array }>()
   #published = 0
   #isOpen = true
 
@@ -77,13 +80,18 @@ export class Libp2pGossip implements Gossip {
 
   async publish (topic: string, bytes: Uint8Array): Promise<number> {
     if (!this.#isOpen) throw new SwarmError('CLOSED', `publish in ${topic}: this peer has closed`)
-    checkPublish(topic, bytes)
-    const { pubsub } = this.#router
-    const data = concatBytes(this.#saltStart, this.#count(), bytes)
-    const floodPublish = pubsub.getSubscribers(topic).length <= FLOOD_PEERS_MAX
-    const { recipients } = await pubsub.publish(topic, data, { floodPublish })
-    await this.#lanes.drained(recipients.map(String))
+    const prepared = this.#prepared.get(bytes)
+    const message = prepared?.topic === topic ? prepared : this.#message(topic, bytes)
+    this.#prepared.delete(bytes)
+    const recipients = this.#router.send(message, FLOOD_PEERS_MAX)
+    const left = this.#lanes.drained(recipients)
+    this.#router.remember(message, message.id) // what nobody waits for, once it is on its way
+    await left
     return recipients.length
+  }
+
+  prepare (topic: string, bytes: Uint8Array): void {
+    this.#prepared.set(bytes, this.#message(topic, bytes))
   }
 
   peers (topic: string): string[] {
@@ -100,6 +108,13 @@ export class Libp2pGossip implements Gossip {
     this.#isOpen = false
     this.#lanes.close()
     void this.#router.pubsub.stop()
+  }
+
+  /** @throws SwarmError TOO_LARGE */
+  #message (topic: string, bytes: Uint8Array): Message & { readonly id: Uint8Array } {
+    checkPublish(topic, bytes)
+    const message = frameMessage(topic, this.#saltStart, this.#count(), bytes)
+    return { ...message, id: idOf(topic, message.data) }
   }
 
   #count (): Uint8Array {

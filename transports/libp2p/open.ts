@@ -8,7 +8,7 @@
 import { privateKeyFromRaw } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
 import type { MultiaddrConnection } from '@libp2p/interface'
-import { noise, type ICryptoInterface } from '@libp2p/noise'
+import type { ICryptoInterface } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
 import { createLibp2p } from 'libp2p'
 import type { Libp2pOptions } from 'libp2p'
@@ -23,6 +23,7 @@ import { Guard } from './guard.ts'
 import type { Components } from './guard.ts'
 import { guardedYamux } from './muxer.ts'
 import { Libp2pNetwork } from './network.ts'
+import { promptNoise } from './noise.ts'
 import { MemoryPeerStore } from './peer-store.ts'
 import { silentLogger } from './quiet.ts'
 import { HANDSHAKES_MAX, Waiting } from '../strangers.ts'
@@ -81,7 +82,7 @@ export async function openOver (transports: readonly TransportFactory[], listen:
       components = made
       return first(made)
     }, ...rest],
-    connectionEncrypters: [noise(crypto === undefined ? {} : { crypto })],
+    connectionEncrypters: [promptNoise(crypto)],
     streamMuxers: [guardedYamux(guard, options.clock)],
     connectionMonitor: { enabled: false },
     connectionManager: {

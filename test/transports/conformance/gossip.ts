@@ -96,6 +96,17 @@ export function gossip (test: Suite, arena: Arena): void {
     assert.equal(last.seen.toSorted(), ['', '', 'same', 'same', 'same', 'same'])
   })
 
+  test('tells nobody of what is only prepared, and publishes it as anything else', async () => {
+    const [first, last] = await line(2) as [Member, Member]
+    const [said, unsaid] = [utf8('said'), utf8('unsaid')]
+    for (const bytes of [said, unsaid]) first.gossip.prepare?.(TOPIC, bytes)
+    assert.is(await first.gossip.publish(TOPIC, utf8('before')), 1)
+    for (let round = 0; round < 2; round++) assert.is(await first.gossip.publish(TOPIC, said), 1)
+    await first.gossip.publish(TOPIC, utf8('fence'))
+    await until('four messages', () => last.seen.length === 4)
+    assert.equal(last.seen, ['before', 'said', 'said', 'fence'])
+  })
+
   test('carries a message of the largest size, and refuses one more byte', async () => {
     const [first, , last] = await line(3) as [Member, Member, Member]
     const large = 'x'.repeat(GOSSIP_BYTES_MAX)

@@ -1,8 +1,9 @@
+import { RPC } from '@libp2p/gossipsub/message'
 import { build } from 'esbuild'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { concatBytes } from '../../../lib/base/bytes.ts'
-import { ANSWER, FrameReader, QUESTION, RPC_BYTES_MAX, isAnswer, isQuestion } from '../../../transports/libp2p/gossip-frames.ts'
+import { ANSWER, FrameReader, QUESTION, RPC_BYTES_MAX, bodyOf, frameMessage, isAnswer, isQuestion } from '../../../transports/libp2p/gossip-frames.ts'
 import { INLET_BYTES_MAX, Inlet } from '../../../transports/libp2p/gossip-inlet.ts'
 import { ANSWER_MS, ASK_MS, IDLE_ASK_MS, Watch } from '../../../transports/libp2p/gossip-watch.ts'
 import { isError } from '../conformance/arena.ts'
@@ -98,19 +99,42 @@ test('an inlet holds its neighbour back while gossipsub is behind, and gives eve
   const held: boolean[] = []
   const inlet = new Inlet(isHeld => held.push(isHeld))
   const frame = (index: number): Uint8Array => new Uint8Array(INLET_BYTES_MAX / 4).fill(index)
+  const taken: number[] = []
+  let isOneTaken = true
+  const turn = async (): Promise<void> => { await within(1_000, 'a turn', new Promise<void>(resolve => { setImmediate(resolve) })) }
   for (let index = 0; index < 6; index++) inlet.put(frame(index))
   assert.equal(held, [true])
-  const read: AsyncIterator<Uint8Array, undefined> = inlet[Symbol.asyncIterator]()
-  for (let index = 0; index < 6; index++) assert.is((await within(1_000, 'a frame', read.next())).value?.[0], index)
-  const waiting = read.next()
-  await within(1_000, 'release', new Promise<void>(resolve => { setImmediate(resolve) }))
+  inlet.read(async ([index]) => {
+    assert.ok(isOneTaken, 'one after the other')
+    isOneTaken = false
+    taken.push(index as number)
+    await turn()
+    isOneTaken = true
+  })
+  assert.equal(taken, [0])
+  for (let left = 6; left > 0; left--) await turn()
+  assert.equal(taken, [0, 1, 2, 3, 4, 5])
+  await turn()
   assert.equal(held, [true, false])
   inlet.put(frame(9))
-  assert.is((await within(1_000, 'one more', waiting)).value?.[0], 9)
-  const last = read.next()
+  assert.is(taken.at(-1), 9, 'in the turn in which it came')
+  inlet.put(frame(8))
   inlet.end()
   inlet.put(frame(1))
-  assert.is((await within(1_000, 'the end', last)).done, true)
+  await turn()
+  await turn()
+  assert.is(taken.at(-1), 9)
+})
+
+test('a message is framed as gossipsub itself frames it', () => {
+  for (const bytes of [0, 1, 110, 127, 128, 300, 16_383, 16_384, 65_536]) {
+    const [first, rest] = [Uint8Array.of(1, 2, 3), new Uint8Array(bytes).fill(bytes % 251)]
+    const { frame, data, topic } = frameMessage('mcp-swarm/a/b', first, rest)
+    const rpc = RPC.encode({ subscriptions: [], messages: [{ topic, data: concatBytes(first, rest) }] })
+    assert.equal(data, concatBytes(first, rest), `${bytes} bytes`)
+    assert.equal(bodyOf(frame), new Uint8Array(rpc), `${bytes} bytes`)
+    assert.equal(new FrameReader().take(frame), [frame], `${bytes} bytes`)
+  }
 })
 
 test('a peer’s start loads nothing of gossipsub', async () => {
