@@ -1,6 +1,6 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { CLAIM_MS_MAX, Claims, PROMISES_MAX, PROMISE_MS } from '../../lib/access/claims.ts'
+import { CLAIM_MS_MAX, CLAIM_PAUSE_MS, CLAIM_TRIES, Claims, PROMISES_MAX, PROMISE_MS } from '../../lib/access/claims.ts'
 import { LEDGER_KEPT_MS, LEDGER_USES_MAX, Ledger, readUse, writeUse, type Use } from '../../lib/access/ledger.ts'
 import { LEDGER_LINE_BYTES_MAX, LINE_USES_MAX, LedgerTalk, TAKEN_MAX } from '../../lib/access/ledger-talk.ts'
 import type { Terms } from '../../lib/access/ticket.ts'
@@ -281,6 +281,24 @@ test('a promise that nobody comes for ends, as does one that is taken back; so m
   let held = 0
   while (book.claims.promise({ ticket: toBase64Url(random.bytes(32)), peerId: peer(0), uses: 1 })) held += 1
   assert.is(held, PROMISES_MAX)
+})
+
+test('an admin that never promises is asked so many times, and keeps nothing taken', async () => {
+  const book = new Book()
+  const claim = { ticket: 'x'.repeat(43), peerId: peer(0), uses: 1 }
+  let [asked, released, written] = [0, 0, 0]
+  const rival = {
+    claim: async () => {
+      asked += 1
+      return false
+    },
+    release: () => { released += 1 }
+  }
+  const using = book.claims.use(claim, () => [rival], async () => ++written > 0).then(() => 'counted', codeOf)
+  await book.clock.advance(CLAIM_TRIES * CLAIM_PAUSE_MS)
+  assert.is(await using, 'OVERLOADED')
+  assert.equal([asked, released, written], [CLAIM_TRIES, CLAIM_TRIES, 0])
+  assert.is(book.claims.promise({ ...claim, peerId: peer(1) }), true)
 })
 
 test('who tells without end is cut off', async () => {
