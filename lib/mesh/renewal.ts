@@ -127,4 +127,7 @@ function elsewhereFirst (addresses: readonly string[], silent: string): string[]
   return [...addresses].sort((one, other) => Number(hostOf(one) === host) - Number(hostOf(other) === host))
 }
 
-const hostOf = (address: string): string => address.split('/').slice(1, 3).join('/')
+/** The machine, or the relay, that an address leads to. */
+export function hostOf (address: string): string {
+  return address.split('/').slice(1, 3).join('/')
+}

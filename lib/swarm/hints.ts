@@ -10,6 +10,7 @@ import type { Network } from '../base/network.ts'
 import type { Random } from '../base/random.ts'
 import { Budget } from '../mesh/budget.ts'
 import { DIAL_MS, Dialler, type DialLimits, type Progress } from '../mesh/dialler.ts'
+import { hostOf } from '../mesh/renewal.ts'
 import { HINTED_MAX, type Sightings } from './sightings.ts'
 
 /** First dials of hinted peers: so many at once, then so many a second. */
@@ -120,7 +121,7 @@ export class Hints {
   #next (): { readonly host: string, readonly peerId: string } | undefined {
     this.#sweep()
     const newest = new Map<string, string>()
-    for (const peerId of this.#waiting) newest.set(hostOf(this.#sightings.addresses(peerId)), peerId)
+    for (const peerId of this.#waiting) newest.set(hostOf(this.#sightings.addresses(peerId)[0] ?? ''), peerId) // where it likeliest is
     for (const host of this.#turns.keys()) if (!newest.has(host) && this.#turns.size > HINTED_MAX) this.#turns.delete(host)
     let [chosen, turn]: [string | undefined, number] = [undefined, Infinity]
     for (const host of newest.keys()) {
@@ -134,9 +135,4 @@ export class Hints {
   #sweep (): void {
     for (const peerId of this.#waiting) if (!this.#sightings.isHinted(peerId)) this.#waiting.delete(peerId)
   }
-}
-
-/** The machine, or the relay, that the likeliest address leads to. */
-function hostOf ([address = '']: readonly string[]): string {
-  return address.split('/').slice(1, 3).join('/')
 }
