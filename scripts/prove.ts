@@ -7,7 +7,7 @@
  */
 import { proveDamage } from '../test/crdt/prove/damage.ts'
 import { proveKill, type Proof } from '../test/crdt/prove/kill.ts'
-import { provePower } from '../test/crdt/prove/power.ts'
+import { enterOwnMounts, provePower } from '../test/crdt/prove/power.ts'
 
 const RUNS = { damage: [proveDamage, 5_000], kill: [proveKill, 200], power: [provePower, 50] } as const
 
@@ -16,6 +16,7 @@ if (!(what in RUNS)) {
   console.log(`prove what? ${Object.keys(RUNS).join(', ')}`)
   process.exit(1)
 }
+if (what === 'power') enterOwnMounts()
 const [prove, usual] = RUNS[what as keyof typeof RUNS]
 const { passed, failed, skipped, notes } = await prove(Number(count ?? usual), Number(seed ?? Date.now() % 2 ** 31)) satisfies Proof
 for (const note of notes) console.log(note)

@@ -8,6 +8,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { runAgain } from './again.ts'
 import { INSIDE } from './needs.ts'
 
 /** Root as it is, but for what makes modes mean nothing to it. */
@@ -15,10 +16,7 @@ const ENTER = ['-rm', 'setpriv', '--bounding-set=-dac_override,-dac_read_search'
 
 if (process.env[INSIDE] === undefined && process.platform === 'linux') {
   const isGiven = spawnSync('unshare', [...ENTER, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], { stdio: 'ignore' }).status === 0
-  if (isGiven) {
-    const { status } = spawnSync('unshare', [...ENTER, process.execPath, ...process.execArgv, ...process.argv.slice(1)], { stdio: 'inherit', env: { ...process.env, [INSIDE]: '1' } })
-    process.exit(status ?? 1)
-  }
+  if (isGiven) runAgain(INSIDE, ENTER)
 }
 
 /** A disk in memory, with a folder `room` that nobody else may enter. */

@@ -3,11 +3,12 @@
  * is under way; the kernel's own shutdown of the file system, which drops all that was not flushed; then mounted anew and looked at.
  * A bare loop of write and fdatasync is the control: where that loses something, the rig is wrong, not the log.
  */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { seededRandom } from '../../../lib/base/random.ts'
+import { runAgain } from '../../support/again.ts'
 import { findProgram } from '../../support/needs.ts'
 import { startWriter } from './child.ts'
 import { judgeBare, judgeFolder } from './folder.ts'
@@ -18,6 +19,8 @@ const LIFE_MS_MAX = 250
 /** One cut of this many is the control's. */
 const CONTROL_EVERY = 5
 const CUTS_PER_FOLDER = 10
+/** Set where the mounts are the program's own. */
+const OWN_MOUNTS = 'MCP_SWARM_TEST_OWN_MOUNTS'
 /** FS_IOC_SHUTDOWN, and its way that flushes nothing: Linux, include/uapi/linux/fs.h. */
 const SHUTDOWN = 0x8004587d
 const NO_FLUSH = 2
@@ -26,8 +29,17 @@ const NO_FLUSH = 2
 export function powerLacks (): string | undefined {
   if (process.platform !== 'linux') return 'Linux'
   if (process.getuid?.() !== 0) return 'root'
-  for (const name of ['mkfs.ext4', 'mount', 'umount']) if (findProgram(name) === undefined) return name
-  return shutdownCommand('/') === undefined ? 'python3 or perl, for one system call' : undefined
+  for (const name of ['mkfs.ext4', 'mount', 'umount', 'unshare']) if (findProgram(name) === undefined) return name
+  if (shutdownCommand('/') === undefined) return 'python3 or perl, for one system call'
+  return spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], { stdio: 'ignore' }).status === 0 ? undefined : 'the right to mount'
+}
+
+/**
+ * Runs the program once more where no other process sees what it mounts; to be called before all else. Whoever makes a namespace
+ * copies the mounts that it sees, and while one copy is left a file system stays: mounted anew, it would be the one that was shut down.
+ */
+export function enterOwnMounts (): void {
+  if (process.env[OWN_MOUNTS] === undefined && powerLacks() === undefined) runAgain(OWN_MOUNTS, ['--mount'])
 }
 
 function shutdownCommand (folder: string): [string, string[]] | undefined {
