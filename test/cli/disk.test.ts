@@ -56,6 +56,7 @@ function onDisk (name: string, run: (disk: Disk, dir: string) => Promise<void>):
     try {
       await run(disk, join(disk.room, 'peer'))
     } finally {
+      await home.end()
       disk.end()
     }
   })
@@ -75,7 +76,7 @@ onDisk('a running peer whose disk is full reads on, refuses with a code, and wri
     isFull = put.code !== 0
     if (!isFull) continue
     assert.equal([put.code, put.stdout], [1, ''])
-    assert.match(put.stderr, /^mcp-swarm: DISK_FAILED: documents cannot be written: .*No space left.*\nMake room on the disk/s)
+    assert.match(put.stderr, /^mcp-swarm: DISK_FAILED: documents cannot be written: .*(No space left|has no room).*\nMake room on the disk/s)
     assert.ok(count < 4)
   }
   await refuses(['set', 'notes', 'm/last', '"meanwhile"', ...flags], 'DISK_FAILED', /Make room on the disk/)

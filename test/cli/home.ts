@@ -76,10 +76,16 @@ export class Home {
     return await running.outcome(options.boundMs)
   }
 
-  /** Ends whatever still runs, and removes the folder. */
-  async close (): Promise<void> {
+  /** Ends whatever still runs. */
+  async end (): Promise<void> {
     for (const running of this.#running) running.child.kill('SIGKILL')
     await Promise.all([...this.#running].map(async running => { await running.outcome() }))
+    this.#running.clear()
+  }
+
+  /** Ends whatever still runs, and removes the folder. */
+  async close (): Promise<void> {
+    await this.end()
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 })
   }
 }
