@@ -39,6 +39,12 @@ export class Others {
     this.#of(peer).answered = { sequence, atMs: nowMs }
   }
 
+  /** What was on its way to a peer may be lost. */
+  lost (peer: string): void {
+    const knowledge = this.#peers.get(peer)
+    if (knowledge !== undefined) knowledge.answered = undefined
+  }
+
   /** Whether all up to a sequence is on its way to a peer, which asked for it. */
   isAnswered (peer: string, sequence: number, nowMs: number): boolean {
     const answered = this.#peers.get(peer)?.answered

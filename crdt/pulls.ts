@@ -154,9 +154,16 @@ export class Pulls {
     for (const each of [this.#underway, this.#waiting, this.#settling]) each.delete(document)
   }
 
+  /** Nobody answers what was asked there: those that had something else meanwhile are compared with at once, or anybody. */
   disconnected (peer: string): void {
     this.peers.delete(peer)
-    for (const [document, { from }] of this.#underway) if (from === peer) this.#underway.delete(document)
+    for (const [document, { from, others }] of this.#underway) {
+      if (from !== peer) continue
+      this.#underway.delete(document)
+      const near = [...others].filter(other => this.peers.has(other))
+      const next = near.length > 0 ? near : [this.anyPeer()].filter(other => other !== undefined)
+      this.#settling.set(document, { untilMs: 0, peers: new Set([...this.#settling.get(document)?.peers ?? [], ...next]) })
+    }
   }
 
   /** @param but taken only where there is no other */

@@ -178,6 +178,11 @@ export class Replica {
     return this.#have(to, this.#others.find(to)?.vector ?? new Map(), 1)
   }
 
+  /** What was on its way to a peer may be lost: it counts for nothing. */
+  lost (peer: string): void {
+    this.#others.lost(peer)
+  }
+
   /** A message came from a peer, over a stream. */
   message (from: string, message: DocumentMessage, nowMs: number): Effect[] {
     try {

@@ -72,14 +72,21 @@ export class Sync {
     return this.#replicas.get(document)?.replica
   }
 
-  /** A neighbour is there. Of two, the one with the smaller id begins. */
+  /**
+   * A neighbour can be sent to. Of two that meet, the one with the smaller id begins. Where one could be sent to before, only we know that
+   * what was on its way may be lost: so we begin.
+   */
   connected (peer: string): Action[] {
+    const isAgain = this.#pulls.peers.has(peer)
+    if (isAgain) this.disconnected(peer)
     this.#pulls.peers.add(peer)
-    return this.peerId < peer ? this.begin(peer) : []
+    return isAgain || this.peerId < peer ? this.begin(peer) : []
   }
 
+  /** What was on its way, either way, may be lost. */
   disconnected (peer: string): void {
     this.#pulls.disconnected(peer)
+    for (const { replica } of this.#replicas.values()) replica.lost(peer)
   }
 
   edited (document: string, update: Uint8Array): Action[] {

@@ -85,6 +85,11 @@ export class Channel {
     return true
   }
 
+  /** Something was not even made, since too much waits: as if it was dropped. */
+  owe (): void {
+    this.#hasDropped = true
+  }
+
   /** Another connection serves the peer: the stream moves there. */
   move (): void {
     this.#again.abort()

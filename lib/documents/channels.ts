@@ -67,6 +67,11 @@ export class Channels {
     return (this.#channels.get(peerId)?.bytes ?? 0) > QUEUE_BYTES_HIGH
   }
 
+  /** A question of a peer was not answered: `onRoom` is told when there is room. */
+  owe (peerId: string): void {
+    this.#channels.get(peerId)?.owe()
+  }
+
   /** @param message kept: it must not change any more */
   send (peerId: string, message: Uint8Array): void {
     this.#channels.get(peerId)?.send(message)

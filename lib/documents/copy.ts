@@ -125,6 +125,11 @@ export class Copy {
     this.#core.log.append(sequence, update, origin)
   }
 
+  /** Whether what is to wait for a sequence waits for a disk that has failed. */
+  isStuck (after: number): boolean {
+    return this.#failure !== undefined && after > this.#core.log.durable
+  }
+
   /** Acts once the log has all up to a sequence on disk. */
   when (after: number, act: () => void): void {
     this.#core.log.when(after, act)

@@ -22,7 +22,7 @@ import { Channels } from './channels.ts'
 import { Copy, failureOf } from './copy.ts'
 import { Document } from './document.ts'
 import { Gossiping } from './gossiping.ts'
-import { keyOf, kindOf } from './peek.ts'
+import { Hearing } from './hearing.ts'
 import { Performing, type OnTrouble } from './performing.ts'
 import type { DocumentEntry, DocumentsStatus } from './status.ts'
 import { bucketOf } from './topic.ts'
@@ -62,6 +62,7 @@ export class Documents {
   readonly #asking: Asking
   readonly #ahead: Ahead
   readonly #performing: Performing
+  readonly #hearing: Hearing
   /** By key; `#copies` has those that are open, also while the last of their changes goes to disk. */
   readonly #opened = new Map<string, Opened>()
   readonly #copies = new Map<string, Copy>()
@@ -104,14 +105,18 @@ export class Documents {
       swarmId, network, links, clock, random, isMember,
       onOpen: peerId => { this.#linked(peerId) },
       onGone: peerId => { this.#gone(peerId) },
-      onRoom: peerId => { this.#performing.perform(this.#sync.begin(peerId)) },
-      onMessage: (peerId, bytes) => { this.#hear(peerId, bytes) },
+      onRoom: peerId => { this.#hearing.answer(peerId) },
+      onMessage: (peerId, bytes) => { this.#hearing.hear(peerId, bytes) },
       onTrouble: (peerId, error) => { options.onTrouble(`documents/${peerId}`, error.code, `the exchange of documents with peer ${peerId} broke: ${error.message}`) }
     })
+    const onChange = (): void => { this.#arm() }
     this.#performing = new Performing({
       copies: this.#copies, sync: this.#sync, channels: this.#channels, gossiping: this.#gossiping, asking: this.#asking, ahead: this.#ahead, clock,
-      onTrouble: options.onTrouble,
-      onChange: () => { this.#arm() }
+      onTrouble: options.onTrouble, onChange
+    })
+    this.#hearing = new Hearing({
+      copies: this.#copies, sync: this.#sync, channels: this.#channels, asking: this.#asking, ahead: this.#ahead, performing: this.#performing, clock,
+      onChange
     })
     this.#bell = new Bell(clock, () => { this.#tick() })
     this.#tick()
@@ -202,7 +207,7 @@ export class Documents {
       name, key, swarmId, signer: this.#options.key, random, clock, committer: this.#committer,
       onEdit: (from, update) => { this.#edited(from, update) },
       onDurable: (from, sequence) => { if (this.#copies.get(key) === from) this.#performing.perform(this.#sync.durable(key, sequence)) },
-      onFailure: failure => { this.#options.onTrouble('documents', failure?.code ?? 'DISK_FAILED', failure?.message) },
+      onFailure: failure => { this.#performing.found(failure) },
       confirm: from => {
         this.#awaited.add(from)
         this.#asking.confirm(from)
@@ -265,24 +270,8 @@ export class Documents {
   #gone (peerId: string): void {
     this.#sync.disconnected(peerId)
     this.#asking.gone(peerId)
-  }
-
-  /** A message came over a stream. */
-  #hear (peerId: string, bytes: Uint8Array): void {
-    const kind = kindOf(bytes)
-    // Whoever leaves our answers unread gets no further ones, nor the work of making them.
-    if ((kind === 'want' || kind === 'compare') && this.#channels.isFull(peerId)) return
-    const key = kind === 'compare' ? undefined : keyOf(bytes)
-    const copy = key === undefined ? undefined : this.#copies.get(key)
-    if (key !== undefined && copy === undefined) return
-    if (copy !== undefined) this.#asking.heard(copy.key, peerId)
-    this.#performing.perform(this.#sync.received(peerId, bytes, this.#options.clock.nowMs()))
-    if (copy !== undefined && (kind === 'have' || kind === 'got' || kind === 'state')) {
-      this.#asking.answered(copy.key, peerId)
-      copy.heard(peerId)
-      this.#ahead.changed(copy.key)
-      if (copy.needs(peerId)) this.#asking.ask(copy, peerId)
-    }
+    this.#performing.gone(peerId)
+    this.#hearing.gone(peerId)
     this.#arm()
   }
 

@@ -38,6 +38,8 @@ export interface PerformingParts {
 export class Performing {
   readonly #parts: PerformingParts
   readonly #merge: Merge
+  /** Peers that something was to be sent to, and was not, since it shows what a disk that failed has not. */
+  readonly #unsaid = new Set<string>()
 
   constructor (parts: PerformingParts) {
     this.#parts = parts
@@ -87,8 +89,25 @@ export class Performing {
 
   #send ({ to, bytes, document, after }: Action & { kind: 'send' }): void {
     const go = (): void => { this.#parts.channels.send(to, bytes) }
-    if (document === undefined) go()
-    else this.#parts.copies.get(document)?.when(after, go)
+    if (document === undefined) return go()
+    const copy = this.#parts.copies.get(document)
+    if (copy?.isStuck(after) !== true) return copy?.when(after, go)
+    // How long it stays so nobody knows, and whoever asks asks again: the comparison when it works again says it all, once.
+    this.#unsaid.add(to)
+    copy.replica.lost(to)
+  }
+
+  /** What is wrong with the disk; undefined when it works: what was not said is found by comparing. */
+  found (failure: SwarmError | undefined): void {
+    this.#parts.onTrouble('documents', failure?.code ?? 'DISK_FAILED', failure?.message)
+    if (failure !== undefined) return
+    const peers = [...this.#unsaid]
+    this.#unsaid.clear()
+    for (const peerId of peers) this.perform(this.#parts.sync.begin(peerId))
+  }
+
+  gone (peerId: string): void {
+    this.#unsaid.delete(peerId)
   }
 
   async #mergeAside (key: string, merging: Merging): Promise<void> {

@@ -4,7 +4,7 @@ import * as Y from 'yjs'
 import { seededRandom } from '../../lib/base/random.ts'
 import { generateKey } from '../../lib/identity/key.ts'
 import { equalDigests } from '../../crdt/digest.ts'
-import { readMessage } from '../../crdt/message.ts'
+import { readMessage, writeMessage } from '../../crdt/message.ts'
 import { documentKey } from '../../crdt/name.ts'
 import { Replica } from '../../crdt/replica.ts'
 import { emptyDocument } from '../../crdt/state.ts'
@@ -101,6 +101,53 @@ test('a pull that is not answered is given to another neighbour where something 
   assert.is(sync.nextMs, PULL_MS)
   assert.equal(sends(sync.tick(PULL_MS - 1)), [])
   assert.equal(sends(sync.tick(PULL_MS)).map(({ to, kind }) => [to, kind]), [[other.peerId, 'want']])
+})
+
+test('an answer that was lost with its connection counts for nothing: whoever asked has it at the next meeting', () => {
+  for (const [writes, asks] of [[0, 1], [1, 0]] as const) {
+    const peers = [open(0, 1), open(1, 1)]
+    const [writer, reader] = [peers[writes], peers[asks]] as [Sync, Sync]
+    edit(writer, 0)
+    for (const [from, to] of [[writer, reader], [reader, writer]] as const) from.connected(to.peerId)
+    const ask = reader.replica(keyOf(0))?.ask(writer.peerId)
+    if (ask?.kind !== 'send') throw new Error('a question is sent')
+    const want = writeMessage({ key: keyOf(0), ...ask.message })
+    assert.equal(sends(writer.received(reader.peerId, want, 0)).map(({ kind }) => kind), ['have'], 'which is lost')
+    for (const [from, to] of [[writer, reader], [reader, writer]] as const) from.disconnected(to.peerId)
+    for (const [from, to] of [[writer, reader], [reader, writer]] as const) talk(peers, from, from.connected(to.peerId))
+    assert.is(reader.replica(keyOf(0))?.doc.getMap('m').get(writer.peerId), 0)
+  }
+})
+
+test('a stream that was opened anew is begun with by whoever opened it, since only they know of it', () => {
+  const [left, right] = [open(0, 1), open(1, 1)]
+  edit(left, 0)
+  right.connected(left.peerId)
+  assert.equal(sends(right.connected(left.peerId)).map(({ to, kind }) => [to, kind]), [[left.peerId, 'compare']])
+})
+
+test('where the peer that is asked goes, those that had something else meanwhile are compared with at once', () => {
+  const [sync, asked, other] = [open(0, 1), open(1, 1), open(2, 1)]
+  for (const peer of [asked, other]) {
+    edit(peer, 0)
+    sync.connected(peer.peerId)
+    peer.connected(sync.peerId)
+  }
+  sync.tick(0)
+  const wanted: string[] = []
+  for (const peer of [asked, other]) {
+    for (const [first, second] of [[peer, sync], [sync, peer]] as const) { // who of the two finds out depends on how deep the tree is
+      let [from, to, said] = [first, second, sends(first.begin(second.peerId))]
+      while (said.length > 0) {
+        said = said.filter(({ kind }) => kind === 'compare').flatMap(({ bytes }) => sends(to.received(from.peerId, bytes, 0)));
+        [from, to] = [to, from]
+        if (from === sync) wanted.push(...said.filter(({ kind }) => kind === 'want').map(message => message.to))
+      }
+    }
+  }
+  assert.equal(wanted, [asked.peerId], 'one at a time')
+  sync.disconnected(asked.peerId)
+  assert.equal(sends(sync.tick(0)).map(({ to, kind }) => [to, kind]), [[other.peerId, 'compare']])
 })
 
 test('a neighbour is compared with every 10 to 30 s, by chance', () => {
