@@ -2,7 +2,8 @@
 import { deadline, type Clock } from '../base/clock.ts'
 import { messageOf, SwarmError } from '../base/error.ts'
 import type { ByteStream } from '../base/network.ts'
-import { CALL_MS_DEFAULT, Pipe, unsent, type CallOptions } from './pipe.ts'
+import { CALL_MS_DEFAULT, unsent, type CallOptions } from './pipe-call.ts'
+import { Pipe } from './pipe.ts'
 import { Bounds, type Ending } from './wire-bounds.ts'
 
 /** Opening a stream on a connection takes one round trip; this many milliseconds are enough for the slowest. */

@@ -6,7 +6,8 @@ import { messageOf } from '../base/error.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { ClientSide, Outcome } from './host.ts'
 import { PipeOpening, type PipeOpeningOptions, type Run } from './pipe-opening.ts'
-import { unsent, type CallOptions, type Listener, type Pipe } from './pipe.ts'
+import { unsent, type CallOptions, type Listener } from './pipe-call.ts'
+import type { Pipe } from './pipe.ts'
 
 export { OPEN_MS_MAX } from './pipe-opening.ts'
 

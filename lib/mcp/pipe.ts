@@ -13,37 +13,17 @@
  * "Sent" means handed to the stream: bytes may still have been lost on the way, which nobody here can know.
  */
 import type { Clock } from '../base/clock.ts'
-import { assert, messageOf, SwarmError, type ErrorCode } from '../base/error.ts'
+import { assert, messageOf, SwarmError } from '../base/error.ts'
 import type { JsonObject } from '../base/json.ts'
 import { LINE_BYTES_MAX, LineStream } from '../base/line.ts'
 import type { ByteStream } from '../base/network.ts'
 import type { CallToolResult, ClientSide, Outcome, Progress } from './host.ts'
+import { CALL_MS_DEFAULT, sent, unsent, type CallOptions, type Listener, type Pending } from './pipe-call.ts'
 import { callLine, readAnswer, readResult, requestLine } from './pipe-line.ts'
 import { readSaid, type Said } from './pipe-said.ts'
 import { Bounds } from './wire-bounds.ts'
 import { Outlet } from './wire-outlet.ts'
 import { CALLS_IN_FLIGHT_MAX, endSoon, LEFT, openingLine, readRpcError } from './wire.ts'
-
-/** How long a call may take if nothing else is said, in milliseconds. */
-export const CALL_MS_DEFAULT = 60_000
-
-export interface CallOptions {
-  readonly signal?: AbortSignal
-  /** More than 0. Default CALL_MS_DEFAULT. */
-  readonly timeoutMs?: number
-  readonly progress?: (progress: Progress) => void
-  /** More members of `_meta`, such as trace context; they win over ours. */
-  readonly meta?: JsonObject
-  /** The client on whose behalf: with it, the answer may be that more is needed. */
-  readonly client?: ClientSide
-}
-
-/** Hears a subscription's notifications, and its end. */
-export interface Listener {
-  heard (method: string, params: JsonObject): void
-  /** @param error undefined where the provider ended it in order */
-  ended (error?: SwarmError): void
-}
 
 export interface PipeOptions {
   readonly agent: string
@@ -54,16 +34,6 @@ export interface PipeOptions {
   readonly lineBytesMax?: number
   /** Called once, when the stream takes no more calls. */
   readonly closed?: () => void
-}
-
-interface Pending {
-  readonly tool: string
-  readonly read: (result: unknown, hasClient: boolean) => object
-  readonly resolve: (result: object) => void
-  readonly reject: (error: SwarmError) => void
-  readonly progress: ((progress: Progress) => void) | undefined
-  readonly signal: AbortSignal | undefined
-  readonly client: ClientSide | undefined
 }
 
 export class Pipe {
@@ -307,14 +277,4 @@ export class Pipe {
     this.#bounds.clear()
     this.#whenClosed?.()
   }
-}
-
-/** A failure before sending: safe to try elsewhere. */
-export function unsent (code: ErrorCode, message: string, cause?: unknown): SwarmError {
-  const details = cause instanceof SwarmError ? cause.details : {}
-  return new SwarmError(code, message, { ...(cause === undefined ? {} : { cause }), details: { ...details, sent: false } })
-}
-
-function sent (code: ErrorCode, message: string, cause?: unknown): SwarmError {
-  return new SwarmError(code, message, { ...(cause === undefined ? {} : { cause }), details: { sent: true } })
 }
