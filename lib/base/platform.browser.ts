@@ -1,6 +1,15 @@
 /** What the process was started with; empty in a page. */
 export const environment: Readonly<Record<string, string | undefined>> = {}
 
+/** Whose logs are asked for, as `DEBUG` has it; in a page `localStorage.debug`. */
+export function debugNames (): string {
+  try {
+    return localStorage.getItem('debug') ?? ''
+  } catch {
+    return '' // a page that may keep nothing, or a worker
+  }
+}
+
 /** The id of this process; 0 in a page. */
 export const processId = 0
 

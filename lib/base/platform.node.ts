@@ -4,6 +4,11 @@ import { env, kill, pid } from 'node:process'
 /** What the process was started with; empty in a page. */
 export const environment: Readonly<Record<string, string | undefined>> = env
 
+/** Whose logs are asked for, as `DEBUG` has it; in a page `localStorage.debug`. */
+export function debugNames (): string {
+  return env['DEBUG'] ?? ''
+}
+
 /** The id of this process; 0 in a page. */
 export const processId: number = pid
 

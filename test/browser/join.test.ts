@@ -98,6 +98,19 @@ scene('a page that cannot dial an inviter says why', async () => {
   assert.match(refused.message, /a page dials WebSockets alone/)
 })
 
+scene('a page logs what libp2p does where localStorage.debug asks for it, and not otherwise', async () => {
+  const { admin } = await founded()
+  const { ticket } = admin.invite({ uses: 2 })
+  const page = await opened('debug.localhost') // a site of its own: what is asked for there stays asked for
+  const isHeard = (): boolean => page.said.some(line => line.includes('libp2p:'))
+  await page.ask('join', { ticket })
+  assert.is(isHeard(), false, page.said.join('\n'))
+  await page.ask('debug', { names: 'libp2p*' })
+  await page.reload()
+  await page.ask('join', { ticket })
+  await until('libp2p is heard', isHeard)
+})
+
 scene('a tab that is closed is missed by the others, and so is one that crashes', async () => {
   const { admin } = await founded()
   const { ticket } = admin.invite({ uses: 2 })

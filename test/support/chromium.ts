@@ -15,6 +15,9 @@ const FLAGS = [`--host-resolver-rules=MAP ${ELSEWHERE} 127.0.0.1`, '--no-sandbox
 const LAUNCH_MS = 30_000
 const ASK_MS = 20_000
 
+/** Lines kept of what a page writes to its console. */
+const SAID_MAX = 1_000
+
 /** What a page's script answers: see test/browser/page/app.ts. */
 interface Answer { readonly answer?: unknown, readonly error?: PageError }
 
@@ -68,11 +71,17 @@ export class Chromium {
 export class Tab {
   /** What nobody caught in the page: none of it may happen. */
   readonly uncaught: string[] = []
+  /** What it has written to its console, the last of it. */
+  readonly said: string[] = []
   readonly #page: Page
   #session: CDPSession | undefined
 
   constructor (page: Page) {
     this.#page = page
+    page.on('console', message => {
+      this.said.push(message.text())
+      this.said.splice(0, this.said.length - SAID_MAX)
+    })
     page.on('pageerror', error => { this.uncaught.push(error.stack ?? String(error)) })
   }
 

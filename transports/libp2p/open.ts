@@ -12,6 +12,7 @@ import type { ICryptoInterface } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
 import { createLibp2p } from 'libp2p'
 import type { Libp2pOptions } from 'libp2p'
+import { debugNames } from '#platform'
 import { concatBytes } from '../../lib/base/bytes.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError, assert, messageOf } from '../../lib/base/error.ts'
@@ -25,7 +26,7 @@ import { guardedYamux } from './muxer.ts'
 import { Libp2pNetwork } from './network.ts'
 import { promptNoise } from './noise.ts'
 import { MemoryPeerStore } from './peer-store.ts'
-import { silentLogger } from './quiet.ts'
+import { loggerFor } from './quiet.ts'
 import { HANDSHAKES_MAX, Waiting } from '../strangers.ts'
 
 /** Connections open at once, both directions; at the limit inbound ones are refused. */
@@ -69,10 +70,11 @@ export async function openOver (transports: readonly TransportFactory[], listen:
   assert(first !== undefined, 'a network needs a transport')
   const privateKey = privateKeyFromRaw(concatBytes(options.key.seed, options.key.publicKey))
   privateKey.sign = message => options.key.sign(message.subarray()) // libp2p sets the key up anew for each signature
+  const logger = loggerFor(debugNames())
   const node = await createLibp2p({
     privateKey,
     start: false,
-    logger: silentLogger,
+    ...logger !== undefined && { logger },
     nodeInfo: { name: 'mcp-swarm', version: '', userAgent: 'mcp-swarm' },
     addresses: { listen: [...listen] },
     transports: [made => {

@@ -14,7 +14,6 @@ import { sha256 } from '#hash'
 import type { Clock } from '../../lib/base/clock.ts'
 import { SwarmError } from '../../lib/base/error.ts'
 import type { Components, Guard } from './guard.ts'
-import { silentLogger } from './quiet.ts'
 import type { Book } from './routing-book.ts'
 import { ANSWER_BYTES_MAX, Inlet, limit } from './routing-inlet.ts'
 import type { Reach } from './routing-reach.ts'
@@ -170,10 +169,9 @@ function unanswered (to: PeerId, cause: unknown): SwarmError {
 
 function makeDht ({ components, guard, protocol, clock, book, reach, store, onAsked, isLinked }: TableParts): KadDht {
   const inlet = new Inlet(clock)
-  const { peerId, privateKey, addressManager } = components
+  const { peerId, privateKey, addressManager, logger } = components
   const standIns = {
-    peerId, privateKey, addressManager,
-    logger: silentLogger,
+    peerId, privateKey, addressManager, logger,
     events: new EventTarget(),
     peerStore: book,
     datastore: store,

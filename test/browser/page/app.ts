@@ -86,6 +86,8 @@ const acts: Readonly<Record<string, (what: never) => unknown>> = {
     const all = ydoc.getMap('all')
     while (all.get(key) !== value) await new Promise(resolve => { ydoc.once('update', resolve) })
   },
+  /** Asks for logs, from the next load on. */
+  debug: ({ names }: { names: string }) => { localStorage.setItem('debug', names) },
   leave: async () => {
     documents.clear()
     await swarm?.close()
