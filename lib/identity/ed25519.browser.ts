@@ -1,14 +1,9 @@
 import { ed25519 } from '@noble/curves/ed25519.js'
 
-/** Public half of a seed of 32 bytes. */
-export function publicHalf (seed: Uint8Array): Uint8Array {
-  return ed25519.getPublicKey(seed)
-}
-
-/** A function that signs with a seed of 32 bytes. Source: RFC 8032 (Ed25519). */
-export function signerOf (seed: Uint8Array): (bytes: Uint8Array) => Uint8Array {
+/** The public half of a seed of 32 bytes, and what signs with it. Source: RFC 8032 (Ed25519). */
+export function halvesOf (seed: Uint8Array): { publicKey: Uint8Array, sign: (bytes: Uint8Array) => Uint8Array } {
   const own = Uint8Array.from(seed)
-  return bytes => ed25519.sign(bytes, own)
+  return { publicKey: ed25519.getPublicKey(own), sign: bytes => ed25519.sign(bytes, own) }
 }
 
 /**

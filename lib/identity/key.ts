@@ -3,7 +3,7 @@
  * so that whoever knows the id can check a signature without asking anyone.
  */
 import { base58btc } from 'multiformats/bases/base58'
-import { isSigned, publicHalf, signerOf } from '#ed25519'
+import { halvesOf, isSigned } from '#ed25519'
 import { concatBytes } from '../base/bytes.ts'
 import { SwarmError, assert } from '../base/error.ts'
 import type { Random } from '../base/random.ts'
@@ -109,8 +109,9 @@ class Ed25519Key implements PrivateKey {
 
   constructor (seed: Uint8Array) {
     this.#seed = seed
-    this.#sign = signerOf(seed)
-    this.publicKey = publicHalf(seed)
+    const { publicKey, sign } = halvesOf(seed)
+    this.#sign = sign
+    this.publicKey = publicKey
     this.peerId = peerIdOf(this.publicKey)
   }
 

@@ -23,8 +23,8 @@ for (const { seed, publicKey, peerId, signature } of fixtures.keys) {
     assert.equal(publicKeyOf(peerId), bytesOf(publicKey))
     assert.is(peerIdOf(key.publicKey), peerId)
     for (const twin of [node, page]) {
-      assert.equal(twin.publicHalf(key.seed), bytesOf(publicKey))
-      assert.equal(twin.signerOf(key.seed)(utf8(fixtures.signed)), bytesOf(signature))
+      assert.equal(twin.halvesOf(key.seed).publicKey, bytesOf(publicKey))
+      assert.equal(twin.halvesOf(key.seed).sign(utf8(fixtures.signed)), bytesOf(signature))
       assert.ok(twin.isSigned(key.publicKey, utf8(fixtures.signed), bytesOf(signature)))
     }
     assert.ok(verify(key.publicKey, utf8(fixtures.signed), bytesOf(signature)))
