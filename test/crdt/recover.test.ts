@@ -15,7 +15,7 @@ import { systemClock } from '../../lib/base/clock.ts'
 import type { SwarmError } from '../../lib/base/error.ts'
 import { seededRandom } from '../../lib/base/random.ts'
 import { FaultyStorage, FaultyWitness, held } from '../support/faulty.ts'
-import { within } from '../support/within.ts'
+import { until, within } from '../support/within.ts'
 import { sha256 } from '#hash'
 import { concatBytes } from '../../lib/base/bytes.ts'
 
@@ -347,8 +347,7 @@ test('a flip that failed, though it is on disk, does not confuse the next compac
   const { wal: later } = await open(disk)
   for (const update of edits(5, 50)) wal.append(update, '')
   assert.ok(later.status().sequence === 50)
-  const committerHealed = within(20_000, 'flushed', (async () => { while (wal.durable < 55) await new Promise(resolve => { setImmediate(resolve) }) })())
-  await committerHealed
+  await until('flushed', () => wal.durable >= 55, 20_000)
   await wal.compact(foldHere)
   assert.equal([sizeOf(await open(disk)), wal.status().records], [55, 0])
 })

@@ -114,7 +114,7 @@ test('a name of another start is void: a disk that cannot be written is read, an
   here.set('m/new', true)
   await here.flushed().then(() => { assert.unreachable('it cannot be written') }, () => undefined)
   on.storage.fails = false
-  await within(10_000, 'flushed', (async () => { while (await here.flushed().then(() => false, () => true)) await new Promise(resolve => { setImmediate(resolve) }) })())
+  await until('flushed', async () => await here.flushed().then(() => true, () => false), 10_000)
   const fresh = here.ydoc.clientID
   const last = run(hub, await kill(again), { seed: 3 })
   assert.is((await last.documents.open('notes')).ydoc.clientID, fresh)

@@ -10,6 +10,7 @@ import { isPending, type ClientSide, type Outcome, type Pending, type ToolCall }
 import { SESSIONS_MAX, shareServer, type SharedServer } from '../../lib/mcp/share.ts'
 import { SUBSCRIBED_MAX } from '../../lib/mcp/updates.ts'
 import { VirtualClock } from '../support/clock.ts'
+import { until } from '../support/within.ts'
 import { CALLER, rejectsWith, textOf, within } from './parts.ts'
 
 const FORM = { elicitation: { form: {} } }
@@ -144,7 +145,7 @@ test('a client that never answers is waited for no longer than is said', () => s
 test('a call that is given up is given up at the server', () => scene(async ({ lives, server }) => {
   const controller = new AbortController()
   const hanging = server.callTool(call('hang', { capabilities: {}, session: 'one' }, { signal: controller.signal }))
-  while (lives.made < 2) await new Promise(resolve => setImmediate(resolve))
+  await until('the second server', () => lives.made >= 2)
   await textIn(server.callTool(call('which', { capabilities: {}, session: 'one' })))
   controller.abort()
   await rejectsWith(within(hanging, 'the end'), 'ABORTED')
@@ -276,10 +277,7 @@ async function settled (): Promise<void> {
 }
 
 async function closedOf (lives: Lives, count: number): Promise<void> {
-  for (let turns = 0; lives.closed < count; turns++) {
-    assert.ok(turns < 1_000, `${count} servers end; ${lives.closed} did`)
-    await new Promise(resolve => setImmediate(resolve))
-  }
+  await until(`${count} servers end`, () => lives.closed >= count)
 }
 
 test.run()

@@ -14,9 +14,13 @@ import { SUBSCRIPTIONS_MAX } from '../../lib/mcp/gateway-subscriptions.ts'
 import { SESSION_IDLE_MS_MAX, SESSIONS_MAX } from '../../lib/mcp/http-sessions.ts'
 import { RESPONSE_BYTES_HELD_MAX } from '../../lib/mcp/web.node.ts'
 import { VirtualClock } from '../support/clock.ts'
+import { until } from '../support/within.ts'
 import { begin, HEADERS, INITIALIZE, modern, post, raw, requestText, stage, type Stage } from './http-parts.ts'
 import { within } from './parts.ts'
 import { viewOf } from './view.ts'
+
+/** One wait, in milliseconds: many times what it takes on an idle machine. */
+const WAIT_MS = 20_000
 
 const open: (() => Promise<unknown>)[] = []
 test.after.each(async () => {
@@ -186,9 +190,9 @@ test('of too many requests on one connection the last are refused', async () => 
   const { socket, heard } = await raw(gateway, requestText(body, headers).repeat(REQUESTS_MAX + 3))
   const answers = (status: number): number => heard().split(`HTTP/1.1 ${status}`).length - 1
   // pipelined requests are answered in order: the refusals come to light once the first ones are
-  await within(seen(() => running === REQUESTS_MAX), 'the calls to run')
+  await until('the calls to run', () => running === REQUESTS_MAX, WAIT_MS)
   wake()
-  await within(seen(() => answers(200) + answers(503) === REQUESTS_MAX + 3), 'the answers')
+  await until('the answers', () => answers(200) + answers(503) === REQUESTS_MAX + 3, WAIT_MS)
   assert.equal([answers(200), answers(503)], [REQUESTS_MAX, 3])
   socket.destroy()
 })
@@ -208,16 +212,14 @@ test('calls whose client hung up still count, until they end', async () => {
   const batch = (size: number, first: number): object[] => Array.from({ length: size }, (_, index) => ({ jsonrpc: '2.0', id: first + index, method: 'tools/call', params: { name: 'wait', arguments: { for: index } } }))
   for (let sent = 0; sent < CALLS_MAX; sent += 64) {
     const { socket } = await raw(gateway, requestText(batch(64, sent + 2), session))
-    await within(seen(() => running === sent + 64), `${sent + 64} calls`)
+    await until(`${sent + 64} calls`, () => running === sent + 64, WAIT_MS)
     socket.destroy()
   }
   const { body, headers } = modern(1, 'wait', { for: 0 })
   const refused = await (await post(gateway, body, headers)).text()
   assert.match(refused, 'OVERLOADED')
   wake()
-  await within((async () => {
-    while ((await (await post(gateway, body, headers)).text()).includes('OVERLOADED')) await new Promise<void>(resolve => { setImmediate(resolve) })
-  })(), 'room again')
+  await until('room again', async () => !(await (await post(gateway, body, headers)).text()).includes('OVERLOADED'), WAIT_MS)
 })
 
 test('of too many connections the last are closed', async () => {
@@ -227,7 +229,7 @@ test('of too many connections the last are closed', async () => {
   await within(further.closed, 'the further one to be closed')
   assert.is(further.heard(), '')
   opened[0]?.socket.write(requestText(INITIALIZE))
-  await within(seen(() => opened[0]?.heard().includes('200 OK') === true), 'an answer to the first')
+  await until('an answer to the first', () => opened[0]?.heard().includes('200 OK') === true, WAIT_MS)
   for (const { socket } of opened) socket.destroy()
 })
 
@@ -277,9 +279,5 @@ test('a connection that says nothing, half a head or half a body ends', async ()
   await within(Promise.all(slow.map(({ closed }) => closed)), 'the ends', REQUEST_MS_MAX + 5_000)
   assert.is((await ask(gateway, {})).status, 200)
 })
-
-async function seen (claim: () => boolean): Promise<void> {
-  while (!claim()) await new Promise<void>(resolve => { setImmediate(resolve) })
-}
 
 test.run()

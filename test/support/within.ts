@@ -14,10 +14,17 @@ export async function within<Value> (delayMs: number, what: string, work: Promis
   }
 }
 
-/** The next turns of the event loop, until a claim holds. */
-export async function until (what: string, claim: () => boolean, delayMs = 5_000): Promise<void> {
+/** Turns of the event loop after each of which a claim is looked at, and the milliseconds between two looks after those. */
+const TURNS = 20
+const LOOK_MS = 2
+
+/**
+ * Waits until a claim holds: looks after each of the next turns of the event loop, and then now and then, since whoever looks without
+ * end takes a core from what is waited for.
+ */
+export async function until (what: string, claim: () => boolean | Promise<boolean>, delayMs = 5_000): Promise<void> {
   let given = false
   await within(delayMs, what, (async () => {
-    while (!claim() && !given) await new Promise(resolve => { setImmediate(resolve) })
+    for (let turn = 0; !await claim() && !given; turn++) await new Promise(resolve => { if (turn < TURNS) setImmediate(resolve); else setTimeout(resolve, LOOK_MS) })
   })()).finally(() => { given = true })
 }

@@ -4,7 +4,7 @@ import { SwarmError } from '../../lib/base/error.ts'
 import type { Connection } from '../../lib/base/network.ts'
 import { LateNetwork } from '../../lib/swarm/late-network.ts'
 import { MemoryHub } from '../../transports/memory/memory.ts'
-import { within } from '../support/within.ts'
+import { until, within } from '../support/within.ts'
 
 const PROTOCOL = '/late/1.0.0'
 const never = new AbortController().signal
@@ -33,10 +33,7 @@ test('a dial waits for the network to open, and whoever connects meets what was 
   const other = hub.network('other')
   const connection = await other.dial('late', late.addresses(), never)
   await within(5_000, 'a stream', connection.open(PROTOCOL, never))
-  await within(5_000, 'being served', new Promise<void>(resolve => {
-    const look = (): void => { if (served.includes('other')) resolve(); else setImmediate(look) }
-    look()
-  }))
+  await until('being served', () => served.includes('other'))
   assert.is(met.length, 2)
 })
 

@@ -33,6 +33,10 @@ process.env['MCP_SWARM_LISTEN'] ??= '/ip4/127.0.0.1/tcp/0'
 process.env['MCP_SWARM_DISCOVERY'] ??= 'folder'
 const user = await becomeUser()
 const HOUR_MS = 3_600_000
+
+/** How often the members change what they share: several times while any outsider is there. */
+const EDIT_MS = 100
+
 const opened: Swarm[] = []
 
 async function joined (options: JoinOptions): Promise<Swarm> {
@@ -62,7 +66,7 @@ test.before(async () => {
   await until('the document', () => copy.ydoc.getMap('m').get('secret') === 0, 20_000)
   await member.offered({ tool: 'tell_secret' }, { timeoutMs: 20_000 })
   let count = 0
-  const busy = setInterval(() => { (count % 2 === 0 ? plan : copy).ydoc.getMap('m').set('secret', ++count) }, 20)
+  const busy = setInterval(() => { (count % 2 === 0 ? plan : copy).ydoc.getMap('m').set('secret', ++count) }, EDIT_MS)
   stop = () => { clearInterval(busy) }
   // The hash table is opened after all else, when somebody is there.
   await within(20_000, 'the hash table is served', (async () => {

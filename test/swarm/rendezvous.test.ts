@@ -95,9 +95,7 @@ test('a file swept away by others is written again', async () => {
   const swarmId = freshSwarm()
   const [one, other] = [await watchFrom(swarmId), await watchFrom(swarmId)]
   await rm(join(folderOf(swarmId), `${one.peerId}.json`))
-  const names = async (): Promise<string[]> => await readdir(folderOf(swarmId))
-  for (let turn = 0; turn < 500 && !(await names()).includes(`${one.peerId}.json`); turn++) await new Promise(resolve => { setImmediate(resolve) })
-  assert.ok((await names()).includes(`${one.peerId}.json`))
+  await until('it is back', () => existsSync(join(folderOf(swarmId), `${one.peerId}.json`)))
   await until('the other sees it', () => other.found.has(one.peerId))
 })
 
