@@ -6,8 +6,13 @@ import { generateKey, type PrivateKey } from '../../lib/identity/key.ts'
 
 export const SWARM = 'aaaabbbbccccddddeeeeffff22'
 
+const keys = new Map<number, PrivateKey>()
+
+/** The key of a number, set up once: that takes longer than a signature. */
 export function keyOf (seed: number): PrivateKey {
-  return generateKey(seededRandom(seed))
+  const key = keys.get(seed) ?? generateKey(seededRandom(seed))
+  keys.set(seed, key)
+  return key
 }
 
 export function tool (name: string, description = `does ${name}`): ToolDefinition {

@@ -6,7 +6,7 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { createServer } from 'node:net'
 import { systemRandom } from '../../lib/base/random.ts'
-import { generateKey } from '../../lib/identity/key.ts'
+import { PUBLIC_KEY_BYTES, peerIdOf } from '../../lib/identity/key.ts'
 import { seal, swarmKeyOf } from '../../transports/mdns/seal.ts'
 import { writeAnswer } from '../../transports/mdns/wire.ts'
 import { hosted } from '../support/hosted.ts'
@@ -41,7 +41,7 @@ hosted({
     const sockets = await Promise.all((sources as string[]).map(openFrom))
     if (!sink.listening) await new Promise<void>(resolve => { sink.listen(SINK_PORT, '0.0.0.0', resolve) })
     const truths = peers as string[]
-    const madeUp = Array.from({ length: MADE_UP }, () => generateKey(systemRandom).peerId)
+    const madeUp = Array.from({ length: MADE_UP }, () => peerIdOf(systemRandom.bytes(PUBLIC_KEY_BYTES)))
     let told = 0
     const lie = (): void => {
       const nth = told++ % sockets.length

@@ -101,7 +101,7 @@ can('a former member that lies without end makes nobody up, is dialled seldom, a
   await second.join()
   await first.reach(second)
   const { swarm, peer } = await first.status()
-  const lying = program.ask<{ told: number, dialled: number }>('lie', { swarmId: swarm.id, peers: [peer.peerId, second.peerId], sources, lastsMs: LIES_MS, perSecond: 500 }, LIES_MS + 20_000)
+  const lying = program.ask<{ told: number, dialled: number }>('lie', { swarmId: swarm.id, peers: [peer.peerId, second.peerId], sources, lastsMs: LIES_MS, perSecond: 200 }, LIES_MS + 20_000)
   await late.join()
   await late.reach(first)
   await first.reach(late)

@@ -89,7 +89,7 @@ can('behind a NAT a host reaches out under its gateway’s address, and nobody r
   await using rig = await hosts({ count: 3, networks: [[0], [1], [2]], nats: [{ inside: 1, outside: 0 }, { inside: 2, outside: 0, kind: 'symmetric' }] })
   const [outside, inner, other] = await parrots(rig.hosts)
   assert.equal([await dial(inner, '10.77.0.1'), await dial(other, '10.77.0.1')], ['10.77.0.254', '10.77.0.253'])
-  assert.equal([await dial(outside, '10.77.1.2'), await dial(outside, '10.77.0.254'), await dial(inner, '10.77.2.3')], [undefined, undefined, undefined])
+  assert.equal(await Promise.all([dial(outside, '10.77.1.2'), dial(outside, '10.77.0.254'), dial(inner, '10.77.2.3')]), [undefined, undefined, undefined])
 })
 
 can('a script is killed alone; what still runs ends with the rig, whatever it does', async () => {
@@ -100,7 +100,7 @@ can('a script is killed alone; what still runs ends with the rig, whatever it do
   const running = (): number => processesOf(host.dir)
   assert.ok(running() >= 2)
   await killed.kill()
-  assert.is(await killed.ask('interfaces').catch(() => 'ended'), 'ended')
+  assert.match(await killed.ask<string>('interfaces').catch(({ message }: Error) => message), 'it has ended')
   assert.equal(await left.ask('interfaces'), ['lo 127.0.0.1', 'eth0 10.77.0.1'])
   await rig.end()
   await until('the system to have taken the processes away', () => running() === 0)

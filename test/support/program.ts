@@ -23,6 +23,8 @@ export class Program {
   readonly #waiting = new Set<() => void>()
   readonly #kill: () => void
   #complaints = ''
+  /** By itself or by a signal: of the latter `exitCode` knows nothing. */
+  #hasEnded = false
   #count = 0
 
   /** @param kill ends the process at once, by whatever way reaches it */
@@ -35,6 +37,7 @@ export class Program {
     this.ended = new Promise(resolve => {
       child.once('error', error => { this.#complaints += error.message })
       child.once('close', () => {
+        this.#hasEnded = true
         for (const { reject } of this.#asked.values()) reject(this.#failure('it has ended'))
         this.#asked.clear()
         this.#wake()
@@ -53,7 +56,7 @@ export class Program {
     const id = ++this.#count
     const answered = new Promise<unknown>((resolve, reject) => {
       this.#asked.set(id, { resolve, reject })
-      if (this.#child.exitCode !== null) reject(this.#failure('it has ended'))
+      if (this.#hasEnded) reject(this.#failure('it has ended'))
     })
     this.#child.stdin.write(`${JSON.stringify({ id, wish, ...what })}\n`)
     const answer = this.#bounded(delayMs, wish, answered) as Promise<Answer>
@@ -68,7 +71,7 @@ export class Program {
     return await this.#bounded(delayMs, `hearing ${event}`, new Promise<Told>((resolve, reject) => {
       const look = (): void => {
         const found = find()
-        if (found === undefined && this.#child.exitCode === null) return
+        if (found === undefined && !this.#hasEnded) return
         this.#waiting.delete(look)
         if (found === undefined) reject(this.#failure('it has ended'))
         else resolve(found)

@@ -7,8 +7,8 @@ import { SwarmError } from '../../lib/base/error.ts'
 import type { DiscoveryOptions } from '../../lib/base/discovery.ts'
 import { LineStream } from '../../lib/base/line.ts'
 import type { Connection, Network } from '../../lib/base/network.ts'
-import { seededRandom, systemRandom } from '../../lib/base/random.ts'
-import { generateKey, keyFromSeed, type PrivateKey } from '../../lib/identity/key.ts'
+import { seededRandom } from '../../lib/base/random.ts'
+import { PUBLIC_KEY_BYTES, keyFromSeed, peerIdOf, type PrivateKey } from '../../lib/identity/key.ts'
 import { GRACE_MS } from '../../lib/mesh/dialler.ts'
 import { DOUBT_MS } from '../../lib/mesh/health.ts'
 import { GRANT_LOOK_MS_MAX } from '../../lib/swarm/admission.ts'
@@ -126,6 +126,13 @@ test('a clock that is set back ends no grant early', async () => {
   assert.equal(ours.told, ['link', 'broken'])
 })
 
+const madeUp = seededRandom(17)
+
+/** A peer that there is not: its id alone. To set up its key as well takes 20 times as long. */
+function nobody (): string {
+  return peerIdOf(madeUp.bytes(PUBLIC_KEY_BYTES))
+}
+
 /** Says who is where, as mDNS and the DHT would. */
 function told (neighbours: Neighbours, clock: VirtualClock): { options: DiscoveryOptions, announced: (readonly string[])[], refreshed: () => number } {
   const announced: (readonly string[])[] = []
@@ -150,7 +157,7 @@ test('peers that somebody makes up cost a bounded number of dials, and keep no t
   }
   const { options } = told(ours.neighbours, rig.clock)
   for (let second = 0; second < 60; second++) {
-    for (let lie = 0; lie < 50; lie++) options.onFound(generateKey(systemRandom).peerId, [`/memory/nowhere-${second}-${lie}`])
+    for (let lie = 0; lie < 50; lie++) options.onFound(nobody(), [`/memory/nowhere-${second}-${lie}`])
     await rig.clock.advance(1_000)
   }
   const made = new Set(dialled).size
@@ -175,7 +182,7 @@ test('a host that makes up peers by the hundred does not delay one that tells of
     dialled.push(peerId)
     throw new SwarmError('UNREACHABLE', 'nobody there')
   }
-  const lie = (host: number): void => { options.onFound(generateKey(systemRandom).peerId, [`/ip4/10.0.0.${host}/tcp/${1_000 + dialled.length}`]) }
+  const lie = (host: number): void => { options.onFound(nobody(), [`/ip4/10.0.0.${host}/tcp/${1_000 + dialled.length}`]) }
   for (let count = 0; count < 200; count++) lie(1 + count % 2)
   options.onFound(bob.peerId, ['/ip4/10.0.0.9/tcp/4001'])
   for (let second = 0; second < 2; second++) {
@@ -200,7 +207,7 @@ test('a hundred hints that lead nowhere and answer nothing delay neither a peer 
       return await dial(...args).finally(() => { underWay-- })
     }
     // Each at a host of its own, as far as the hints say; all at one that swallows what is sent there.
-    for (let lie = 0; lie < 100; lie++) options.onFound(generateKey(systemRandom).peerId, [`/ip4/10.0.${lie}.1/tcp/1`, mute])
+    for (let lie = 0; lie < 100; lie++) options.onFound(nobody(), [`/ip4/10.0.${lie}.1/tcp/1`, mute])
     await rig.clock.advance(waitMs)
     ours.neighbours.see(bob.peerId, known.network.addresses(), 'remembered')
     await rig.clock.advance(GRACE_MS)
