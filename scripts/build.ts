@@ -59,7 +59,7 @@ function filesOf (entry: string, folder: string): Map<string, string> {
  * Leaves out of the SDK, for Node, what every start would load and few need: its two copies of ajv become one, which is set up when
  * the first schema is compiled, and of zod's languages English stays, in which our messages are.
  */
-const leanSdk: Plugin = {
+export const leanSdk: Plugin = {
   name: 'lean SDK',
   setup (build) {
     build.onResolve({ filter: /^@modelcontextprotocol\/(client|server)\/_shims$/ }, () => ({ path: 'shims', namespace: 'lean' }))
@@ -96,11 +96,11 @@ export const nodeBuild = {
 } satisfies BuildOptions
 
 /**
- * `connect` as one script, which V8 can keep compiled (lib/cli/launch.ts). LevelDB's JavaScript is in it, since looking for its
- * files takes as long as compiling them; its native part is not.
+ * One script, which V8 can keep compiled (lib/cli/launch.ts). LevelDB's JavaScript is in it, since looking for its files takes as
+ * long as compiling them; its native part is not.
  */
-const connectBuild = {
-  ...nodeBuild, entryPoints: { connect: 'lib/cli/main.ts' }, splitting: false, format: 'cjs', outExtension: { '.js': '.cjs' }, sourcemap: false,
+export const scriptBuild = {
+  ...nodeBuild, splitting: false, format: 'cjs', outExtension: { '.js': '.cjs' }, sourcemap: false,
   minifyWhitespace: true, lineLimit: 160, // names stay, and lines, for whoever reads a stack
   external: NODE_EXTERNAL.filter(name => !name.endsWith('level')), supported: { 'dynamic-import': false },
   plugins: [namesToFiles, leanSdk, {
@@ -114,7 +114,7 @@ const connectBuild = {
 
 /** Builds the command and what it needs for `connect`, beside the entries in `outdir`. Returns what was bundled. */
 export async function buildCommand (outdir: string): Promise<Metafile> {
-  const { metafile } = await build({ ...connectBuild, outdir })
+  const { metafile } = await build({ ...scriptBuild, entryPoints: { connect: 'lib/cli/main.ts' }, outdir })
   await build({ ...launchBuild(hashOfAscii(join(root, outdir, 'connect.cjs'))), outdir })
   chmodSync(join(root, outdir, 'cli.cjs'), 0o755)
   return metafile

@@ -15,17 +15,19 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildCli, bundleTests } from './bundle.ts'
+import { buildCli, buildSite, bundlePrograms, bundleTests } from './bundle.ts'
 import { runBounded } from './child.ts'
 import { readTotals, judge } from './verdict.ts'
 
 const BOUND_SECONDS = 60
-/** One more than the cores of a small machine: many files mostly wait. */
-const AT_ONCE = 3
+/** Two more than the cores of a small machine: many files mostly wait. */
+const AT_ONCE = 4
 /** Folders that run only when they are named. */
 const APART = ['interop', 'proofs']
 /** The word for all loads. */
 const LOADS = 'loads'
+
+const SERVERS = join('test', 'fixtures', 'servers')
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const words = process.argv.slice(2).filter(word => !word.startsWith('--'))
@@ -46,12 +48,13 @@ const isCounted = process.env['NODE_V8_COVERAGE'] !== undefined
 const bundles = join(isCounted ? 'coverage' : '.tmp', `tests-${process.pid}`)
 if (!isCounted) process.on('exit', () => { rmSync(join(root, bundles), { recursive: true, force: true }) })
 const programs = programsOf(new Set(files.map(({ path }) => dirname(path))))
-const bundled = await bundleTests([...files.map(({ path }) => path), ...programs], bundles)
+const [bundled] = await Promise.all([bundleTests(files.map(({ path }) => path), bundles), bundlePrograms(programs, bundles)])
 // Nothing here asks the web for anything, and to read a system's certificates takes each process of Node longer than its own start.
 const { NODE_EXTRA_CA_CERTS: _certificates, ...inherited } = process.env
 // A swarm that a test makes sends nothing to the LAN, unless the test says otherwise for hosts of its own.
 const env: NodeJS.ProcessEnv = { ...inherited, MCP_SWARM_DISCOVERY: 'folder', MCP_SWARM_TEST_PROGRAMS: join(root, bundles) }
-if (files.some(({ path }) => /^test.(cli|interop)/.test(path))) await buildCli(env['MCP_SWARM_TEST_CLI'] = join(root, bundles, 'command'))
+if (files.some(({ path }) => /^test.(cli|interop)/.test(path))) env['MCP_SWARM_TEST_CLI'] = join(root, await buildCli(join(bundles, 'command')))
+if (files.some(({ path }) => path.startsWith(join('test', 'browser')))) await buildSite(env['MCP_SWARM_TEST_SITE'] = join(root, bundles, 'site'))
 const totals = { passed: 0, failed: 0, skipped: 0 }
 const queue = [...files]
 const startedMs = performance.now()
@@ -86,9 +89,15 @@ function askedBy (path: string): { boundSeconds: number, isLoad: boolean } {
   return { boundSeconds: asked === null ? BOUND_SECONDS : Number(asked[1]), isLoad: asked?.[2] !== undefined }
 }
 
-/** Programs that tests beside them start in processes of their own: what they name by its URL. */
+/** Programs that tests beside them start in processes of their own: what they name by its URL, and servers of MCP. */
 function programsOf (folders: ReadonlySet<string>): string[] {
   const sources = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' }).map(path => join('test', path)).filter(path => path.endsWith('.ts') && folders.has(dirname(path)))
-  const programs = sources.flatMap(path => [...readFileSync(join(root, path), 'utf8').matchAll(/new URL\('(\.[^']*\.ts)', import\.meta\.url\)/g)].map(([, name = '']) => join(dirname(path), name)))
+  const programs = sources.flatMap(path => {
+    const text = readFileSync(join(root, path), 'utf8')
+    return [
+      ...[...text.matchAll(/new URL\('(\.[^']*\.ts)', import\.meta\.url\)/g)].map(([, name = '']) => join(dirname(path), name)),
+      ...text.includes('/support/servers.ts') ? readdirSync(join(root, SERVERS)).filter(name => name.endsWith('.mjs')).map(name => join(SERVERS, name)) : []
+    ]
+  })
   return [...new Set(programs)].filter(path => existsSync(join(root, path)))
 }

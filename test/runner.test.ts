@@ -1,10 +1,11 @@
 /** What the test runner makes of test files that are wrong in ways uvu passes over. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { bundlePrograms } from '../scripts/bundle.ts'
 import { runBounded } from '../scripts/child.ts'
 import { judge, readTotals } from '../scripts/verdict.ts'
 import type { Verdict } from '../scripts/verdict.ts'
@@ -58,5 +59,34 @@ test('a command that does not exist is a failure, not a crash', async () => {
   const end = await runBounded('no-such-command-here', [], { cwd: folder, boundMs: 5_000 })
   assert.is(end.code, 127)
 })
+
+// Where lines are counted, programs run as modules, and nothing is kept.
+if (process.env['NODE_V8_COVERAGE'] === undefined) {
+  test('a program keeps its code at its first end, for all that start later; code that is none is not run', async () => {
+    const cwd = fileURLToPath(new URL('..', import.meta.url))
+    const outdir = join('.tmp', `kept-${process.pid}`)
+    try {
+      const [program = ''] = (await bundlePrograms([join('test', 'support', 'parrot.ts')], outdir)).values()
+      const start = async (): Promise<unknown> => {
+        const { code, output } = await runBounded(process.execPath, [program], { cwd, boundMs: 20_000 }) // it has no input, and so it ends
+        return [code, output]
+      }
+      const kept = join(cwd, program.replace(/cjs$/, 'script.code'))
+      const long = new Date('2001-01-01')
+      assert.equal(await start(), [0, ''])
+      assert.ok(statSync(kept).size > 1_000)
+      utimesSync(kept, long, long)
+      assert.equal(await start(), [0, ''])
+      assert.is(statSync(kept).mtimeMs, long.getTime(), 'kept once')
+      writeFileSync(kept, 'rubbish')
+      assert.equal(await start(), [0, ''])
+      rmSync(kept)
+      assert.equal(await start(), [0, ''])
+      assert.ok(existsSync(kept))
+    } finally {
+      rmSync(join(cwd, outdir), { recursive: true, force: true })
+    }
+  })
+}
 
 test.run()

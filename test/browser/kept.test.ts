@@ -1,18 +1,17 @@
 // bound: 180 s
 /** What a page keeps from one visit to the next: who it is, that it belongs, and its documents. */
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Swarm } from '../../lib/swarm/swarm.ts'
 import { ELSEWHERE } from '../support/chromium.ts'
 import { Program } from '../support/program.ts'
-import { SOURCE_ARGS } from '../support/source.ts'
+import { programArgs } from '../support/source.ts'
 import { until } from '../support/within.ts'
 import { offerEcho } from '../swarm/stage.ts'
 import { FOR_PAGES, openPageStage } from './stage.ts'
 
-const MEMBER = fileURLToPath(new URL('../reach/member.ts', import.meta.url))
+const MEMBER = new URL('../reach/member.ts', import.meta.url)
 
 const { browserOf, founded, joined, opened, scene, user } = await openPageStage(test)
 
@@ -84,7 +83,7 @@ scene('a peer that leaves and comes back is found again by the page alone', asyn
 
 scene('a peer that is killed and started again is found by the page, which nobody can dial', async () => {
   const home = join(user.home, 'killed')
-  const start = (): Program => new Program(process.execPath, [...SOURCE_ARGS, MEMBER], { ...process.env, HOME: home }, child => { child.kill('SIGKILL') })
+  const start = (): Program => new Program(process.execPath, programArgs(MEMBER), { ...process.env, HOME: home }, child => { child.kill('SIGKILL') })
   let peer = start()
   try {
     await peer.ask('make')

@@ -5,9 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
-import { browserBuild } from '../../scripts/build.ts'
+import { buildSite } from '../../scripts/bundle.ts'
 
 const HTML = '<!doctype html><meta charset="utf-8"><title>A peer</title><link rel="icon" href="data:,"><script type="module" src="/app.js"></script>'
 
@@ -19,13 +17,11 @@ export interface Site {
   close (): Promise<void>
 }
 
+/** `npm test` has built the script, for every file at once. */
 export async function openSite (): Promise<Site> {
-  const folder = await mkdtemp(join(tmpdir(), 'swarm-site-'))
-  await build({
-    ...browserBuild, entryPoints: { app: fileURLToPath(new URL('page/app.ts', import.meta.url)) }, outdir: folder,
-    external: [], // Yjs as well: an application has its own copy
-    sourcemap: false, define: { 'process.env': '{}' }
-  })
+  const { MCP_SWARM_TEST_SITE: ready } = process.env
+  const folder = ready ?? await mkdtemp(join(tmpdir(), 'swarm-site-'))
+  if (ready === undefined) await buildSite(folder)
   const scripts = new Set((await readdir(folder)).map(name => `/${name}`))
   const server = createServer(({ url = '/' }, response) => {
     response.setHeader('content-security-policy', POLICY)
@@ -44,7 +40,7 @@ export async function openSite (): Promise<Site> {
     close: async () => {
       server.closeAllConnections()
       await new Promise(resolve => { server.close(resolve) })
-      await rm(folder, { recursive: true, force: true })
+      if (ready === undefined) await rm(folder, { recursive: true, force: true })
     }
   }
 }

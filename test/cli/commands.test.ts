@@ -1,13 +1,13 @@
 // bound: 150 s
 import { chmodSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { serverPath } from '../support/servers.ts'
 import { Home, type Facts, type Outcome, type Running } from './home.ts'
 
-const FIXTURE = fileURLToPath(new URL('../fixtures/servers/v2.mjs', import.meta.url))
-const DIES = fileURLToPath(new URL('../fixtures/servers/dies-at-start.mjs', import.meta.url))
+const FIXTURE = serverPath('v2')
+const DIES = serverPath('dies-at-start')
 const test = suite('commands')
 const home = new Home()
 

@@ -1,11 +1,11 @@
 // bound: 150 s
-import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { MEET_MS_MAX } from '../../lib/cli/meet.ts'
+import { serverPath } from '../support/servers.ts'
 import { Home, type Facts, type Running } from './home.ts'
 
-const FIXTURE = fileURLToPath(new URL('../fixtures/servers/v2.mjs', import.meta.url))
+const FIXTURE = serverPath('v2')
 const INITIALIZE = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } }
 const STATELESS = {
   'io.modelcontextprotocol/protocolVersion': '2026-07-28',

@@ -10,19 +10,14 @@ import { buildCli } from '../../scripts/bundle.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 /** Where `npm test` has built the command line, for every file at once. */
 const { MCP_SWARM_TEST_CLI: ready } = process.env
-const built = ready ?? join(root, '.tmp', `cli-${process.pid}`)
+const folder = join('.tmp', `cli-${process.pid}`)
+if (ready === undefined) process.on('exit', () => { rmSync(join(root, folder), { recursive: true, force: true }) })
 
 /**
- * The command line as it is published, a bundle made of the present source: a test starts it dozens of times, and from
- * source each start takes seconds. Below the project, where the packages that stay outside are found.
+ * Arguments with which Node runs the command line: a bundle made of the present source, as it is published. A test starts it dozens
+ * of times, and from source each start takes seconds. Below the project, where the packages that stay outside are found.
  */
-if (ready === undefined) {
-  await buildCli(built)
-  process.on('exit', () => { rmSync(built, { recursive: true, force: true }) })
-}
-
-/** Arguments with which Node runs it. */
-export const CLI: readonly string[] = ['--enable-source-maps', join(built, 'cli.js')]
+export const CLI: readonly string[] = ['--enable-source-maps', ready ?? join(root, await buildCli(folder))]
 
 /** One wait in a test, in milliseconds: many times what it takes on an idle machine. */
 export const WAIT_MS_MAX = 30_000

@@ -3,13 +3,13 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync, statSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { serverPath } from '../support/servers.ts'
 import { bounded, Home, type Facts, type Running } from './home.ts'
 
-const FIXTURE = fileURLToPath(new URL('../fixtures/servers/v2.mjs', import.meta.url))
+const FIXTURE = serverPath('v2')
 const test = suite('http')
 const home = new Home()
 test.after(async () => { await home.close() })

@@ -3,14 +3,14 @@
  * Fails open: one gateway, twenty clients, and providers of which one is killed, one never answers and one answers garbage. Calls
  * to the others go on, and each failure says whose it is, since when where that is known, and what to do.
  */
-import { fileURLToPath } from 'node:url'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { serverPath } from '../support/servers.ts'
 import { bounded, Home, type Running } from './home.ts'
 
-const TOOLS = fileURLToPath(new URL('../fixtures/servers/v2.mjs', import.meta.url))
-const RAW = fileURLToPath(new URL('../fixtures/servers/raw.mjs', import.meta.url))
+const TOOLS = serverPath('v2')
+const RAW = serverPath('raw')
 const KINDS = ['stdio', 'http'] as const
 const CLIENTS_OF_KIND = 10
 

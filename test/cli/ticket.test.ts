@@ -1,12 +1,12 @@
 // bound: 180 s
 /** init, invite and join as commands: two users of two homes, on loopback. */
 import { existsSync, statSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { serverPath } from '../support/servers.ts'
 import { Home, type Facts, type Outcome } from './home.ts'
 
-const FIXTURE = fileURLToPath(new URL('../fixtures/servers/v2.mjs', import.meta.url))
+const FIXTURE = serverPath('v2')
 const LOOPBACK = { MCP_SWARM_LISTEN: '/ip4/127.0.0.1/tcp/0', MCP_SWARM_DISCOVERY: 'folder' }
 const test = suite('ticket')
 

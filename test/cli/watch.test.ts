@@ -1,11 +1,11 @@
 // bound: 180 s
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { serverPath } from '../support/servers.ts'
 import { Home, type Facts, type Outcome, type Running } from './home.ts'
 
-const ALONE = fileURLToPath(new URL('../fixtures/servers/alone.mjs', import.meta.url))
+const ALONE = serverPath('alone')
 const test = suite('watch')
 
 let home: Home

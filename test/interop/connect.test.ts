@@ -1,7 +1,6 @@
 // bound: 240 s
 /** `connect` as MCP clients meet it: both majors of the SDK, both revisions. The Inspector is in inspector.test.ts. */
 import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js'
 import { StdioClientTransport as StdioV1 } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { Client as ClientV2 } from '@modelcontextprotocol/client'
@@ -9,11 +8,12 @@ import { StdioClientTransport as StdioV2 } from '@modelcontextprotocol/client/st
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { bounded, CLI, Home } from '../cli/home.ts'
+import { serverPath } from '../support/servers.ts'
 
 const test = suite('interop')
 const home = new Home()
 const EVERYTHING = createRequire(import.meta.url).resolve('@modelcontextprotocol/server-everything/dist/index.js')
-const FIXTURE = fileURLToPath(new URL('../fixtures/servers/v2.mjs', import.meta.url))
+const FIXTURE = serverPath('v2')
 const CONNECT = { command: process.execPath, args: [...CLI, 'connect', '--dir', home.path('connect')], env: home.env, cwd: home.path('work') }
 
 test.before(async () => {

@@ -1,13 +1,13 @@
 // bound: 180 s
 /** A server of 2026-07-28 alone, which asks by `input_required`: what clients of each revision get of it through the gateway. */
-import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { JsonObject } from '../../lib/base/json.ts'
+import { serverCommand } from '../support/servers.ts'
 import { KINDS, openScene, readable, refusal, words, type Answers, type Scene, type Through } from './through.ts'
 
 const test = suite('asking')
-const ASKING = { command: process.execPath, args: [fileURLToPath(new URL('../fixtures/servers/asking.mjs', import.meta.url))] }
+const ASKING = serverCommand('asking')
 
 const scenes: Partial<Record<'alice' | 'bob', Scene>> = {}
 test.before(async () => {

@@ -1,14 +1,14 @@
 // bound: 240 s
 /** The published server that has everything, of SDK v1, in mode `caller` at another peer: what each kind of client gets of it. */
-import { createRequire } from 'node:module'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { JsonObject } from '../../lib/base/json.ts'
+import { serverCommand } from '../support/servers.ts'
 import { within } from './parts.ts'
 import { KINDS, openScene, readable, refusal, words, type Answers, type Scene, type Through } from './through.ts'
 
 const test = suite('everything')
-const EVERYTHING = { command: process.execPath, args: [createRequire(import.meta.url).resolve('@modelcontextprotocol/server-everything/dist/index.js')] }
+const EVERYTHING = serverCommand('everything')
 
 let scene: Scene
 test.before(async () => {

@@ -1,10 +1,10 @@
 // bound: 120 s
 /** Servers that answer, and ask, what none should: their callers hear so at once, and the next call is answered. */
-import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { QUESTIONS_MAX as PARKED_MAX } from '../../lib/mcp/conversation.ts'
 import { QUESTIONS_MAX, ROUNDS_MAX } from '../../lib/mcp/gateway-client.ts'
+import { serverCommand } from '../support/servers.ts'
 import { KINDS, openScene, readable, refusal, type Scene, type Through } from './through.ts'
 
 const test = suite('garbage')
@@ -15,7 +15,7 @@ test.before(async () => {
   for (const revision of REVISIONS) {
     const scene = await openScene()
     scenes.set(revision, scene)
-    await scene.share('bob', { command: process.execPath, args: [fileURLToPath(new URL('../fixtures/servers/garbage.mjs', import.meta.url)), revision] }, { name: 'garbage', session: 'caller' })
+    await scene.share('bob', serverCommand('garbage', revision), { name: 'garbage', session: 'caller' })
   }
 })
 test.after(async () => { await Promise.all([...scenes.values()].map(async scene => { await scene.close() })) })

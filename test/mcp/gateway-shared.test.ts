@@ -1,16 +1,16 @@
 // bound: 120 s
 /** A server that all share: nobody is asked through it, nobody hears another's logs, and what asks nothing works. And what a client cannot do with what is another's. */
-import { fileURLToPath } from 'node:url'
 import { Server as ServerV1 } from '@modelcontextprotocol/sdk/server/index.js'
 import { CallToolRequestSchema, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { JsonObject } from '../../lib/base/json.ts'
+import { serverCommand } from '../support/servers.ts'
 import { begin, modern, post } from './http-parts.ts'
 import { KINDS, inScene, type Answers } from './through.ts'
 
 const test = suite('shared')
-const GARBAGE = { command: process.execPath, args: [fileURLToPath(new URL('../fixtures/servers/garbage.mjs', import.meta.url)), '2025-11-25'] }
+const GARBAGE = serverCommand('garbage', '2025-11-25')
 const ABLE: Answers = {
   elicitation: () => ({ action: 'accept', content: { name: 'Ann' } }),
   sampling: () => ({ role: 'assistant', model: 'test', content: { type: 'text', text: 'la' } }),

@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url'
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js'
 import { StdioClientTransport as StdioV1 } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { InMemoryTransport as MemoryV1 } from '@modelcontextprotocol/sdk/inMemory.js'
@@ -17,6 +16,7 @@ import type { GatewayView } from '../../lib/mcp/view.ts'
 import type { CallToolResult, HostedAgent } from '../../lib/mcp/host.ts'
 import { inOrder } from '../../lib/mcp/order.ts'
 import { shareServer } from '../../lib/mcp/share.ts'
+import { serverCommand } from '../support/servers.ts'
 import { programArgs } from '../support/source.ts'
 import { textOf, within } from './parts.ts'
 import { viewOf } from './view.ts'
@@ -222,7 +222,7 @@ for (const kind of KINDS) {
 
   test(`${kind}: a command of SDK v1 and one of v2 behind the gateway`, async () => {
     const shared = await Promise.all(['v1', 'v2'].map(async version => {
-      const server = shareServer(version, { command: process.execPath, args: [fileURLToPath(new URL(`../fixtures/servers/${version}.mjs`, import.meta.url))] }, { clock: systemClock, random: seededRandom(1) })
+      const server = shareServer(version, serverCommand(version), { clock: systemClock, random: seededRandom(1) })
       open.push(() => server.close())
       await within(server.ready(), 'ready')
       return server

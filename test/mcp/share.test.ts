@@ -1,8 +1,8 @@
 // bound: 120 s
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { McpServer as McpServerV1 } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { Server as ServerV1 } from '@modelcontextprotocol/sdk/server/index.js'
 import { CallToolRequestSchema, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js'
@@ -16,6 +16,8 @@ import { seededRandom } from '../../lib/base/random.ts'
 import { SERVER_LINE_BYTES_MAX, STDERR_LINES_MAX } from '../../lib/mcp/command.node.ts'
 import { LIST_PAGES_MAX } from '../../lib/mcp/session-lists.ts'
 import { HEALTHY_MS, RESTART_MS, shareServer, type ServerSource, type SharedServer, type ShareOptions } from '../../lib/mcp/share.ts'
+import { serverCommand } from '../support/servers.ts'
+import { until as eventually } from '../support/within.ts'
 import { rejection, rejectsWith, textOf, toldCall, toolCall, until, within } from './parts.ts'
 
 const shared = new Set<SharedServer>()
@@ -32,14 +34,6 @@ async function serving (source: ServerSource, options: Partial<ShareOptions> = {
   return server
 }
 
-function fixture (name: string, ...args: string[]): { command: string, args: string[] } {
-  return { command: process.execPath, args: [fileURLToPath(new URL(`../fixtures/servers/${name}.mjs`, import.meta.url)), ...args] }
-}
-
-function published (name: string, ...args: string[]): { command: string, args: string[] } {
-  return { command: process.execPath, args: [fileURLToPath(new URL(`../../node_modules/@modelcontextprotocol/server-${name}/dist/index.js`, import.meta.url)), ...args] }
-}
-
 const names = (server: SharedServer): string[] => server.catalogue.tools.map(({ name }) => name)
 
 test.after.each(async () => {
@@ -49,7 +43,7 @@ test.after.each(async () => {
 
 for (const version of ['v1', 'v2']) {
   test(`a command on SDK ${version}: lists, calls, structured content, unknown members, failures`, async () => {
-    const server = await serving(fixture(version))
+    const server = await serving(serverCommand(version))
     assert.equal(names(server), ['add', 'steps', 'wait', 'cancelled', 'meta', 'strange', 'fail', 'die', 'grow'])
     assert.is(server.catalogue.instructions, 'Ask gently.')
     assert.equal(server.availability, { available: true })
@@ -64,14 +58,14 @@ for (const version of ['v1', 'v2']) {
   })
 
   test(`a command on SDK ${version}: no progress is lost, not even the last`, async () => {
-    const server = await serving(fixture(version))
+    const server = await serving(serverCommand(version))
     const { call, told } = toldCall('steps', { count: 5 })
     assert.is(textOf(await within(server.callTool(call), 'the call')), 'done')
     assert.equal(told, [1, 2, 3, 4, 5].map(progress => ({ progress, total: 5 })))
   })
 
   test(`a command on SDK ${version}: hears that a call was given up`, async () => {
-    const server = await serving(fixture(version))
+    const server = await serving(serverCommand(version))
     const controller = new AbortController()
     let begin = (): void => {}
     const begun = new Promise<void>(resolve => { begin = resolve })
@@ -83,7 +77,7 @@ for (const version of ['v1', 'v2']) {
   })
 
   test(`a command on SDK ${version}: a tool that comes later is offered`, async () => {
-    const server = await serving(fixture(version))
+    const server = await serving(serverCommand(version))
     const before = server.catalogue
     await server.callTool(toolCall('grow'))
     await until(server, () => names(server).includes('grown'), 'the new tool')
@@ -92,7 +86,7 @@ for (const version of ['v1', 'v2']) {
   })
 
   test(`a command on SDK ${version}: passes a call's _meta, except what belongs to one hop`, async () => {
-    const server = await serving(fixture(version))
+    const server = await serving(serverCommand(version))
     const meta = { traceparent: '00-1-2-01', 'x.test/a': 1, progressToken: 'theirs', 'io.modelcontextprotocol/protocolVersion': '1999-01-01' }
     const seen = JSON.parse(textOf(await server.callTool(toolCall('meta', {}, { meta })))) as Record<string, unknown>
     assert.is(seen['traceparent'], '00-1-2-01')
@@ -103,7 +97,7 @@ for (const version of ['v1', 'v2']) {
 }
 
 test('a server that dies in a call: that call is indeterminate, later ones wait for its restart, and its catalogue stays', async () => {
-  const server = await serving(fixture('v1'), { random: { next: () => 0.99, bytes: () => new Uint8Array() } })
+  const server = await serving(serverCommand('v1'), { random: { next: () => 0.99, bytes: () => new Uint8Array() } })
   const { catalogue } = server
   const lost = await rejectsWith(within(server.callTool(toolCall('die')), 'the call'), 'INDETERMINATE')
   assert.is(lost.details['sent'], true)
@@ -128,12 +122,12 @@ test('a command that does not exist', async () => {
 })
 
 test('a folder that does not exist is told apart from the command', async () => {
-  const error = await rejectsWith(within(share({ ...fixture('v1'), cwd: '/no/such/folder' }).ready(), 'ready'), 'SERVER_FAILED')
+  const error = await rejectsWith(within(share({ ...serverCommand('v1'), cwd: '/no/such/folder' }).ready(), 'ready'), 'SERVER_FAILED')
   assert.match(error.message, 'its folder /no/such/folder does not exist; check "cwd"')
 })
 
 test('a command that ends at start: its code, and what it said without colours', async () => {
-  const server = share(fixture('dies-at-start'))
+  const server = share(serverCommand('dies-at-start'))
   const error = await rejectsWith(within(server.ready(), 'ready'), 'SERVER_FAILED')
   assert.is(error.message, 'server notes failed to start: exited with code 3: fatal: API_URL is not set')
   assert.equal(error.details['stderr'], ['starting', 'fatal: API_URL is not set'])
@@ -164,81 +158,79 @@ test('a server that failed its first start is tried again', async () => {
 })
 
 test('a server that never answers fails in bounded time', async () => {
-  const error = await rejectsWith(within(share(fixture('raw', 'silent'), { startMsMax: 700 }).ready(), 'ready'), 'SERVER_FAILED')
+  const error = await rejectsWith(within(share(serverCommand('raw', 'silent'), { startMsMax: 700 }).ready(), 'ready'), 'SERVER_FAILED')
   assert.match(error.message, 'it did not answer in 700 ms')
 })
 
 test('a server that exits at a question it does not know is asked in the older way', async () => {
-  const server = await serving(fixture('raw', 'probe-exit'))
+  const server = await serving(serverCommand('raw', 'probe-exit'))
   assert.equal(names(server), ['act', 'act.later/on'])
   assert.equal(server.catalogue.tools[1]?.['x-kept'], { yes: true })
 })
 
 test('a server that ignores a question it does not know is asked in the older way', async () => {
-  assert.equal(names(await serving(fixture('raw', 'strict'))), ['act', 'act.later/on'])
+  assert.equal(names(await serving(serverCommand('raw', 'strict'))), ['act', 'act.later/on'])
 })
 
 test('members of a result that no schema knows come through', async () => {
-  const result = await (await serving(fixture('raw', 'plain'))).callTool(toolCall('act'))
+  const result = await (await serving(serverCommand('raw', 'plain'))).callTool(toolCall('act'))
   assert.is((result.content[0] as Record<string, unknown>)['x-block'], 1)
   assert.is((result as Record<string, unknown>)['x-result'], true)
 })
 
 test('a protocol error comes through with its code, words and data', async () => {
-  const server = await serving(fixture('raw', 'plain'))
+  const server = await serving(serverCommand('raw', 'plain'))
   const error = await rejectsWith(server.callTool(toolCall('act.later/on')), 'TOOL_FAILED')
   assert.is(error.message, 'not now')
   assert.equal(error.details['rpc'], { code: -32042, data: { retry: 'later' } })
 })
 
 test('an answer that is no result is a failure', async () => {
-  await rejectsWith((await serving(fixture('raw', 'garbage'))).callTool(toolCall('act')), 'MALFORMED')
+  await rejectsWith((await serving(serverCommand('raw', 'garbage'))).callTool(toolCall('act')), 'MALFORMED')
 })
 
 test('a list without end is refused', async () => {
-  const error = await rejectsWith(within(share(fixture('raw', 'forever')).ready(), 'ready'), 'SERVER_FAILED')
+  const error = await rejectsWith(within(share(serverCommand('raw', 'forever')).ready(), 'ready'), 'SERVER_FAILED')
   assert.match(error.message, `on over ${LIST_PAGES_MAX} pages`)
 })
 
 test('a message over the limit ends the server, not us', async () => {
-  const server = await serving(fixture('raw', 'flood', String(SERVER_LINE_BYTES_MAX + 1)))
+  const server = await serving(serverCommand('raw', 'flood', String(SERVER_LINE_BYTES_MAX + 1)))
   await rejectsWith(within(server.callTool(toolCall('act')), 'the call'), 'INDETERMINATE')
   assert.ok(!server.availability.available)
   assert.match(server.availability.reason, `limit of ${SERVER_LINE_BYTES_MAX} bytes`)
 })
 
 test('closing ends a grandchild that ignores SIGTERM', async () => {
-  const server = await serving(fixture('raw', 'helper'))
+  const server = await serving(serverCommand('raw', 'helper'))
   const pid = Number(textOf(await server.callTool(toolCall('act'))))
   process.kill(pid, 0)
   await within(server.close(), 'close')
-  await within(gone(pid), 'the end of the grandchild')
+  await eventually('the end of the grandchild', () => !isRunning(pid))
 })
 
 test('closing ends a server that has stopped reading, with a message for it under way', async () => {
-  const server = await serving(fixture('raw', 'plain'))
+  const server = await serving(serverCommand('raw', 'plain'))
   const pid = Number(textOf(await server.callTool(toolCall('act'))))
   process.kill(pid, 'SIGSTOP')
   const lost = rejectsWith(server.callTool(toolCall('act', { text: 'x'.repeat(2_000_000) })), 'INDETERMINATE')
   await within(server.close(), 'close')
   await within(lost, 'the call')
-  await within(gone(pid), 'the end of the server')
+  await eventually('the end of the server', () => !isRunning(pid))
 })
 
-async function gone (pid: number): Promise<void> {
-  for (;;) {
-    try {
-      process.kill(pid, 0)
-    } catch {
-      return
-    }
-    await new Promise(resolve => setImmediate(resolve))
+function isRunning (pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
   }
 }
 
 test('a command gets no variables of ours but the usual few, and those it is given', async () => {
   process.env['SHARE_TEST_SECRET'] = 'ours'
-  const server = await serving({ ...published('everything'), env: { GIVEN: 'yes' } })
+  const server = await serving({ ...serverCommand('everything'), env: { GIVEN: 'yes' } })
   const seen = textOf(await server.callTool(toolCall('get-env')))
   assert.match(seen, 'GIVEN')
   assert.not.match(seen, 'SHARE_TEST_SECRET')
@@ -247,7 +239,7 @@ test('a command gets no variables of ours but the usual few, and those it is giv
 })
 
 test('published servers: everything has resources, templates and prompts, and tells progress', async () => {
-  const server = await serving(published('everything'))
+  const server = await serving(serverCommand('everything'))
   assert.ok((server.catalogue.resources?.length ?? 0) > 0)
   assert.ok((server.catalogue.resourceTemplates?.length ?? 0) > 0)
   assert.ok((server.catalogue.prompts?.length ?? 0) > 0)
@@ -258,10 +250,10 @@ test('published servers: everything has resources, templates and prompts, and te
 
 test('published servers: filesystem and memory do their work', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'share-'))
-  const files = await serving(published('filesystem', folder))
+  const files = await serving({ command: process.execPath, args: [createRequire(import.meta.url).resolve('@modelcontextprotocol/server-filesystem/dist/index.js'), folder] })
   await files.callTool(toolCall('write_file', { path: join(folder, 'a.txt'), content: 'kept' }))
   assert.match(textOf(await files.callTool(toolCall('read_text_file', { path: join(folder, 'a.txt') }))), 'kept')
-  const memory = await serving({ ...published('memory'), env: { MEMORY_FILE_PATH: join(folder, 'memory.json') } })
+  const memory = await serving({ ...serverCommand('memory'), env: { MEMORY_FILE_PATH: join(folder, 'memory.json') } })
   await memory.callTool(toolCall('create_entities', { entities: [{ name: 'Ada', entityType: 'person', observations: ['counts'] }] }))
   assert.match(textOf(await memory.callTool(toolCall('read_graph'))), 'Ada')
   await rm(folder, { recursive: true })
@@ -329,7 +321,7 @@ test('failures before a time of health no longer count', async () => {
       return systemClock.after(0, callback)
     }
   }
-  const server = await serving(fixture('v1'), { clock, random: { next: () => 0.3, bytes: () => new Uint8Array() } })
+  const server = await serving(serverCommand('v1'), { clock, random: { next: () => 0.3, bytes: () => new Uint8Array() } })
   for (const healthyMs of [0, 0, HEALTHY_MS]) {
     laterMs += healthyMs
     await rejectsWith(within(server.callTool(toolCall('die')), 'the call'), 'INDETERMINATE')
@@ -339,7 +331,7 @@ test('failures before a time of health no longer count', async () => {
 })
 
 test('refuses one call too many', async () => {
-  const server = await serving(fixture('v1'), { callsInFlightMax: 1 })
+  const server = await serving(serverCommand('v1'), { callsInFlightMax: 1 })
   const controller = new AbortController()
   const held = rejection(server.callTool(toolCall('wait', {}, { signal: controller.signal })))
   await rejectsWith(server.callTool(toolCall('cancelled')), 'OVERLOADED')
@@ -357,7 +349,7 @@ for (const [what, source] of [
 }
 
 test('closing while it starts ends the start', async () => {
-  const server = share(fixture('raw', 'silent'))
+  const server = share(serverCommand('raw', 'silent'))
   const ready = rejection(server.ready())
   await within(server.close(), 'close')
   await ready

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { fileURLToPath } from 'node:url'
-import { bundleTests } from '../../scripts/bundle.ts'
+import { bundlePrograms } from '../../scripts/bundle.ts'
 import { Program } from './program.ts'
 import { bundleOf } from './source.ts'
 import { within } from './within.ts'
@@ -299,7 +299,7 @@ async function bundled (path: string): Promise<string> {
     const isCounted = process.env['NODE_V8_COVERAGE'] !== undefined
     const folder = join(isCounted ? 'coverage' : '.tmp', `hosts-${process.pid}`)
     if (!isCounted && bundles.size === 0) process.once('exit', () => { rmSync(join(root, folder), { recursive: true, force: true }) })
-    made = bundleTests([file], folder).then(all => join(root, all.get(file) ?? ''))
+    made = bundlePrograms([file], folder).then(all => join(root, all.get(file) ?? ''))
     bundles.set(file, made)
   }
   return await made

@@ -10,8 +10,8 @@ export const SOURCE_ARGS: readonly string[] = ['--import', import.meta.resolve('
 /** Where `npm test` has bundled a program of the tests, for every file at once; undefined where it has not. */
 export function bundleOf (path: string): string | undefined {
   const folder = process.env['MCP_SWARM_TEST_PROGRAMS']
-  const bundle = folder === undefined ? undefined : join(folder, relative(root, path).replace(/\.ts$/, '.js'))
-  return bundle !== undefined && existsSync(bundle) ? bundle : undefined
+  if (folder === undefined) return undefined
+  return ['.cjs', '.js'].map(ending => join(folder, relative(root, path).replace(/\.\w+$/, ending))).find(bundle => existsSync(bundle))
 }
 
 /** Node arguments that run a program of the tests, the program last: bundled if that was done, since from source each start takes seconds. */

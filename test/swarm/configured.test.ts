@@ -2,16 +2,16 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { SwarmError } from '../../lib/base/error.ts'
 import { parseConfig, type Config } from '../../lib/swarm/config.ts'
 import type { Swarm } from '../../lib/swarm/swarm.ts'
 import { Lab } from '../../lib/testing.ts'
+import { serverPath } from '../support/servers.ts'
 import { until, within } from '../support/within.ts'
 
-const ALONE = fileURLToPath(new URL('../fixtures/servers/alone.mjs', import.meta.url))
+const ALONE = serverPath('alone')
 let lab = new Lab()
 let folder = ''
 

@@ -1,15 +1,15 @@
 // bound: 120 s
 /** What a member of a pool bids its client return goes back to that member. */
-import { fileURLToPath } from 'node:url'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { JsonObject } from '../../lib/base/json.ts'
 import { gatewayView } from '../../lib/swarm/gateway.ts'
 import { memberOf, withMember } from '../../lib/swarm/states.ts'
 import { KINDS, inScene, refusal, words, type Answers, type Scene } from '../mcp/through.ts'
+import { serverCommand } from '../support/servers.ts'
 
 const test = suite('states')
-const asking = (name: string) => ({ command: process.execPath, args: [fileURLToPath(new URL('../fixtures/servers/asking.mjs', import.meta.url)), name] })
+const asking = (name: string): ReturnType<typeof serverCommand> => serverCommand('asking', name)
 
 /** So often that a retry that went to any of two would all but surely be seen: the odds are 2^-40 and less. */
 const CALLS = 10

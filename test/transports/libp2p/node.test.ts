@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { fileURLToPath } from 'node:url'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { systemClock } from '../../../lib/base/clock.ts'
 import { systemRandom } from '../../../lib/base/random.ts'
 import { generateKey } from '../../../lib/identity/key.ts'
 import { openNetwork as openPage } from '../../../transports/libp2p/browser.ts'
+import { programArgs } from '../../support/source.ts'
 import { within } from '../../support/within.ts'
 import { fails, never } from '../conformance/arena.ts'
 import { readAll, sendText } from '../reading.ts'
@@ -21,11 +21,8 @@ async function openMute (): Promise<{ address: string, close: () => void }> {
 }
 
 /** Another process with one of ours; its peer id and addresses. */
-async function openChild (program: string): Promise<{ pid: number, said: (word: string) => Promise<string>, exited: Promise<number | null>, kill: () => void }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', '--conditions=mcp-swarm-source', '--input-type=module', '-e', program], {
-    cwd: fileURLToPath(new URL('../../..', import.meta.url)),
-    stdio: ['ignore', 'pipe', 'inherit']
-  })
+async function openChild (...args: readonly string[]): Promise<{ pid: number, said: (word: string) => Promise<string>, exited: Promise<number | null>, kill: () => void }> {
+  const child = spawn(process.execPath, [...programArgs(new URL('./sink.ts', import.meta.url)), ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   const heard = new Set<() => void>()
   child.stdout.on('data', data => {
@@ -56,17 +53,6 @@ test('where no IPv6 address can be listened on, it listens on those of IPv4', as
   assert.ok(network.addresses().every(address => address.startsWith('/ip4/127.0.0.1/tcp/')), network.addresses().join(' '))
   await network.close()
 })
-
-const PREAMBLE = `
-import { systemClock } from './lib/base/clock.ts'
-import { systemRandom } from './lib/base/random.ts'
-import { generateKey } from './lib/identity/key.ts'
-import { openNetwork } from './transports/libp2p/node.ts'
-const network = await openNetwork({ key: generateKey(systemRandom), clock: systemClock, random: systemRandom })
-network.onConnection(connection => { connection.admit() })
-network.handle('/sink', stream => { stream.read({ data () {}, ended () {}, closed () {} }) })
-console.log('ready ' + JSON.stringify([network.peerId, network.addresses()]))
-`
 
 test('listens on loopback alone by default, and tells no address it does not listen on', async () => {
   const network = await openPeer()
@@ -123,7 +109,7 @@ test('gives a dial up promptly, when asked to and when closing', async () => {
 })
 
 test('closes within a second even when the other end is frozen with bytes unread', async () => {
-  const child = await openChild(PREAMBLE)
+  const child = await openChild()
   try {
     const [peerId, addresses] = JSON.parse(await child.said('ready')) as [string, string[]]
     const network = await openPeer()
@@ -147,15 +133,7 @@ test('lets the process end after close, with connections and streams open before
   const network = await openPeer()
   network.onConnection(connection => { connection.admit() })
   network.handle('/sink', stream => { stream.read({ data () {}, ended () {}, closed () {} }) })
-  const child = await openChild(`${PREAMBLE}
-    const connection = await network.dial(${JSON.stringify(network.peerId)}, ${JSON.stringify(network.addresses())}, new AbortController().signal)
-    connection.admit()
-    await connection.probe(new AbortController().signal)
-    const stream = await connection.open('/sink', new AbortController().signal)
-    stream.send(new Uint8Array(100))
-    await network.close()
-    console.log('closed')
-  `)
+  const child = await openChild(network.peerId, ...network.addresses())
   await child.said('closed')
   assert.is(await within(2_000, 'the process to end', child.exited), 0)
   await network.close()
