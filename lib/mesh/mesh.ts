@@ -15,6 +15,7 @@ import { FULL_MAX, planLinks } from './degree.ts'
 import type { Dialler } from './dialler.ts'
 import type { Keeper } from './keeper.ts'
 import type { Links } from './links.ts'
+import { Summons } from './summons.ts'
 
 /** How long changes are gathered before links are planned anew, and how long between two plans at most, in milliseconds. */
 export const PLAN_MS = 1_000
@@ -58,8 +59,8 @@ export class Mesh {
   readonly #fresh = new Set<string>()
   /** Peers whose connection broke: dialled once, whether they are wanted or not. */
   readonly #missing = new Set<string>()
-  /** Peers that somebody waits for, with how many do. */
-  readonly #summoned = new Map<string, number>()
+  /** Peers that somebody waits for. */
+  readonly #summoned: Summons
   #wanted: ReadonlySet<string> = new Set()
   /** Since when links are of no use. */
   readonly #unusedMs = new Map<string, number>()
@@ -77,6 +78,7 @@ export class Mesh {
   constructor (options: MeshOptions) {
     this.#options = options
     const { links, dialler, keeper, clock } = options
+    this.#summoned = new Summons(links, dialler)
     this.#stops = [
       links.on('connected', ({ peerId }) => {
         this.#missing.delete(peerId)
@@ -142,33 +144,17 @@ export class Mesh {
    * @throws SwarmError UNREACHABLE, ABORTED, with `details.sent` false
    */
   async reach (peerId: string, signal: AbortSignal): Promise<Connection> {
-    const { addresses, clock, dialler, links } = this.#options
+    const { addresses, clock, links } = this.#options
     const linked = links.get(peerId)
     if (linked !== undefined && !this.#agreed.has(linked)) return linked
     if (linked !== undefined) await closed(linked, clock)
     const open = links.get(peerId)
     if (open !== undefined) return open
-    const known = addresses(peerId)
-    if (known.length === 0 || this.#isClosed) throw new SwarmError('UNREACHABLE', `no connection to peer ${peerId}`, { details: { peerId, sent: false } })
-    this.#summoned.set(peerId, (this.#summoned.get(peerId) ?? 0) + 1)
-    const stops: (() => void)[] = []
+    const known = this.#isClosed ? [] : addresses(peerId)
+    if (known.length === 0) throw new SwarmError('UNREACHABLE', `no connection to peer ${peerId}`, { details: { peerId, sent: false } })
     try {
-      return await new Promise<Connection>((resolve, reject) => {
-        const giveUp = (): void => { reject(new SwarmError('ABORTED', `dialling peer ${peerId} was given up`, { cause: signal.reason, details: { peerId, sent: false } })) }
-        if (signal.aborted) return giveUp()
-        signal.addEventListener('abort', giveUp, { once: true })
-        stops.push(
-          () => { signal.removeEventListener('abort', giveUp) },
-          links.on('connected', event => { if (event.peerId === peerId) resolve(event.connection) }),
-          dialler.on('failed', event => { if (event.peerId === peerId) reject(event.error) })
-        )
-        dialler.want(peerId, known, { now: true })
-      })
+      return await this.#summoned.dial(peerId, known, signal)
     } finally {
-      for (const stop of stops) stop()
-      const others = (this.#summoned.get(peerId) ?? 1) - 1
-      if (others === 0) this.#summoned.delete(peerId)
-      else this.#summoned.set(peerId, others)
       this.#planSoon(PLAN_MS)
     }
   }

@@ -8,6 +8,11 @@ export const SEEK_MS_MAX = 3_000
 
 const LOOK_MS = 10
 
+/** Whether a peer that is known to be there has not been met yet. @param counts of those that are sought */
+export function isLooking ({ isListening, listing: { directory }, neighbours }: Peer, counts: (peerId: string) => boolean): boolean {
+  return isListening && neighbours.isLooking(peerId => directory.isLiving(peerId), counts)
+}
+
 /**
  * Waits until one of those that may be asked is there, or none of them can be expected any more.
  *

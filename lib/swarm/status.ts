@@ -1,3 +1,4 @@
+import { processId } from '#platform'
 import type { Role } from '../access/grant.ts'
 import type { ErrorCode, SwarmError } from '../base/error.ts'
 import type { Connection } from '../base/network.ts'
@@ -10,6 +11,7 @@ import type { Belonging } from './membership.ts'
 import type { Neighbours } from './neighbours.ts'
 import type { Refusal } from './refusals.ts'
 import type { Means } from './options.ts'
+import type { Peer } from './peer.ts'
 import type { SwarmKind } from './reach.ts'
 import type { Sighting } from './sightings.ts'
 import type { Trouble } from './troubles.ts'
@@ -105,6 +107,23 @@ export interface AgentStatus {
   readonly available: boolean
   readonly reason: string | null
   readonly tools: number
+}
+
+/** @param facts what the peer does not know of itself */
+export function statusOf (peer: Peer, swarm: Belonging, facts: Omit<PeerFacts, 'pid'>): Status {
+  const { calling, documents, hosting, listing: { directory }, neighbours, reach, served, troubles } = peer
+  return describe({
+    swarm,
+    peer: { ...facts, pid: processId },
+    peers: directory.peers().filter(({ self }) => !self),
+    neighbours,
+    discovery: reach.means,
+    nameOf: peerId => directory.record(peerId)?.record.name ?? null,
+    hosted: hosting.all(),
+    calls: { ...calling.counts, served },
+    troubles: troubles.all,
+    documents: documents.opened?.status() ?? null
+  })
 }
 
 export function describe (facts: {

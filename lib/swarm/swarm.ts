@@ -2,7 +2,6 @@
  * The handle on a swarm: one peer, its agents, and what it knows of the others. Its parts and their wiring are in
  * peer.ts.
  */
-import { processId } from '#platform'
 import { SwarmError } from '../base/error.ts'
 import type { JsonObject } from '../base/json.ts'
 import type { Network } from '../base/network.ts'
@@ -12,20 +11,20 @@ import type { DocumentEntry } from '../documents/status.ts'
 import { MCPAgent, type AgentOptions } from '../mcp/agent.ts'
 import type { CallToolResult, Outcome } from '../mcp/host.ts'
 import type { GatewayTool, Prefix } from '../mcp/names.ts'
-import type { Coordination } from '../mcp/presets.ts'
 import type { ServerSource, SharedServer } from '../mcp/share.ts'
 import type { CallOptions } from './calling.ts'
 import { isEmpty, type ConfigChanges } from './changes.ts'
 import type { Config } from './config.ts'
+import { coordinationOf } from './coordination.ts'
 import type { Settings } from './options.ts'
 import type { Invitation, InviteOptions } from './inviting.ts'
 import type { Belonging } from './membership.ts'
 import { Peer, type Opening } from './peer.ts'
 import type { Requesting, Whom } from './requesting.ts'
-import { seek, SEEK_MS_MAX } from './seek.ts'
+import { isLooking, seek, SEEK_MS_MAX } from './seek.ts'
 import { offerServer, rulesOf, type ShareOptions } from './sharing.ts'
 import type { Lists } from './showing.ts'
-import { describe, type Status } from './status.ts'
+import { statusOf, type Status } from './status.ts'
 import type { SwarmEvents } from './telling.ts'
 import { waitFor, type WaitOptions } from './wait.ts'
 
@@ -101,12 +100,12 @@ export class Swarm {
 
   /** Whether a peer that is known to be on this machine has not been met yet. */
   get isLooking (): boolean {
-    return this.#isLooking(() => true)
+    return isLooking(this.#peer, () => true)
   }
 
   /** The same, but for those that have not answered yet and of which it is known what they offered last. */
   get isLookingForNews (): boolean {
-    return this.#isLooking(peerId => !this.#peer.listing.directory.isWhole(peerId))
+    return isLooking(this.#peer, peerId => !this.#peer.listing.directory.isWhole(peerId))
   }
 
   /**
@@ -144,7 +143,7 @@ export class Swarm {
   /** Hosts an agent made elsewhere, of a subclass say. @throws SwarmError AGENT_EXISTS, CONFIG_INVALID for a wrong `allow` */
   host<Agent extends MCPAgent> (agent: Agent, { allow }: { allow?: readonly string[] } = {}): Agent {
     this.#assertOpen()
-    agent.hostedBy({ clock: this.#settings.clock, coordination: this.#coordination() })
+    agent.hostedBy({ clock: this.#settings.clock, coordination: coordinationOf(this) })
     this.#peer.hosting.add(agent, 'agent', rulesOf(allow))
     return agent
   }
@@ -273,18 +272,9 @@ export class Swarm {
 
   /** One plain object that says how this peer is. */
   status (): Status {
-    return describe({
-      swarm: this.#membership,
-      peer: { peerId: this.peerId, name: this.name, pid: processId, addresses: this.addresses(), dir: this.#settings.dir ?? null, uptimeMs: this.#settings.clock.nowMs() - this.#startedAtMs },
-      peers: this.peers(),
-      neighbours: this.#peer.neighbours,
-      discovery: this.#peer.reach.means,
-      nameOf: peerId => this.#peer.listing.directory.record(peerId)?.record.name ?? null,
-      hosted: this.#peer.hosting.all(),
-      calls: { ...this.#peer.calling.counts, served: this.#peer.served },
-      troubles: this.#peer.troubles.all,
-      documents: this.#peer.documents.opened?.status() ?? null
-    })
+    const { name, peerId } = this
+    const { clock, dir = null } = this.#settings
+    return statusOf(this.#peer, this.#membership, { peerId, name, addresses: this.addresses(), dir, uptimeMs: clock.nowMs() - this.#startedAtMs })
   }
 
   /** Leaves: tells the others, stops every agent and server, and closes all it opened. A second call waits for the first. */
@@ -296,26 +286,11 @@ export class Swarm {
     await this.close()
   }
 
-  #isLooking (counts: (peerId: string) => boolean): boolean {
-    const { isListening, listing: { directory }, neighbours } = this.#peer
-    return isListening && neighbours.isLooking(peerId => directory.isLiving(peerId), counts)
-  }
-
   async #wait<Found> (what: string, event: keyof SwarmEvents, look: () => Found | undefined, options: WaitOptions): Promise<Found> {
     return await waitFor(what, look, { clock: this.#settings.clock, closing: this.#peer.closing.signal, onNews: listener => this.on(event, listener) }, options)
   }
 
   #assertOpen (): void {
     if (this.#peer.closing.signal.aborted) throw new SwarmError('CLOSED', 'the swarm is closed')
-  }
-
-  #coordination (): Coordination {
-    return {
-      find: ({ role, ...query }) => this.find(query)
-        .filter(({ agent }) => role === undefined || agent.role === role)
-        .map(({ peerId, peerName, agent }) => ({ peerId, peerName, agent: agent.name }))
-        .sort((left, right) => `${left.peerId}/${left.agent}` < `${right.peerId}/${right.agent}` ? -1 : 1),
-      call: async ({ peerId, agent }, tool, args, options) => await this.call(tool, args, { ...options, peer: peerId, agent })
-    }
   }
 }
