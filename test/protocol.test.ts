@@ -11,6 +11,7 @@ import * as assert from 'uvu/assert'
 import { mintGrant, verifyGrant, type Role } from '../lib/access/grant.ts'
 import { answerHello, helloProtocol, sayHello, type Membership } from '../lib/access/hello.ts'
 import { judge, readRefusal, writeRefusal } from '../lib/access/introduction.ts'
+import { isGranted, shortGrant } from '../lib/access/short-grant.ts'
 import { SwarmError } from '../lib/base/error.ts'
 import { canonicalJson } from '../lib/base/json.ts'
 import { seededRandom } from '../lib/base/random.ts'
@@ -118,13 +119,15 @@ const entry = (catalogue: Catalogue, more: Partial<AgentEntry> = {}): AgentEntry
 freeze('record', () => [
   ['record', signRecord(alice, recordOf(alice, 'alice', 1, [entry(NOTES, { role: 'processor', pool: 'notes', description: 'Keeps notes', version: '1.0.0' })]), SWARM)],
   ['unavailable', signRecord(alice, recordOf(alice, 'alice', 2, [entry(NOTES, { available: false, reason: 'starting' })]), SWARM)],
-  ['left', signRecord(alice, recordOf(alice, 'alice', 3, [], { left: true }), SWARM)]
+  ['left', signRecord(alice, recordOf(alice, 'alice', 3, [], { left: true }), SWARM)],
+  ['granted', signRecord(alice, recordOf(alice, 'alice', 4, [], { grant: shortGrant(granted(alice, 'member', NOW_MS + 86_400_000)) }), SWARM)]
 ])
 
 check('record: reads these bytes', () => {
   const { name, agents: [agent] } = readRecord(one('record', frozen('record')), SWARM)
   assert.equal([name, agent?.pool, agent?.catalogue], ['alice', 'notes', one('hash', frozen('catalogue'))])
   assert.is(readRecord(one('left', frozen('record')), SWARM).left, true)
+  assert.ok(isGranted(readRecord(one('granted', frozen('record')), SWARM).grant ?? '', swarmKey.publicKey, alice.peerId, NOW_MS))
 })
 
 /** One end of an exchange. */
@@ -143,7 +146,7 @@ class Party {
     this.#clock = clock
     this.directory = new Directory(key.peerId)
     this.hearsay = new Hearsay({
-      directory: this.directory, swarmId: SWARM, clock, random: seededRandom(1), isLinked: () => true, verify: async () => false,
+      directory: this.directory, swarmId: SWARM, clock, random: seededRandom(1), isLinked: () => true, verify: async () => false, isMember: () => false,
       events: { changed: () => {}, recordTaken: () => {}, catalogueTaken: () => {}, outdated: () => {}, accused: () => {} }
     })
   }

@@ -11,69 +11,62 @@
  *   has proven to be that peer: a thawed process is back at once, while a replay by others changes nothing. But one from
  *   disk counts as soon as anybody says that it still holds;
  * - nobody but `setOwn` changes this peer's own record.
- * What the peers offer is in stock.ts.
+ * Who has a place, and who goes when there are too many, is in places.ts; how one peer comes and goes in lives.ts; what the peers
+ * offer in stock.ts.
  */
 import { assert, type ErrorCode } from '../base/error.ts'
-import { canonicalJson } from '../base/json.ts'
 import type { Catalogue } from './catalogue.ts'
+import type { Change, Merged } from './change.ts'
 import { Marks, markOf } from './digest.ts'
 import { LIBRARY_BYTES_MAX } from './library.ts'
+import { Lives } from './lives.ts'
 import type { Provider, Query } from './offers.ts'
-import { viewAgent, viewOffering, viewPeer, type Absence, type AgentView, type Offer, type Offering, type Peer, type PeerView } from './peer.ts'
+import { viewOffering, viewPeer, type Absence, type AgentView, type Offering, type Peer, type PeerView } from './peer.ts'
+import { Places, type PlacesLimits } from './places.ts'
 import { compareAge, type PeerRecord } from './record.ts'
+import { sharersOf } from './sharers.ts'
 import { Stock } from './stock.ts'
 import { Texts } from './texts.ts'
 
+export type { Change, Merged } from './change.ts'
 export type { Provider, Query } from './offers.ts'
 export type { Absence, AgentView, Offering, PeerView } from './peer.ts'
 
-/** Peers known at once, living or not. */
-export const PEERS_MAX = 10_000
-
-/** How long an absent peer stays known, and how long one that has left: enough for any late copy of an older record. */
-export const ABSENT_MS_MAX = 24 * 3_600_000
-export const LEFT_MS_MAX = 3_600_000
-
 /** Where a record names its peer: to look it up, not to believe it. */
 const NAMED = /"peerId":"(\w{1,64})"/
+const SHOWS_GRANT = '"grant":"'
 
 /** How often catalogues that no agent names are dropped. */
 const SWEEP_MS = 60_000
 
-/** What happened, for whoever tells of events: a peer that joins or leaves brings or takes its agents one by one. */
-export type Change =
-  | { readonly kind: 'peer-joined' | 'peer-updated', readonly peer: PeerView }
-  | { readonly kind: 'peer-left', readonly peer: PeerView, readonly why: Absence }
-  | { readonly kind: 'agent-added' | 'agent-changed' | 'agent-removed', readonly agent: AgentView }
-
-export interface Merged {
-  /**
-   * taken: newer than what was held. revived: no newer, but its peer lives again. renewed: a further lease. known: nothing
-   * new. outdated: a newer one is held. own: about this peer. full: no room for a further peer.
-   */
-  readonly outcome: 'taken' | 'revived' | 'renewed' | 'known' | 'outdated' | 'own' | 'full'
-  readonly changes: readonly Change[]
+/** How a record was heard. */
+export interface Heard {
+  /** Over a connection whose other end is that very peer. Default false. */
+  readonly direct?: boolean
+  /** How long ago it was heard first, as others say, in milliseconds: so much of its lease is over. Default 0. */
+  readonly ageMs?: number
+  /** Its peer has shown to be a member: by that connection, as by default, or by the grant in the record. */
+  readonly isProven?: boolean
 }
 
 export class Directory {
   readonly peerId: string
-  readonly #peersMax: number
-  readonly #peers = new Map<string, Peer>()
+  readonly #places: Places
   readonly #stock: Stock
   /** The newest records of all living peers, this one among them. */
   readonly marks = new Marks()
+  readonly #lives: Lives
   /** Of the records held. */
   readonly #texts = new Texts()
   readonly share = (text: string): string => this.#texts.share(text)
   #sweptMs = -Infinity
-  /** Before that no lease ends, and nobody is forgotten. */
-  #dueMs = Infinity
 
-  /** @param limits defaults PEERS_MAX and LIBRARY_BYTES_MAX */
-  constructor (peerId: string, limits: { peersMax?: number, libraryBytesMax?: number } = {}) {
+  /** @param limits defaults those of places.ts, and LIBRARY_BYTES_MAX */
+  constructor (peerId: string, limits: PlacesLimits & { libraryBytesMax?: number } = {}) {
     this.peerId = peerId
-    this.#peersMax = limits.peersMax ?? PEERS_MAX
+    this.#places = new Places(peerId, limits)
     this.#stock = new Stock(limits.libraryBytesMax ?? LIBRARY_BYTES_MAX)
+    this.#lives = new Lives(peerId, this.#places, this.#stock, this.marks)
   }
 
   /** Bytes of all catalogues held. */
@@ -94,56 +87,67 @@ export class Directory {
   /** Puts this peer's own record in place. Its catalogues go in by `addCatalogue`, best before it. */
   setOwn (record: PeerRecord, wire: string): Change[] {
     assert(record.peerId === this.peerId, 'own record of another peer')
-    return this.#place(this.#peers.get(this.peerId), record, wire, Infinity)
+    return this.#lives.begin(this.#places.get(this.peerId), record, wire, Infinity)
   }
 
   /**
    * Takes in a verified record.
    *
-   * @param options.direct it came over a connection whose other end is that very peer
-   * @param options.ageMs how long ago it was heard first, as others say: so much of its lease is over
+   * @param heard by default from another, just now
    */
-  merge (record: PeerRecord, wire: string, nowMs: number, { direct = false, ageMs = 0 } = {}): Merged {
-    if (record.peerId === this.peerId) return { outcome: 'own', changes: [] }
-    const held = this.#peers.get(record.peerId)
+  merge (record: PeerRecord, wire: string, nowMs: number, { direct = false, ageMs = 0, isProven = direct }: Heard = {}): Merged {
+    const { peerId } = record
+    if (peerId === this.peerId) return { outcome: 'own', changes: [] }
+    const merged = this.#merge(record, wire, nowMs, { direct, ageMs, isProven })
+    if (!isProven || !this.#places.prove(peerId) || !this.isCrowded || merged.changes.length > 0 || !this.isLiving(peerId)) return merged
+    return { ...merged, changes: [{ kind: 'peer-updated', peer: viewPeer(this.#places.get(peerId) as Peer, this.peerId) }] }
+  }
+
+  #merge (record: PeerRecord, wire: string, nowMs: number, { direct, ageMs, isProven }: Required<Heard>): Merged {
+    const held = this.#places.get(record.peerId)
     const endsMs = nowMs + record.leaseMs - ageMs
     const age = held === undefined ? 1 : compareAge(record, held.record) || compareText(wire, held.wire)
     if (age < 0) return { outcome: 'outdated', changes: [] }
     if (held !== undefined && age === 0) {
       if (!(direct || (held.absence === 'stored' && endsMs > nowMs)) || held.record.left === true) return { outcome: 'known', changes: [] }
       const revived = held.absence !== undefined
-      const changes = revived ? this.#place(held, held.record, held.wire, endsMs) : []
+      const changes = revived ? this.#lives.begin(held, held.record, held.wire, endsMs) : []
       held.atMs = endsMs
       return { outcome: revived ? 'revived' : 'renewed', changes }
     }
     if (endsMs <= nowMs) return { outcome: 'known', changes: [] }
-    if (held === undefined && !this.#makeRoom()) return { outcome: 'full', changes: [] }
-    const changes = record.left === true ? this.#placeLeft(held, record, wire, nowMs) : this.#place(held, record, wire, endsMs)
-    return { outcome: 'taken', changes }
+    const gone = held === undefined ? this.#lives.makeRoom(record.peerId, isProven, nowMs) : []
+    if (gone === undefined) return { outcome: 'full', changes: [] }
+    const changes = record.left === true ? this.#lives.leave(held, record, wire, nowMs) : this.#lives.begin(held, record, wire, endsMs)
+    return { outcome: 'taken', changes: [...gone, ...changes] }
   }
 
   /** Takes in a record from disk: its peer is known, with its agents, but does not count as living until it is heard. */
   recall (record: PeerRecord, wire: string, nowMs: number): void {
-    if (record.peerId === this.peerId || record.left === true || this.#peers.has(record.peerId) || !this.#makeRoom()) return
+    const { peerId } = record
+    if (peerId === this.peerId || record.left === true || this.#places.get(peerId) !== undefined || this.#lives.makeRoom(peerId, false, nowMs) === undefined) return
     const peer: Peer = { record, wire, absence: 'stored', atMs: nowMs, offers: [] }
-    this.#peers.set(record.peerId, peer)
-    this.#expect(peer)
+    this.#places.hold(peer)
     for (const entry of record.agents) this.#stock.add(peer, entry)
   }
 
   /** A peer that failed its probe no longer counts as living; it stays known, with its addresses. */
   remove (peerId: string, nowMs: number): Change[] {
-    const peer = this.#peers.get(peerId)
-    return peer === undefined || peer.absence !== undefined || peerId === this.peerId ? [] : this.#makeAbsent(peer, 'unreachable', nowMs)
+    const peer = this.#places.get(peerId)
+    return peer === undefined || peer.absence !== undefined || peerId === this.peerId ? [] : this.#lives.end(peer, 'unreachable', nowMs)
   }
 
   /**
-   * Ends leases and forgets peers that have long been absent; to be called about once a second.
+   * Ends leases, and forgets peers that have long been absent or are too many; to be called about once a second.
    *
    * @param isWatched whether a peer is known to live by other means than its lease
    */
   tick (nowMs: number, isWatched: (peerId: string) => boolean = () => false): Change[] {
-    const changes = nowMs < this.#dueMs ? [] : this.#endLeases(nowMs, isWatched)
+    const changes = this.#places.due(nowMs).flatMap(peer => {
+      if (peer.absence !== undefined) return this.#lives.forget(peer, nowMs)
+      return isWatched(peer.record.peerId) ? [] : this.#lives.end(peer, 'expired', nowMs)
+    })
+    for (const peer of this.#places.surplus(this.livingCount, nowMs)) changes.push(...this.#lives.forget(peer, nowMs))
     if (nowMs - this.#sweptMs >= SWEEP_MS) {
       this.#sweptMs = nowMs
       this.#stock.sweep()
@@ -158,16 +162,12 @@ export class Directory {
    * @param bytes of its text
    */
   addCatalogue (hash: string, catalogue: Catalogue, bytes: number): Change[] {
-    return this.#stock.addCatalogue(hash, catalogue, bytes).flatMap(tellOffer)
+    return this.#stock.addCatalogue(hash, catalogue, bytes)
   }
 
   /** Notes whether a peer lets us see a catalogue of its agents: `refusal` is its code, undefined where it does. */
   setReadable (peerId: string, hash: string, refusal: ErrorCode | undefined): Change[] {
-    return this.#stock.setReadable(peerId, hash, refusal).flatMap(tellOffer)
-  }
-
-  catalogue (hash: string): Catalogue | undefined {
-    return this.#stock.catalogue(hash)
+    return this.#stock.setReadable(peerId, hash, refusal)
   }
 
   /**
@@ -189,13 +189,29 @@ export class Directory {
 
   /** The newest record of a peer, with the text it came in. */
   record (peerId: string): { readonly record: PeerRecord, readonly wire: string } | undefined {
-    const peer = this.#peers.get(peerId)
+    const peer = this.#places.get(peerId)
     return peer === undefined ? undefined : { record: peer.record, wire: peer.wire }
   }
 
   /** Living peers, this one among them. */
   get livingCount (): number {
     return this.marks.size
+  }
+
+  /** Whether so many live that each is to show its grant in its record. */
+  get isCrowded (): boolean {
+    return this.#places.isCrowd(this.livingCount)
+  }
+
+  /** Whether a peer has shown to be a member since it is known. */
+  isProven (peerId: string): boolean {
+    return this.#places.isProven(peerId)
+  }
+
+  /** Whether there is no place for the peer that a record names: to be asked before its signature is verified. */
+  refuses (wire: string): boolean {
+    const peerId = NAMED.exec(wire)?.[1]
+    return peerId !== undefined && this.#places.get(peerId) === undefined && !wire.includes(SHOWS_GRANT) && this.#places.room(peerId, false) === false
   }
 
   /** The peer whose newest record has a mark, if it lives. */
@@ -211,7 +227,7 @@ export class Directory {
 
   /** What others are told of a living peer: its record as it came, and how long ago it was first heard, in milliseconds. */
   tell (peerId: string, nowMs: number): { readonly wire: string, readonly ageMs: number } | undefined {
-    const peer = this.#peers.get(peerId)
+    const peer = this.#places.get(peerId)
     if (peer === undefined || (peer.absence !== undefined && peer.absence !== 'left')) return undefined
     if (peerId === this.peerId || peer.absence === 'left') return { wire: peer.wire, ageMs: 0 }
     return { wire: peer.wire, ageMs: Math.max(0, nowMs + peer.record.leaseMs - peer.atMs) }
@@ -219,31 +235,22 @@ export class Directory {
 
   /** For each topic of documents that this peer takes part in: the other living peers that do too. */
   sharers (): ReadonlySet<string>[] {
-    const own = Number.parseInt(this.own?.record.documents ?? '0', 16)
-    const groups: Set<string>[] = []
-    for (let topic = 0; topic < 32; topic++) if ((own >>> topic & 1) === 1) groups[topic] = new Set()
-    if (own === 0) return []
-    for (const [peerId, { absence, record: { documents } }] of this.#peers) {
-      if (absence !== undefined || documents === undefined || peerId === this.peerId) continue
-      const shared = (Number.parseInt(documents, 16) & own) >>> 0
-      for (let topic = 0; topic < 32; topic++) if ((shared >>> topic & 1) === 1) groups[topic]?.add(peerId)
-    }
-    return groups.filter(group => group.size > 0)
+    return sharersOf(this.own?.record, this.#places.all())
   }
 
   /** Why a known peer does not count as living; undefined while it does, and for one that is not known. */
   absence (peerId: string): Absence | undefined {
-    return this.#peers.get(peerId)?.absence
+    return this.#places.get(peerId)?.absence
   }
 
   isLiving (peerId: string): boolean {
-    const peer = this.#peers.get(peerId)
+    const peer = this.#places.get(peerId)
     return peer !== undefined && peer.absence === undefined
   }
 
   /** Whether all is known that a peer has said to offer. */
   isWhole (peerId: string): boolean {
-    return this.#peers.get(peerId)?.record.agents.every(({ catalogue }) => this.hasCatalogue(catalogue)) ?? false
+    return this.#places.get(peerId)?.record.agents.every(({ catalogue }) => this.hasCatalogue(catalogue)) ?? false
   }
 
   /** Providers that can serve now, from what is known here: no waiting. In no particular order. */
@@ -258,7 +265,7 @@ export class Directory {
 
   /** Living peers, this one among them, by peer id; with `all` also those known but absent. */
   peers ({ all = false } = {}): PeerView[] {
-    const peers = [...this.#peers.values()].filter(peer => all || peer.absence === undefined)
+    const peers = [...this.#places.all()].filter(peer => all || peer.absence === undefined)
     return peers.map(peer => viewPeer(peer, this.peerId)).sort((left, right) => left.peerId < right.peerId ? -1 : 1)
   }
 
@@ -269,103 +276,8 @@ export class Directory {
 
   /** Every known agent with its catalogue, of absent peers too; in no particular order. */
   offerings (): Offering[] {
-    return [...this.#peers.values()].flatMap(({ offers }) => offers.map(viewOffering))
+    return [...this.#places.all()].flatMap(({ offers }) => offers.map(viewOffering))
   }
-
-  #endLeases (nowMs: number, isWatched: (peerId: string) => boolean): Change[] {
-    const changes: Change[] = []
-    this.#dueMs = Infinity
-    for (const [peerId, peer] of this.#peers) {
-      if (peer.absence !== undefined && nowMs >= endOf(peer)) {
-        this.#forget(peerId, peer)
-        continue
-      }
-      if (nowMs >= endOf(peer) && !isWatched(peerId)) changes.push(...this.#makeAbsent(peer, 'expired', nowMs))
-      this.#expect(peer)
-    }
-    return changes
-  }
-
-  /** A peer is to be looked at again when its lease ends, or it has long been absent. */
-  #expect (peer: Peer): void {
-    this.#dueMs = Math.min(this.#dueMs, endOf(peer))
-  }
-
-  #place (held: Peer | undefined, record: PeerRecord, wire: string, leaseEndsMs: number): Change[] {
-    const joins = held === undefined || held.absence !== undefined
-    const peer: Peer = held ?? { record, wire, absence: undefined, atMs: leaseEndsMs, offers: [] }
-    const renamed = peer.record.name !== record.name
-    this.#stock.touch()
-    this.marks.delete(markOf(peer.wire))
-    this.marks.set(markOf(wire), record.peerId)
-    Object.assign(peer, { record, wire, absence: undefined, atMs: leaseEndsMs })
-    this.#expect(peer)
-    this.#peers.set(record.peerId, peer)
-    const changes: Change[] = []
-    const names = new Set(record.agents.map(agent => agent.name))
-    for (const offer of peer.offers) {
-      if (names.has(offer.entry.name)) continue
-      if (!joins) changes.push({ kind: 'agent-removed', agent: viewAgent(offer) })
-      this.#stock.drop(peer, offer)
-    }
-    for (const entry of record.agents) {
-      const offer = peer.offers.find(({ entry: { name } }) => name === entry.name)
-      if (offer === undefined) changes.push({ kind: 'agent-added', agent: viewAgent(this.#stock.add(peer, entry)) })
-      else {
-        const changed = renamed || canonicalJson(offer.entry) !== canonicalJson(entry)
-        if (changed) this.#stock.change(offer, entry)
-        if (joins || changed) changes.push({ kind: joins ? 'agent-added' : 'agent-changed', agent: viewAgent(offer) })
-      }
-    }
-    return [{ kind: joins ? 'peer-joined' : 'peer-updated', peer: viewPeer(peer, this.peerId) }, ...changes]
-  }
-
-  #placeLeft (held: Peer | undefined, record: PeerRecord, wire: string, nowMs: number): Change[] {
-    const peer: Peer = held ?? { record, wire, absence: 'stored', atMs: nowMs, offers: [] }
-    this.#peers.set(record.peerId, peer)
-    const changes = peer.absence === undefined ? this.#makeAbsent(peer, 'left', nowMs) : []
-    for (const offer of peer.offers) this.#stock.drop(peer, offer)
-    Object.assign(peer, { record, wire, absence: 'left', atMs: nowMs })
-    this.#expect(peer)
-    return changes
-  }
-
-  #makeAbsent (peer: Peer, why: Absence, nowMs: number): Change[] {
-    peer.absence = why
-    peer.atMs = nowMs
-    this.#expect(peer)
-    this.marks.delete(markOf(peer.wire))
-    this.#stock.touch()
-    const view = viewPeer(peer, this.peerId)
-    return [{ kind: 'peer-left', peer: view, why }, ...view.agents.map(agent => ({ kind: 'agent-removed', agent } as const))]
-  }
-
-  #forget (peerId: string, peer: Peer): void {
-    for (const offer of peer.offers) this.#stock.drop(peer, offer)
-    this.#peers.delete(peerId)
-  }
-
-  /** Makes room for one more peer at the cost of the longest absent. */
-  #makeRoom (): boolean {
-    if (this.#peers.size < this.#peersMax) return true
-    let oldest: [string, Peer] | undefined
-    for (const entry of this.#peers) {
-      if (entry[1].absence !== undefined && (oldest === undefined || entry[1].atMs < oldest[1].atMs)) oldest = entry
-    }
-    if (oldest === undefined) return false
-    this.#forget(...oldest)
-    return true
-  }
-}
-
-/** When a peer is no longer living, or no longer known. */
-function endOf ({ absence, atMs }: Peer): number {
-  return absence === undefined ? atMs : atMs + (absence === 'left' ? LEFT_MS_MAX : ABSENT_MS_MAX)
-}
-
-/** Only of living peers: those that are absent offer nothing that could change. */
-function tellOffer (offer: Offer): Change[] {
-  return offer.peer.absence === undefined ? [{ kind: 'agent-changed', agent: viewAgent(offer) }] : []
 }
 
 /** Two records of one age are a fault of their peer; of these too everybody holds the same. */

@@ -58,6 +58,8 @@ export interface HearsayOptions {
   readonly isLinked: (peerId: string) => boolean
   /** Dials a peer that is said to be gone; resolves with whether it is linked now. */
   readonly verify: (peerId: string) => Promise<boolean>
+  /** Whether the grant that a record shows lets its peer in. */
+  readonly isMember: (record: PeerRecord) => boolean
   /** Neither passes on nor takes in what others say of third ones, to see how peers do without. Default false. */
   readonly isOff?: boolean
 }
@@ -145,12 +147,16 @@ export class Hearsay {
    */
   told (from: Exchange, wire: string, ageS: number): void {
     if (this.#options.isOff === true) return
-    const { directory, clock, events } = this.#options
+    const { directory, clock, events, isMember } = this.#options
+    if (directory.refuses(wire)) return
     const { record, wire: text } = this.#read(from, wire)
     const { peerId } = record
     const nowMs = clock.nowMs()
     const before = directory.record(peerId)?.record
-    const { outcome, changes } = directory.merge(record, text, nowMs, { ageMs: ageS * 1_000 })
+    // One that is held was checked when it came, but from disk.
+    const isProven = record.grant !== undefined && !directory.isProven(peerId) && (record !== before || directory.absence(peerId) === 'stored')
+    if (isProven && !isMember(record)) return
+    const { outcome, changes } = directory.merge(record, text, nowMs, { ageMs: ageS * 1_000, isProven })
     if (outcome === 'own') {
       const own = directory.own?.record
       if (own !== undefined && own.left !== true && compareAge(record, own) > 0) events.outdated(record)

@@ -70,8 +70,9 @@ export class Keep {
   readonly #options: KeepOptions
   readonly #recordsMax: number
   readonly #catalogueBytesMax: number
-  /** Keys on disk, or on their way there, the longest kept first. */
-  readonly #records = new Set<string>()
+  /** Keys on disk, or on their way there, the longest kept first: of peers that have shown to be members, and of the others. */
+  readonly #proven = new Set<string>()
+  readonly #others = new Set<string>()
   /** The same, with the bytes of each. */
   readonly #catalogues = new Map<string, number>()
   #catalogueBytes = 0
@@ -100,18 +101,24 @@ export class Keep {
     return counts
   }
 
-  /** Keeps a record, in place of an earlier one of its peer; forgets a peer that has left. */
-  saveRecord (record: PeerRecord, wire: string): void {
+  /**
+   * Keeps a record, in place of an earlier one of its peer; forgets a peer that has left.
+   *
+   * @param isProven its peer has shown to be a member: it makes no room for those that have not, of whom one other may have told many
+   */
+  saveRecord (record: PeerRecord, wire: string, isProven = false): void {
     const key = RECORDS + record.peerId
-    this.#records.delete(key)
+    const kept = isProven || this.#proven.has(key) ? this.#proven : this.#others
+    this.#others.delete(key)
+    this.#proven.delete(key)
     if (record.left === true) return this.#put(key, undefined)
-    this.#records.add(key)
+    kept.add(key)
     this.#put(key, wire)
-    for (const oldest of this.#records) {
-      if (this.#records.size <= this.#recordsMax) break
-      this.#records.delete(oldest)
-      this.#put(oldest, undefined)
-    }
+    if (this.#others.size + this.#proven.size <= this.#recordsMax) return
+    const crowd = this.#others.size > 0 ? this.#others : this.#proven
+    const [oldest] = crowd as Set<string> & [string]
+    crowd.delete(oldest)
+    this.#put(oldest, undefined)
   }
 
   saveCatalogue (hash: string, text: string): void {
@@ -146,9 +153,9 @@ export class Keep {
   async #loadRecords (counts: Counts, share: Directory['share']): Promise<Entry<PeerRecord>[]> {
     const all = await this.#read(RECORDS, counts, text => recallRecord(text, share))
     const kept = all.filter(({ savedMs }) => this.#options.clock.wallMs() - savedMs < RECORD_KEPT_MS_MAX).slice(-this.#recordsMax)
-    for (const { key } of kept) this.#records.add(key)
+    for (const { key } of kept) this.#others.add(key)
     counts.records = kept.length
-    this.#prune(all, this.#records, counts)
+    this.#prune(all, this.#others, counts)
     return kept
   }
 

@@ -5,13 +5,14 @@ import type { Volume } from './library.ts'
 import type { AgentEntry, PeerRecord } from './record.ts'
 
 /** Why a known peer does not count as living. */
-export type Absence = 'stored' | 'expired' | 'unreachable' | 'left'
+export type Absence = 'stored' | 'expired' | 'unreachable' | 'left' | 'unproven'
 
 const ABSENCES: Record<Absence, string> = {
   stored: 'not met since this peer started',
   expired: 'silent for longer than its lease',
   unreachable: 'does not answer',
-  left: 'has left the swarm'
+  left: 'has left the swarm',
+  unproven: 'has not shown that it is a member'
 }
 
 /** A peer as the directory knows it. */

@@ -12,7 +12,7 @@ import { canonicalJson, isObject, parseObject, type JsonObject } from '../base/j
 import { publicKeyOf, verify, type PrivateKey } from '../identity/key.ts'
 import { isHash, isPlainText } from './catalogue.ts'
 
-/** Longest signed record in bytes; it bounds the agents of a peer too (18 with names of ten characters). */
+/** Longest signed record in bytes; it bounds the agents of a peer too (18 with names of ten characters; 17 where the grant is shown, for which room is kept). */
 export const RECORD_BYTES_MAX = 2_048
 
 /**
@@ -32,6 +32,9 @@ export const REMARK_CHARS_MAX = 512
 
 /** Characters that stay of every description and reason where a record would otherwise be too large. */
 const REMARK_CHARS_SHORT = 40
+
+/** Characters of a grant in its short form. */
+export const GRANT_CHARS_MAX = 128
 
 export const ADDRESSES_MAX = 16
 export const ADDRESS_CHARS_MAX = 256
@@ -70,6 +73,8 @@ export interface PeerRecord {
   readonly agents: readonly AgentEntry[]
   /** Which of the gossip topics of documents it takes part in: 8 hexadecimal digits, the first topic the lowest bit. */
   readonly documents?: string
+  /** That its peer was let in, in the short form: only where so many peers are known that some may be made up. Whoever needs it checks it. */
+  readonly grant?: string
   /** The peer has left the swarm in order: the last record of an incarnation. */
   readonly left?: boolean
 }
@@ -162,6 +167,7 @@ function checkRecord (body: JsonObject, share: Share = own): PeerRecord {
     agents
   }
   if (body.documents !== undefined) record.documents = share(documentsIn(body.documents))
+  if (body.grant !== undefined) record.grant = textIn(body, 'grant', GRANT_CHARS_MAX)
   if (body.left === true) record.left = true
   return record
 }

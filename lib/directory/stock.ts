@@ -3,10 +3,12 @@
  * record that names a new catalogue leaves the tools of the last one in place until the new one is here.
  */
 import type { ErrorCode } from '../base/error.ts'
+import { canonicalJson } from '../base/json.ts'
 import type { Catalogue } from './catalogue.ts'
+import type { Change } from './change.ts'
 import { Library } from './library.ts'
 import { Offers, type Provider, type Query } from './offers.ts'
-import type { Offer, Peer } from './peer.ts'
+import { viewAgent, type Offer, type Peer } from './peer.ts'
 import type { AgentEntry } from './record.ts'
 
 export class Stock {
@@ -41,6 +43,31 @@ export class Stock {
     return offer
   }
 
+  /**
+   * Puts what a peer offers now in place of what it did.
+   *
+   * @param joins it did not live until now: all that it offers is new @param renamed it has another name
+   */
+  replace (peer: Peer, agents: readonly AgentEntry[], { joins, renamed }: { joins: boolean, renamed: boolean }): Change[] {
+    const changes: Change[] = []
+    const names = new Set(agents.map(agent => agent.name))
+    for (const offer of peer.offers) {
+      if (names.has(offer.entry.name)) continue
+      if (!joins) changes.push({ kind: 'agent-removed', agent: viewAgent(offer) })
+      this.drop(peer, offer)
+    }
+    for (const entry of agents) {
+      const offer = peer.offers.find(({ entry: { name } }) => name === entry.name)
+      if (offer === undefined) changes.push({ kind: 'agent-added', agent: viewAgent(this.add(peer, entry)) })
+      else {
+        const changed = renamed || canonicalJson(offer.entry) !== canonicalJson(entry)
+        if (changed) this.change(offer, entry)
+        if (joins || changed) changes.push({ kind: joins ? 'agent-added' : 'agent-changed', agent: viewAgent(offer) })
+      }
+    }
+    return changes
+  }
+
   /** Puts another entry of the same agent in place. */
   change (offer: Offer, entry: AgentEntry): void {
     const renewed = offer.entry.catalogue !== entry.catalogue
@@ -62,9 +89,8 @@ export class Stock {
    * is not held.
    *
    * @param bytes of its text
-   * @returns those that show it now, and did not
    */
-  addCatalogue (hash: string, catalogue: Catalogue, bytes: number): Offer[] {
+  addCatalogue (hash: string, catalogue: Catalogue, bytes: number): Change[] {
     if (!this.has(hash)) {
       if (!this.#library.hasRoomFor(bytes)) this.#sweepAbsent()
       if (!this.#library.hasRoomFor(bytes)) return []
@@ -76,26 +102,22 @@ export class Stock {
       this.#offers.setVolume(offer, volume)
       this.#edition++
     }
-    return shown
+    return shown.flatMap(tellOffer)
   }
 
-  /** Notes whether a peer lets us see a catalogue of its agents. @returns those of which that is new */
-  setReadable (peerId: string, hash: string, refusal: ErrorCode | undefined): Offer[] {
+  /** Notes whether a peer lets us see a catalogue of its agents. */
+  setReadable (peerId: string, hash: string, refusal: ErrorCode | undefined): Change[] {
     const changed = [...this.#offers.naming(hash)].filter(offer => offer.peer.record.peerId === peerId && offer.refusal !== refusal)
     for (const offer of changed) {
       offer.refusal = refusal
       this.#edition++
       this.#offers.setVolume(offer, refusal === undefined ? this.#library.get(hash) : undefined)
     }
-    return changed
+    return changed.flatMap(tellOffer)
   }
 
   has (hash: string): boolean {
     return this.#library.get(hash) !== undefined
-  }
-
-  catalogue (hash: string): Catalogue | undefined {
-    return this.#library.get(hash)?.catalogue
   }
 
   /** The text of a catalogue that is here, and that no peer shows to some alone. */
@@ -132,4 +154,9 @@ export class Stock {
     this.#edition++
     this.#library.sweep(hash => needed.has(hash))
   }
+}
+
+/** Only of living peers: those that are absent offer nothing that could change. */
+function tellOffer (offer: Offer): Change[] {
+  return offer.peer.absence === undefined ? [{ kind: 'agent-changed', agent: viewAgent(offer) }] : []
 }

@@ -2,6 +2,7 @@
  * Keeps the directory: takes in the records of others and what they tell of third ones, remembers both on disk, and has the own one
  * told (own-record.ts). Each connection carries one exchange, begun by the peer that dialled it.
  */
+import { isGranted } from '../access/short-grant.ts'
 import { deadline, sleep } from '../base/clock.ts'
 import { SwarmError, messageOf } from '../base/error.ts'
 import type { ByteStream, Connection } from '../base/network.ts'
@@ -75,7 +76,8 @@ export class Listing {
     })
     this.#hearsay = new Hearsay({
       directory: this.directory, swarmId: options.swarmId, clock: options.clock, random: options.random,
-      isOff: options.hearsay === false, isLinked: options.isLinked, verify: options.verify, events: this.#events()
+      isOff: options.hearsay === false, isLinked: options.isLinked, verify: options.verify, events: this.#events(),
+      isMember: ({ grant, peerId }) => grant !== undefined && isGranted(grant, options.membership.swarmPublicKey, peerId, options.clock.wallMs())
     })
     this.#keep = new Keep({
       storage: options.storage, swarmId: options.swarmId, clock: options.clock,
@@ -226,7 +228,7 @@ export class Listing {
   #events (): HearsayEvents {
     return {
       changed: changes => { this.#tell(changes) },
-      recordTaken: (record, wire) => { if (this.#options.isLasting) this.#keep.saveRecord(record, wire) },
+      recordTaken: (record, wire) => { if (this.#options.isLasting) this.#keep.saveRecord(record, wire, this.directory.isProven(record.peerId)) },
       catalogueTaken: (hash, text) => { if (this.#options.isLasting) this.#keep.saveCatalogue(hash, text) },
       outdated: record => { this.#own.begin(record.incarnation + 1) },
       accused: () => { this.#own.refute() }
@@ -243,6 +245,7 @@ export class Listing {
     this.#cancelTick = clock.after(TICK_MS, () => {
       const isLate = clock.nowMs() - dueMs > LATE_MS_MAX && !wasLate
       if (!isLate) this.#tell(this.directory.tick(clock.nowMs(), this.#options.isLinked))
+      if (this.directory.isCrowded) this.#own.showGrant()
       this.#tick(isLate)
     })
   }

@@ -98,7 +98,7 @@ export class Neighbours {
     this.refusals = new Refusals(clock)
     this.discoveries = new Discoveries({
       onFound: (peerId, addresses, source) => { this.see(peerId, addresses, source) },
-      onGone: (peerId, source) => { this.#unsee(peerId, source) },
+      onGone: (peerId, source) => { this.unsee(peerId, source) },
       onTrouble: (source, error) => { this.#events.onTrouble(source, error) }
     })
     this.#hints = new Hints({
@@ -224,7 +224,8 @@ export class Neighbours {
     }
   }
 
-  #unsee (peerId: string, source: Source): void {
+  /** A source takes back what it told. */
+  unsee (peerId: string, source: Source): void {
     const isForgotten = this.#sightings.unsee(peerId, source)
     if (isForgotten && this.links.get(peerId) === undefined) this.#giveUp(peerId)
     else if (!isForgotten && (this.#dialler.wants(peerId) || this.#hints.wants(peerId))) this.#want(peerId)

@@ -4,6 +4,7 @@
  * Invariants: it is made anew after every turn in which what is offered changed, and never says less than is offered unless it
  * would not fit; while the peer is there it is told again before its lease ends, and where others think that the peer is gone.
  */
+import { shortGrant } from '../access/short-grant.ts'
 import { utf8 } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { SwarmError, type ErrorCode } from '../base/error.ts'
@@ -14,6 +15,7 @@ import type { Change, Directory } from '../directory/directory.ts'
 import { LEASE_MS, signRecord, type AgentEntry, type PeerRecord } from '../directory/record.ts'
 import type { PrivateKey } from '../identity/key.ts'
 import type { Hosting } from './hosting.ts'
+import type { Belonging } from './membership.ts'
 
 /**
  * Two tellings of the own record start at least so far apart, in milliseconds: each costs every peer the check of a signature, and an
@@ -33,6 +35,7 @@ export const REFUTE_MS_MIN = 1_000
 
 export interface OwnRecordOptions {
   readonly swarmId: string
+  readonly membership: Pick<Belonging, 'grant' | 'swarmPublicKey'>
   readonly key: PrivateKey
   readonly name: string
   readonly network: Network
@@ -54,6 +57,8 @@ export class OwnRecord {
   /** What the last record tells: of agents, and where this peer is. */
   #said: string | undefined
   #sequence = 0
+  /** Whether it shows the grant: from the first crowd on, since others count on what they were shown. */
+  #isGrantShown = false
   #isClosed = false
   #toldMs = -Infinity
   #cancelTelling: (() => void) | undefined
@@ -71,9 +76,16 @@ export class OwnRecord {
     this.announce()
   }
 
-  /** @throws SwarmError TOO_LARGE with `details.fits` if the record has no room for these agents */
+  /** @throws SwarmError TOO_LARGE with `details.fits` if the record has no room for these agents, and the grant */
   checkFits (agents: readonly AgentEntry[]): void {
-    this.#sign(agents, false)
+    this.#sign(agents, { left: false, isGrantShown: true })
+  }
+
+  /** So many peers are known that each is to show its grant. */
+  showGrant (): void {
+    if (this.#isGrantShown) return
+    this.#isGrantShown = true
+    this.announce()
   }
 
   /** Makes the record anew and tells it. @param always even if it says the same */
@@ -84,7 +96,7 @@ export class OwnRecord {
       if (!directory.hasCatalogue(hash)) onChange(directory.addCatalogue(hash, catalogue, utf8(JSON.stringify(catalogue)).byteLength))
     }
     const entries = hosting.entries()
-    const said = canonicalJson({ entries, addresses: this.#options.network.addresses(), documents: this.#options.documents() })
+    const said = canonicalJson({ entries, addresses: this.#options.network.addresses(), documents: this.#options.documents(), grant: this.#isGrantShown ? this.#options.membership.grant : null })
     if (said === this.#said && !always) return
     this.#said = said
     this.#publish(entries, false)
@@ -110,7 +122,7 @@ export class OwnRecord {
     this.#sequence++
     let signed: { record: PeerRecord, wire: string }
     try {
-      signed = this.#sign(agents, left)
+      signed = this.#sign(agents, { left, isGrantShown: this.#isGrantShown && !left })
     } catch (error) {
       // The last record stays true of what it names; the owner hears which agents found no room.
       if (!(error instanceof SwarmError)) throw error
@@ -141,12 +153,13 @@ export class OwnRecord {
     else tell()
   }
 
-  #sign (agents: readonly AgentEntry[], left: boolean): { record: PeerRecord, wire: string } {
-    const { key, name, network, swarmId } = this.#options
+  #sign (agents: readonly AgentEntry[], { left, isGrantShown }: { left: boolean, isGrantShown: boolean }): { record: PeerRecord, wire: string } {
+    const { key, membership, name, network, swarmId } = this.#options
     const documents = this.#options.documents()
     const record: PeerRecord = {
       v: 1, peerId: key.peerId, name, incarnation: this.#incarnation, sequence: this.#sequence, leaseMs: LEASE_MS,
-      addresses: network.addresses(), agents, ...documents !== undefined && !left && { documents }, ...left && { left }
+      addresses: network.addresses(), agents, ...documents !== undefined && !left && { documents },
+      ...isGrantShown && { grant: shortGrant(membership.grant) }, ...left && { left }
     }
     return { record, wire: signRecord(key, record, swarmId) }
   }

@@ -96,9 +96,12 @@ export class Peer {
     this.hosting = new Hosting(entries => { this.listing.checkFits(entries) }, () => { this.#offer() }, name => { this.#tasks.closeAgent(name) })
     this.#tasks = new Tasks({ peerId: this.id, clock, random, report: error => { this.#noteBug(error) } })
     this.listing = new Listing({
-      swarmId: this.swarmId, key, name, network, storage, clock, random, hosting: this.hosting, hearsay: settings.seams.hearsay,
+      swarmId: this.swarmId, membership, key, name, network, storage, clock, random, hosting: this.hosting, hearsay: settings.seams.hearsay,
       callerOf: connection => this.neighbours.callerOf(connection),
-      onChange: changes => { this.#telling.changed(changes, this.neighbours) },
+      onChange: changes => {
+        const { directory } = this.listing
+        this.#telling.changed(changes, this.neighbours, peerId => !directory.isCrowded || directory.isProven(peerId))
+      },
       isLasting: settings.dir !== undefined,
       documents: () => this.documents.topics,
       onHeard: connection => { this.neighbours.links.heard(connection) },
@@ -164,7 +167,10 @@ export class Peer {
     this.#renewing = new Renewing({
       belonging: membership, network, clock,
       admins: () => this.#linkedAdmins(),
-      onRenewed: () => { this.neighbours.introduceAnew() },
+      onRenewed: () => {
+        this.neighbours.introduceAnew()
+        this.listing.announce()
+      },
       onTrouble: error => {
         if (error === undefined) this.troubles.over('membership')
         else this.troubles.set('membership', error.code, error.message)

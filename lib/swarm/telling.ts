@@ -28,20 +28,27 @@ export class Telling {
   readonly events = new Emitter<SwarmEvents>()
   #isTelling = false
 
-  /** The directory has changed. */
-  changed (changes: readonly Change[], neighbours: Pick<Neighbours, 'see' | 'forget' | 'gone'>): void {
+  /**
+   * The directory has changed.
+   *
+   * @param isSought whether to keep a peer in mind for dialling
+   */
+  changed (changes: readonly Change[], neighbours: Pick<Neighbours, 'see' | 'unsee' | 'forget' | 'gone'>, isSought: (peerId: string) => boolean): void {
     for (const change of changes) {
       switch (change.kind) {
         case 'peer-joined':
         case 'peer-updated':
           if (change.peer.self) break
-          neighbours.see(change.peer.peerId, change.peer.addresses, 'record')
+          if (isSought(change.peer.peerId)) neighbours.see(change.peer.peerId, change.peer.addresses, 'record')
           if (change.kind === 'peer-joined') this.events.emit('peer:joined', change.peer)
           break
         case 'peer-left':
           if (change.why === 'left') neighbours.forget(change.peer.peerId)
           else neighbours.gone(change.peer.peerId)
           this.events.emit('peer:left', change.peer)
+          break
+        case 'peer-forgotten':
+          neighbours.unsee(change.peerId, 'record')
           break
         default:
           this.events.emit(AGENT_EVENTS[change.kind], change.agent)

@@ -1,7 +1,8 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as fc from 'fast-check'
-import { ABSENT_MS_MAX, Directory, LEFT_MS_MAX, type Change } from '../../lib/directory/directory.ts'
+import { Directory, type Change } from '../../lib/directory/directory.ts'
+import { ABSENT_MS_MAX, LEFT_MS_MAX } from '../../lib/directory/places.ts'
 import { sealCatalogue, toolHash, type SealedCatalogue } from '../../lib/directory/catalogue.ts'
 import { LEASE_MS, type PeerRecord } from '../../lib/directory/record.ts'
 import { agent, keyOf, recordOf, sealed, signed, tool } from './sample.ts'
@@ -16,7 +17,7 @@ const add = (directory: Directory, ...catalogues: SealedCatalogue[]): Change[] =
   catalogues.flatMap(({ hash, catalogue, text }) => directory.addCatalogue(hash, catalogue, text.length))
 
 const kinds = (changes: readonly Change[]): string[] =>
-  changes.map(change => 'agent' in change ? `${change.kind} ${change.agent.name}` : `${change.kind} ${change.peer.name}`)
+  changes.map(change => 'agent' in change ? `${change.kind} ${change.agent.name}` : `${change.kind} ${'peer' in change ? change.peer.name : ''}`)
 
 const namesOf = (directory: Directory, all = false): string[] => directory.find({ all }).map(({ peerName, agent: { name }, tool }) => `${peerName} ${name} ${tool.name}`).sort()
 

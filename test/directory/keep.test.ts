@@ -90,6 +90,26 @@ test('what was kept is known after a restart, with every tool, and not living', 
   assert.is(directory.record(bob[0].peerId)?.wire, bob[1])
 })
 
+test('a peer that has shown to be a member makes no room on disk for those that have not', async () => {
+  const disk = new Disk()
+  const { keep } = keepOn(disk, undefined, { recordsMax: 4 })
+  keep.saveRecord(...bob, true)
+  const told = Array.from({ length: 6 }, (_, index) => signed(keyOf(50 + index)))
+  for (const record of told) keep.saveRecord(...record)
+  keep.saveRecord(...bob) // as another tells of it later
+  keep.saveRecord(...carol, true)
+  for (const record of told.slice(0, 3)) keep.saveRecord(...record)
+  await keep.close()
+  const kept = [...disk.held.keys()].map(key => key.slice('directory/record/'.length))
+  assert.equal(kept.sort(), [bob, carol, ...told.slice(1, 3)].map(([{ peerId }]) => peerId).sort())
+  const { keep: full } = keepOn(disk, undefined, { recordsMax: 4 })
+  await full.load(new Directory(keyOf(1).peerId))
+  for (let seed = 60; seed < 65; seed++) full.saveRecord(...signed(keyOf(seed)), true)
+  await full.close()
+  assert.is(disk.held.size, 4)
+  assert.not.ok(disk.held.has(`directory/record/${keyOf(60).peerId}`), 'among members the oldest goes')
+})
+
 test('what was kept for another swarm is dropped', async () => {
   const disk = new Disk()
   await fill(disk)

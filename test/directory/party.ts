@@ -1,4 +1,5 @@
 /** A peer with its directory, and what it heard, for the tests of the exchange. */
+import { isGranted } from '../../lib/access/short-grant.ts'
 import type { Clock } from '../../lib/base/clock.ts'
 import { seededRandom } from '../../lib/base/random.ts'
 import type { Catalogue } from '../../lib/directory/catalogue.ts'
@@ -6,10 +7,11 @@ import { sealCatalogue } from '../../lib/directory/catalogue.ts'
 import { Directory, type Change } from '../../lib/directory/directory.ts'
 import { Exchange } from '../../lib/directory/exchange.ts'
 import { Hearsay } from '../../lib/directory/hearsay.ts'
+import type { PlacesLimits } from '../../lib/directory/places.ts'
 import type { AgentEntry, PeerRecord } from '../../lib/directory/record.ts'
 import type { PrivateKey } from '../../lib/identity/key.ts'
 import { linkedStreams, type PairedStream } from '../support/pair.ts'
-import { SWARM, agent, keyOf, signed } from './sample.ts'
+import { SWARM, agent, grantOf, keyOf, signed, swarmKey } from './sample.ts'
 
 export class Party {
   readonly name: string
@@ -27,12 +29,13 @@ export class Party {
   readonly linked = new Set<string>()
   readonly dialable = new Set<string>()
   readonly dialled: string[] = []
+  isMember = ({ grant = '', peerId }: PeerRecord): boolean => isGranted(grant, swarmKey.publicKey, peerId, this.#clock.wallMs())
   accusations = 0
   incarnation = 1
   sequence = 0
   readonly #clock: Clock
 
-  constructor (seed: number, name: string, clock: Clock, limits: { peersMax?: number } = {}) {
+  constructor (seed: number, name: string, clock: Clock, limits: PlacesLimits = {}) {
     this.name = name
     this.key = keyOf(seed)
     this.directory = new Directory(this.key.peerId, limits)
@@ -44,6 +47,7 @@ export class Party {
         this.dialled.push(peerId)
         return this.dialable.has(peerId)
       },
+      isMember: record => this.isMember(record),
       events: {
         changed: changes => { this.changes.push(...changes) },
         recordTaken: ({ peerId: teller }) => { this.kept.push(teller) },
@@ -57,10 +61,18 @@ export class Party {
     })
   }
 
+  /** What is to be done every second: see listing.ts. */
+  tick (): void {
+    const changes = this.directory.tick(this.#clock.nowMs(), peerId => this.linked.has(peerId))
+    this.changes.push(...changes)
+    if (!this.directory.isCrowded || this.directory.own?.record.grant !== undefined) return
+    this.renew({ grant: grantOf(this.key) })
+  }
+
   /** Says the same, under the next sequence. */
-  renew (): void {
+  renew (more: Partial<PeerRecord> = {}): void {
     const { agents = [] } = this.directory.own?.record ?? {}
-    this.directory.setOwn(...this.sign({ agents }))
+    this.directory.setOwn(...this.sign({ agents, ...more }))
     for (const exchange of this.exchanges) exchange.announce()
   }
 
