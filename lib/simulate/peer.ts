@@ -2,23 +2,19 @@
  * A peer of the simulation: the real cores, driven as the product drives them. Each action it performs is a moment at which the
  * power may go; what it then knew is gone, but for its disk.
  */
-import { encodeState, documentOf, emptyDocument, hasPending } from '../../crdt/state.ts'
+import { encodeState, emptyDocument, hasPending } from '../../crdt/state.ts'
 import { equalDigests, type Digest } from '../../crdt/digest.ts'
-import type { Signer, Verify } from '../../crdt/envelope.ts'
 import { layOut, mergeWhole, type Merging } from '../../crdt/merge.ts'
-import { Replica, type Alarm, type ReplicaOptions } from '../../crdt/replica.ts'
+import type { Alarm, Replica } from '../../crdt/replica.ts'
 import { atOnce } from '../../crdt/steps.ts'
 import { Sync, type Action } from '../../crdt/sync.ts'
-import { incarnationOn } from '../../crdt/incarnation.ts'
 import { reachOf } from '../../crdt/apply.ts'
-import type { Bug } from './bug.ts'
-import type { Chance } from './chance.ts'
 import { Clocks } from './clocks.ts'
-import type { SimulatedDisk } from './disk.ts'
 import { Marks } from './marks.ts'
 import type { Parcel, SimulatedNetwork } from './network.ts'
 import type { Schedule } from './schedule.ts'
 import type { Trace } from './trace.ts'
+import { wake, type WakeOptions } from './wake.ts'
 
 /** How long gossip takes to take an envelope. */
 const GOSSIP_MS = 1
@@ -29,27 +25,16 @@ const MERGE_MS_MAX = 2_000
 /** How often a driver looks whether its core wants something. */
 const TICK_MS = 250
 
-export interface PeerOptions {
-  readonly signer: Signer
-  readonly verify: Verify
-  readonly document: string
-  readonly swarmId: string
+export interface PeerOptions extends WakeOptions {
   readonly schedule: Schedule
   readonly network: SimulatedNetwork
-  readonly disk: SimulatedDisk
-  readonly chance: Chance
   readonly trace: Trace
-  readonly bug: Bug
-  readonly earlyMax: number
-  /** See `ReplicaOptions`. */
-  readonly mergeHereBytes: number | undefined
   readonly hasExchange: boolean
   /** Whether each of its lives is another start of the machine. */
   readonly hasBoots: boolean
   /** Something was heard, and done with. */
   readonly onHeard: () => void
   readonly onAlarm: (alarm: Alarm) => void
-  readonly onFailure: (what: string) => void
 }
 
 export class SimulatedPeer {
@@ -102,19 +87,9 @@ export class SimulatedPeer {
   }
 
   start (): void {
-    const { disk, network, schedule, bug, chance, signer, verify, document, swarmId, trace, hasBoots } = this.options
+    const { disk, network, schedule, chance, trace, hasBoots } = this.options
     const boot = hasBoots ? `${++this.#starts}` : ''
-    const { kept, isDamaged, isWitnessed, habits: { durability } } = disk
-    const incarnation = incarnationOn(kept, { durability, boot: bug.ignoresBoot === true ? kept?.boot : boot, isDamaged, isWitnessed })
-    if (isDamaged && !disk.isLiar) this.options.onFailure('a log is taken for damaged, on a disk that is honest')
-    const doc = documentOf(emptyDocument, undefined, disk.records)
-    if (hasPending(doc)) this.options.onFailure('the log has gaps')
-    const options: ReplicaOptions = {
-      document, swarmId, signer, verify, doc, makeDoc: emptyDocument, random: chance.random, sequence: disk.sequence,
-      incarnation: bug.reusesClient === true ? kept?.incarnation : incarnation,
-      earlyLimits: { updatesMax: this.options.earlyMax }, mergeHereBytes: this.options.mergeHereBytes
-    }
-    this.#replica = bug.replica?.(options) ?? new Replica(options)
+    this.#replica = wake(this.options, boot)
     if (this.#left !== undefined && !equalDigests(this.#replica.digest, this.#left)) this.options.onFailure('the log replays to another document')
     this.clocks.begin()
     this.#boot = boot
