@@ -1,8 +1,10 @@
 /** Alarms about forks, each told once, and once more for every further envelope that shows it. */
+import { SwarmError } from '../lib/base/error.ts'
 import type { Effect } from './effect.ts'
+import type { Envelope } from './envelope.ts'
 import { Evidence } from './evidence.ts'
 import type { Fork } from './fork.ts'
-import type { Content } from './update.ts'
+import { readUpdate, type Content } from './update.ts'
 
 /** Alarms told; the same one is told again only when it has more evidence. */
 export const ALARMS_MAX = 256
@@ -38,6 +40,14 @@ export class Alarms {
   /** Whether that fork was told of. */
   has ({ client, clock }: Fork): boolean {
     return this.#told.has(`${client}/${clock}`)
+  }
+
+  /** A peer sent an envelope that says a clock. @throws SwarmError MALFORMED if it does not */
+  proven (from: string, { client, clock, envelope }: Fork & { readonly envelope: Uint8Array }, { author, updates }: Envelope): Effect[] {
+    const isProof = updates.some(update => readUpdate(update).ranges.some(range => range.client === client && range.from <= clock && clock < range.to))
+    if (!isProof) throw new SwarmError('MALFORMED', `an envelope of ${author} proves nothing`)
+    // Nobody makes us doubt a client of whom we have found nothing ourselves.
+    return this.has({ client, clock }) ? this.raise(from, { client, clock }, envelope) : []
   }
 
   /** @param theirs the envelope that says something else, if it is known */

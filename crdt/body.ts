@@ -19,7 +19,8 @@ import { Pace, type Underway } from './pace.ts'
 import { rebuild } from './rebuild.ts'
 import { REBUILT_ORIGIN } from './state.ts'
 import { isTwisted } from './twist.ts'
-import { clientsOf, readUpdate } from './update.ts'
+import type { Unflushed } from './unflushed.ts'
+import { clientsOf, readUpdate, type Content } from './update.ts'
 
 /** How often a peer's word that we once wrote more makes us take a fresh clientID, at most; in milliseconds. */
 export const RENEW_MS_MIN = 10_000
@@ -43,8 +44,9 @@ export interface BodyOptions {
   readonly mergeHereBytes: number | undefined
   /** The origin of transactions that are not the application's. */
   readonly origin: unknown
-  /** Takes what was written here. */
+  /** Both take what was written here. */
   readonly outbox: Outbox
+  readonly unflushed: Unflushed
   readonly alarms: Alarms
 }
 
@@ -122,15 +124,15 @@ export class Body {
     const seq = ++this.#sequence
     this.#pace.edited(update)
     const effects: Effect[] = [{ kind: 'append', seq, update, origin: '' }]
-    let isOwn: boolean
+    let content: Content | undefined
     try {
-      const clients = clientsOf(readUpdate(update))
-      isOwn = clients.size === 0 || (clients.size === 1 && clients.has(this.client))
+      content = readUpdate(update)
     } catch (error) {
       // Nobody would take it: better said here than by a document that never arrives.
       effects.push({ kind: 'raise', error })
-      isOwn = false
     }
+    const isOwn = content !== undefined && [...clientsOf(content)].every(client => client === this.client)
+    this.#options.unflushed.add(seq, content?.ranges)
     // What the application brought along from elsewhere is nobody's: others pull it.
     this.#options.outbox.add(seq, isOwn ? update : undefined, this.#incarnation)
     return effects
@@ -263,8 +265,9 @@ export class Body {
       this.#renew()
     } else doc.clientID = client
     old.destroy()
+    this.#options.unflushed.add(++this.#sequence)
     // Every log record before holds for nothing that this one does not say.
-    return [{ kind: 'append', seq: ++this.#sequence, update, origin: REBUILT_ORIGIN }, { kind: 'replaced', doc }]
+    return [{ kind: 'append', seq: this.#sequence, update, origin: REBUILT_ORIGIN }, { kind: 'replaced', doc }]
   }
 
   #isLarge ({ byteLength }: Uint8Array): boolean {

@@ -3,7 +3,8 @@
  *
  * Invariants:
  * - an edit is appended before anything else is done with it, and nothing that shows it leaves before the log has it on disk:
- *   an envelope is published only when `durable` has confirmed all of it, and a message carries `after`, the sequence it must wait for;
+ *   an envelope is published only when `durable` has confirmed all of it, and a message carries `after`, the sequence it must wait for.
+ *   What others wrote is passed on at once, for it was on their disks first; that it is on this one is said only once it is;
  * - Yjs is given only what was read (update.ts), fits (gap.ts), is signed by its author (envelope.ts) or vouched for by the peer that
  *   was asked, and whose clientID is its author's (author.ts);
  * - what comes twice does nothing; what comes early waits, and is asked for;
@@ -31,6 +32,7 @@ import type { Merged } from './merge.ts'
 import { HOPS_MAX, type DocumentMessage } from './message.ts'
 import { Others } from './others.ts'
 import { Outbox } from './outbox.ts'
+import { Unflushed } from './unflushed.ts'
 import { readUpdate, readVector } from './update.ts'
 
 export type { Alarm } from './alarm.ts'
@@ -66,21 +68,21 @@ export class Replica {
   readonly #options: ReplicaOptions
   readonly #body: Body
   readonly #outbox: Outbox
+  readonly #unflushed: Unflushed
   readonly #alarms: Alarms
   readonly #others = new Others()
   readonly #heard = new Heard()
-  #durable: number
 
   constructor (options: ReplicaOptions) {
     const { document, swarmId, signer, doc, makeDoc, random, sequence, incarnation, earlyLimits, mergeHereBytes } = options
     this.document = document
     this.#options = options
-    this.#durable = sequence
+    this.#unflushed = new Unflushed(sequence)
     this.#outbox = new Outbox(signer, swarmId, document, sequence)
     this.#alarms = new Alarms(document)
     this.#body = new Body({
       doc, makeDoc, random, sequence, incarnation, earlyLimits, mergeHereBytes, key: fromHex(document), publicKey: signer.publicKey,
-      origin: this, outbox: this.#outbox, alarms: this.#alarms
+      origin: this, outbox: this.#outbox, unflushed: this.#unflushed, alarms: this.#alarms
     })
   }
 
@@ -115,6 +117,11 @@ export class Replica {
     return this.#body.gaps
   }
 
+  /** Whether something was written here that nobody else can have yet: it is not on disk. */
+  get isAhead (): boolean {
+    return this.#unflushed.count > 0
+  }
+
   /** Up to which sequence of our log that peer has everything on its disk, as far as it said. */
   agreed (peer: string): number {
     return this.#others.find(peer)?.agreed ?? 0
@@ -134,7 +141,7 @@ export class Replica {
 
   /** The log has all up to `seq` on disk. */
   durable (seq: number): Effect[] {
-    this.#durable = Math.max(this.#durable, seq)
+    this.#unflushed.flushed(seq)
     return this.#flush()
   }
 
@@ -168,7 +175,13 @@ export class Replica {
     return { verdict: 'accept', effects }
   }
 
-  /** What to send a peer to be told what we lack. */
+  /** What to send a peer to be told what we lack: it shows nothing that was written here and is not on disk, and so need not wait. */
+  pull (to: string): Effect {
+    const { vector, after } = this.#unflushed.vectorOf(this.doc)
+    return this.#send(to, { kind: 'want', vector, digest: this.digest, mark: this.#unflushed.durable }, after)
+  }
+
+  /** What to send a peer to be told whether it has all that we have, and what we lack. */
   ask (to: string): Effect {
     return this.#send(to, { kind: 'want', vector: Y.encodeStateVector(this.doc), digest: this.digest, mark: this.sequence })
   }
@@ -189,10 +202,12 @@ export class Replica {
       switch (message.kind) {
         case 'want': return this.#wanted(from, message, nowMs)
         case 'have': return this.#has(from, message, nowMs)
-        case 'got': return this.#got(from, message)
+        case 'got':
+          this.#others.agree(from, Math.min(message.mark, this.sequence))
+          return []
         case 'state': return this.#merge(from, message, nowMs)
         case 'prove': return this.#prove(from, message)
-        case 'proof': return this.#proven(from, message)
+        case 'proof': return this.#alarms.proven(from, message, readEnvelope(message.envelope, this.#options.swarmId, this.#options.verify))
       }
     } catch (error) {
       if (!(error instanceof SwarmError)) throw error
@@ -237,11 +252,6 @@ export class Replica {
     return effects
   }
 
-  #got (from: string, { mark }: Said<'got'>): Effect[] {
-    this.#others.agree(from, Math.min(mark, this.sequence))
-    return []
-  }
-
   #merge (from: string, message: Said<'state'>, nowMs: number): Effect[] {
     const { update, digest, hop } = message
     if (equalDigests(digest, this.digest)) return []
@@ -264,14 +274,6 @@ export class Replica {
     return envelope === undefined ? [] : [this.#send(from, { kind: 'proof', client, clock, envelope })]
   }
 
-  #proven (from: string, { client, clock, envelope }: Said<'proof'>): Effect[] {
-    const { author, updates } = readEnvelope(envelope, this.#options.swarmId, this.#options.verify)
-    const isProof = updates.some(update => readUpdate(update).ranges.some(range => range.client === client && range.from <= clock && clock < range.to))
-    if (!isProof) throw new SwarmError('MALFORMED', `an envelope of ${author} proves nothing`)
-    // Nobody makes us doubt a client of whom we have found nothing ourselves.
-    return this.#alarms.has({ client, clock }) ? this.#alarms.raise(from, { client, clock }, envelope) : []
-  }
-
   /** @throws SwarmError MALFORMED */
   #learn (peer: string, bytes: Uint8Array, nowMs: number): ReadonlyMap<number, number> {
     const vector = readVector(bytes)
@@ -282,19 +284,20 @@ export class Replica {
 
   #have (to: string, vector: ReadonlyMap<number, number>, hop: number): Effect {
     const update = encodeUpdate(this.doc, Y.encodeStateVector(new Map(vector)))
-    return this.#send(to, { kind: 'have', vector: Y.encodeStateVector(this.doc), digest: this.digest, mark: this.sequence, hop, update })
+    const { last } = this.#unflushed
+    return this.#send(to, { kind: 'have', vector: Y.encodeStateVector(this.doc), digest: this.digest, mark: last, hop, update }, last)
   }
 
   #state (to: string, hop = 0): Effect {
-    return this.#send(to, { kind: 'state', digest: this.digest, hop, update: encodeUpdate(this.doc) })
+    return this.#send(to, { kind: 'state', digest: this.digest, hop, update: encodeUpdate(this.doc) }, this.#unflushed.last)
   }
 
-  #send (to: string, message: DocumentMessage): Effect {
-    return { kind: 'send', to, message, after: this.sequence }
+  #send (to: string, message: DocumentMessage, after = this.sequence): Effect {
+    return { kind: 'send', to, message, after }
   }
 
   #flush (): Effect[] {
-    const sealed = this.#outbox.seal(this.#durable)
+    const sealed = this.#outbox.seal(this.#unflushed.durable)
     if (sealed === undefined) return []
     if (sealed.isNew) this.#alarms.keep(sealed.envelope, sealed.updates.map(readUpdate))
     return [{ kind: 'publish', envelope: sealed.envelope, after: sealed.seq }]

@@ -207,7 +207,7 @@ export class Sync {
   }
 
   #ask (asks: readonly Ask[]): Action[] {
-    return asks.flatMap(({ document, peer }) => this.#act(document, [this.#of(document).ask(peer)], 0))
+    return asks.flatMap(({ document, peer }) => this.#act(document, [this.#of(document).pull(peer)], 0))
   }
 
   #of (document: string): Replica {

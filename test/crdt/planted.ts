@@ -141,6 +141,8 @@ const sent = (change: (message: DocumentMessage & { key: string }) => DocumentMe
   return message.kind === 'compare' ? action : { ...action, bytes: writeMessage({ ...change(message), key: message.key }) }
 })
 
+const handsOut = (bytes: Uint8Array): boolean => ['have', 'state'].includes(readMessage(bytes).kind)
+
 /** The same structs, and no deletes. */
 function withoutDeletes (update: Uint8Array): Uint8Array {
   const bytes: number[] = []
@@ -166,6 +168,11 @@ export const PLANTED: readonly Planted[] = [
   { name: 'publish before durable', bug: { showsEarly: true } },
   { name: 'acknowledge before durable', bug: { acknowledgesEarly: true } },
   { name: 'confirm to others before durable', bug: { actions: actions => actions.map(action => action.kind === 'send' ? { ...action, after: 0 } : action) }, from: 10 },
+  {
+    name: 'hand out what was written here before it is on disk',
+    bug: { actions: actions => actions.map(action => action.kind === 'send' && handsOut(action.bytes) ? { ...action, after: 0 } : action) },
+    from: 10
+  },
   { name: 'acknowledge when the witness has ended, without the log', bug: { acknowledgesClaims: true } },
   { name: 'take for sure what the witness only claimed', bug: { trustsClaims: true } },
   { name: 'reuse a clientID after a lost tail', bug: { reusesClient: true } },

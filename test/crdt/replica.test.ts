@@ -16,6 +16,7 @@ import type { DocumentMessage } from '../../crdt/message.ts'
 import { ANSWER_MS } from '../../crdt/others.ts'
 import { REBUILT_ORIGIN, Replica, type Effect, type ReplicaOptions } from '../../crdt/replica.ts'
 import { documentOf, emptyDocument, encodeState, type Logged } from '../../crdt/state.ts'
+import { readVector } from '../../crdt/update.ts'
 
 const document = '00112233445566778899aabbccddeeff'
 const swarmId = 'swarm'
@@ -212,6 +213,42 @@ test('every message that shows data waits for the log', () => {
   const peer = open(alice)
   peer.replica.doc.getText('t').insert(0, 'x')
   for (const effect of [peer.replica.ask('bob'), peer.replica.offer('bob')]) assert.is(effect.kind === 'send' && effect.after, 1)
+})
+
+test('a question goes at once, and shows nothing that was written here and is not on disk', () => {
+  const [peer, other] = [open(alice), open(bob)]
+  other.replica.doc.getText('t').insert(0, 'theirs')
+  hear(peer, flush(other))
+  peer.replica.doc.getText('t').insert(0, 'on disk')
+  flush(peer)
+  peer.replica.doc.getText('t').insert(0, 'not yet')
+  const { own, from } = { own: peer.replica.client, from: other.replica.client }
+  const asked = (): { vector: ReadonlyMap<number, number>, mark: number, after: number } => {
+    const effect = peer.replica.pull('bob')
+    if (effect.kind !== 'send' || effect.message.kind !== 'want') throw new Error('nothing is asked')
+    return { vector: readVector(effect.message.vector), mark: effect.message.mark, after: effect.after }
+  }
+  assert.equal(asked(), { vector: new Map([[own, 7], [from, 6]]), mark: 2, after: 0 })
+  peer.replica.durable(3)
+  assert.equal(asked(), { vector: new Map([[own, 14], [from, 6]]), mark: 3, after: 0 })
+  // What the application brings along from elsewhere is not on anybody's disk either.
+  Y.applyUpdate(peer.replica.doc, updateBy(99, doc => { doc.getText('u').insert(0, 'elsewhere') }))
+  assert.equal([asked().vector.get(99), asked().after], [0, 0])
+})
+
+test('what others wrote is handed on before it is on disk here, and confirmed only then', () => {
+  const [writer, reader] = [open(alice), open(bob)]
+  writer.replica.doc.getText('t').insert(0, 'x')
+  const offer = writer.replica.offer('bob')
+  if (offer.kind !== 'send') throw new Error('nothing is offered')
+  const afters = (effects: readonly Effect[]): unknown[] => effects.flatMap(effect => effect.kind === 'send' ? [[effect.message.kind, effect.after]] : [])
+  const asking = { kind: 'want', vector: Uint8Array.of(0), digest: open(eve).replica.digest, mark: 0 } as const
+  assert.equal(afters(done(reader, reader.replica.message('alice', offer.message, 0))), [['got', 1]])
+  assert.equal(afters(reader.replica.message('eve', asking, 0)), [['have', 0]])
+  reader.replica.doc.getText('t').insert(1, 'y')
+  assert.equal(afters(reader.replica.message('eve', asking, 0)), [['have', 2]], 'what was written here waits')
+  const [have] = reader.replica.message('eve', asking, 0)
+  assert.is(have?.kind === 'send' && have.message.kind === 'have' && have.message.mark, 2, 'and what is confirmed then is on disk here')
 })
 
 test('a message that holds no update is refused', () => {
