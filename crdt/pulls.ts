@@ -17,6 +17,12 @@ export const PULLS_MAX = 64
  */
 export const SETTLE_MS = 50
 
+/**
+ * How long it rests at most, in milliseconds, while what was written here is not on disk: nobody else has that yet, so that a comparison
+ * would show a difference, and a pull bring nothing. What is known to be missing does not wait so long.
+ */
+export const SETTLE_MS_MAX = 500
+
 /** A `want` of that document is to go to that peer. */
 export interface Ask { readonly document: string, readonly peer: string }
 
@@ -26,30 +32,41 @@ export interface Ask { readonly document: string, readonly peer: string }
  */
 interface Pull { readonly from: string, readonly sinceMs: number, readonly others: Set<string>, owed: number }
 
+/**
+ * A document that rests: the neighbours to be compared with afterwards, from when on it may be over, when it is over whatever happens,
+ * when to look next, and whether it was prolonged.
+ */
+interface Rest { readonly peers: Set<string>, fromMs: number, readonly untilMs: number, checkMs: number, isProlonged: boolean }
+
+export interface Known {
+  /** Whether something of a document is known to be missing here. */
+  readonly isMissing: (document: string) => boolean
+  /** Whether something was written here that no other peer can have yet. */
+  readonly isAhead: (document: string) => boolean
+}
+
 export class Pulls {
   readonly #random: Random
-  readonly #isMissing: (document: string) => boolean
+  readonly #known: Known
   /** Under way, by document; and those that wait, with whom to ask. */
   readonly #underway = new Map<string, Pull>()
   readonly #waiting = new Map<string, string>()
-  /** By document: with whom it is to be compared again, and when. */
-  readonly #settling = new Map<string, { readonly untilMs: number, readonly peers: Set<string> }>()
+  readonly #resting = new Map<string, Rest>()
   /** The neighbours. */
   readonly peers = new Set<string>()
   /** Sent since the start: each asks one peer for one document. */
   count = 0
 
-  /** @param isMissing whether something of a document is known to be missing here */
-  constructor (random: Random, isMissing: (document: string) => boolean) {
+  constructor (random: Random, known: Known) {
     this.#random = random
-    this.#isMissing = isMissing
+    this.#known = known
   }
 
   /** When `overdue` or `settled` has something next. */
   get nextMs (): number {
     let next = Infinity
     for (const { sinceMs } of this.#underway.values()) next = Math.min(next, sinceMs + PULL_MS)
-    for (const { peers, untilMs } of this.#settling.values()) if (peers.size > 0) next = Math.min(next, untilMs)
+    for (const { peers, checkMs } of this.#resting.values()) if (peers.size > 0) next = Math.min(next, checkMs)
     return next
   }
 
@@ -73,7 +90,12 @@ export class Pulls {
 
   /** Something is missing. Right after a pull it is mostly on its way: then a comparison shows, a moment later, whether it still is. */
   pullSoon (document: string, from: string, nowMs: number): Ask[] {
-    const resting = this.#resting(document, nowMs)
+    const rest = this.#resting.get(document)
+    if (rest !== undefined && !rest.isProlonged && nowMs < rest.untilMs && this.#isOver(document, rest, nowMs)) {
+      rest.isProlonged = true
+      rest.fromMs = rest.checkMs = nowMs + SETTLE_MS
+    }
+    const resting = this.#restOf(document, nowMs)
     if (resting === undefined) return this.pull(document, from, nowMs)
     const peer = this.peers.has(from) ? from : this.anyPeer()
     if (peer !== undefined) resting.add(peer)
@@ -82,7 +104,7 @@ export class Pulls {
 
   /** A comparison has shown that a neighbour has something else. */
   differs (document: string, peer: string, nowMs: number): Ask[] {
-    const resting = this.#resting(document, nowMs)
+    const resting = this.#restOf(document, nowMs)
     if (resting === undefined) return this.pull(document, peer, nowMs)
     resting.add(peer)
     return []
@@ -114,7 +136,8 @@ export class Pulls {
     const pull = this.#underway.get(document)
     if (pull?.from !== from || kind === 'want' || (kind === 'got' && pull.owed-- > 0)) return undefined
     this.#underway.delete(document)
-    this.#settling.set(document, { untilMs: nowMs + SETTLE_MS, peers: this.#settling.get(document)?.peers ?? new Set() })
+    const checkMs = nowMs + SETTLE_MS
+    this.#resting.set(document, { peers: this.#resting.get(document)?.peers ?? new Set(), fromMs: checkMs, untilMs: nowMs + SETTLE_MS_MAX, checkMs, isProlonged: false })
     return () => this.#pullOn(document, pull, nowMs)
   }
 
@@ -124,10 +147,10 @@ export class Pulls {
     for (const [document, pull] of this.#underway) {
       if (nowMs - pull.sinceMs < PULL_MS) continue
       this.#underway.delete(document)
-      this.#settling.set(document, { untilMs: nowMs, peers: new Set() })
+      this.#resting.set(document, { peers: new Set(), fromMs: nowMs, untilMs: nowMs, checkMs: nowMs, isProlonged: false })
       // Where nobody else is there to be asked, the round finds what is missing.
       const peer = this.anyPeer(pull.from)
-      const others = peer === undefined || !this.#isMissing(document) ? pull.others : new Set([peer, ...pull.others])
+      const others = peer === undefined || !this.#known.isMissing(document) ? pull.others : new Set([peer, ...pull.others])
       asks.push(...this.#pullOn(document, { ...pull, others }, nowMs))
     }
     return asks
@@ -135,23 +158,27 @@ export class Pulls {
 
   /** A document is to be compared with a neighbour, a moment later. */
   settle (document: string, peer: string, nowMs: number): void {
-    const { untilMs = nowMs + SETTLE_MS, peers = new Set<string>() } = this.#settling.get(document) ?? {}
-    this.#settling.set(document, { untilMs, peers: peers.add(peer) })
+    const checkMs = nowMs + SETTLE_MS
+    const peers = this.#resting.get(document)?.peers ?? new Set()
+    peers.add(peer)
+    if (this.#restOf(document, nowMs) === undefined) this.#resting.set(document, { peers, fromMs: checkMs, untilMs: checkMs, checkMs, isProlonged: false })
   }
 
   /** Takes out the neighbours to be compared with by now. */
   settled (nowMs: number): Set<string> {
     const due = new Set<string>()
-    for (const [document, { peers, untilMs }] of this.#settling) {
-      if (nowMs < untilMs) continue
-      this.#settling.delete(document)
-      for (const peer of peers) if (this.peers.has(peer)) due.add(peer)
+    for (const [document, rest] of this.#resting) {
+      if (this.#isOver(document, rest, nowMs)) {
+        for (const peer of rest.peers) if (this.peers.has(peer)) due.add(peer)
+        rest.peers.clear()
+        if (nowMs >= rest.untilMs) this.#resting.delete(document)
+      } else if (nowMs >= rest.checkMs) rest.checkMs = nowMs + SETTLE_MS
     }
     return due
   }
 
   remove (document: string): void {
-    for (const each of [this.#underway, this.#waiting, this.#settling]) each.delete(document)
+    for (const each of [this.#underway, this.#waiting, this.#resting]) each.delete(document)
   }
 
   /** Nobody answers what was asked there: those that had something else meanwhile are compared with at once, or anybody. */
@@ -162,7 +189,7 @@ export class Pulls {
       this.#underway.delete(document)
       const near = [...others].filter(other => this.peers.has(other))
       const next = near.length > 0 ? near : [this.anyPeer()].filter(other => other !== undefined)
-      this.#settling.set(document, { untilMs: 0, peers: new Set([...this.#settling.get(document)?.peers ?? [], ...next]) })
+      this.#resting.set(document, { peers: new Set([...this.#resting.get(document)?.peers ?? [], ...next]), fromMs: 0, untilMs: 0, checkMs: 0, isProlonged: false })
     }
   }
 
@@ -175,14 +202,18 @@ export class Pulls {
   /** A pull has ended. What others have is mostly here by now: a pull where something is known to be missing, else a comparison shows. */
   #pullOn (document: string, { from, others }: Pull, nowMs: number): Ask[] {
     const [first = from, ...rest] = others
-    if (others.size > 0 && this.#isMissing(document)) return [first, ...rest].flatMap(peer => this.pull(document, peer, nowMs))
-    for (const peer of others) this.#settling.get(document)?.peers.add(peer)
+    if (others.size > 0 && this.#known.isMissing(document)) return [first, ...rest].flatMap(peer => this.pull(document, peer, nowMs))
+    for (const peer of others) this.#resting.get(document)?.peers.add(peer)
     return []
   }
 
   /** While a document rests, the neighbours to be compared with afterwards. */
-  #resting (document: string, nowMs: number): Set<string> | undefined {
-    const settling = this.#settling.get(document)
-    return settling === undefined || nowMs >= settling.untilMs ? undefined : settling.peers
+  #restOf (document: string, nowMs: number): Set<string> | undefined {
+    const rest = this.#resting.get(document)
+    return rest === undefined || this.#isOver(document, rest, nowMs) ? undefined : rest.peers
+  }
+
+  #isOver (document: string, { fromMs, untilMs }: Rest, nowMs: number): boolean {
+    return nowMs >= fromMs && (nowMs >= untilMs || !this.#known.isAhead(document) || this.#known.isMissing(document))
   }
 }

@@ -20,7 +20,7 @@ import { DigestTree } from './tree.ts'
 export const ROUND_MS = 10_000
 export const ROUND_MS_MAX = 30_000
 
-export { PULLS_MAX, PULL_MS, SETTLE_MS } from './pulls.ts'
+export { PULLS_MAX, PULL_MS, SETTLE_MS, SETTLE_MS_MAX } from './pulls.ts'
 
 /** What a driver is to do; `document` is a key. See the replica's effects. */
 export type Action =
@@ -46,7 +46,10 @@ export class Sync {
   constructor (peerId: string, random: Random) {
     this.peerId = peerId
     this.#random = random
-    this.#pulls = new Pulls(random, document => (this.replica(document)?.gaps.count ?? 0) > 0)
+    this.#pulls = new Pulls(random, {
+      isMissing: document => (this.replica(document)?.gaps.count ?? 0) > 0,
+      isAhead: document => this.replica(document)?.isAhead === true
+    })
   }
 
   /** Pulls sent since the start: each asks one peer for one document. */

@@ -8,7 +8,7 @@ import { readMessage, writeMessage } from '../../crdt/message.ts'
 import { documentKey } from '../../crdt/name.ts'
 import { Replica } from '../../crdt/replica.ts'
 import { emptyDocument } from '../../crdt/state.ts'
-import { PULLS_MAX, PULL_MS, ROUND_MS, ROUND_MS_MAX, Sync, type Action } from '../../crdt/sync.ts'
+import { PULLS_MAX, PULL_MS, ROUND_MS, ROUND_MS_MAX, SETTLE_MS, SETTLE_MS_MAX, Sync, type Action } from '../../crdt/sync.ts'
 
 const keyOf = (number: number): string => documentKey(`document ${number}`)
 const signers = [1, 2, 3].map(seed => generateKey(seededRandom(seed))).sort((left, right) => left.peerId < right.peerId ? -1 : 1)
@@ -80,19 +80,40 @@ test('so many pulls are under way; the others wait for their turn, and all come'
   for (let number = 0; number < PULLS_MAX + 20; number++) assert.is(left.replica(keyOf(number))?.doc.getMap('m').get(right.peerId), number)
 })
 
+/** The envelope of one more edit of the first document. */
+function publish (writer: Sync): Uint8Array {
+  const [key, replica] = [keyOf(0), writer.replica(keyOf(0))]
+  const listener = (update: Uint8Array): void => { writer.edited(key, update) }
+  replica?.doc.on('update', listener)
+  replica?.doc.getArray('a').push([1])
+  replica?.doc.off('update', listener)
+  const [action] = writer.durable(key, replica?.sequence ?? 0)
+  writer.published(key)
+  if (action?.kind !== 'publish') throw new Error('nothing is published')
+  return action.envelope
+}
+
+test('what is found missing soon after a pull may be on its way, and is asked for a moment later', () => {
+  const [sync, writer] = [open(0, 1), open(1, 1)]
+  const key = keyOf(0)
+  publish(writer)
+  sync.tick(0)
+  talk([sync, writer], sync, sync.connected(writer.peerId))
+  assert.is(sync.pulls, 1)
+  const [first, second, , fourth] = [1, 2, 3, 4].map(() => publish(writer)) as [Uint8Array, Uint8Array, Uint8Array, Uint8Array]
+  const atMs = 2 * SETTLE_MS
+  assert.equal(sends(sync.heard(key, writer.peerId, second, atMs).actions), [])
+  sync.heard(key, writer.peerId, first, atMs + 1)
+  assert.is(sync.nextMs, atMs + SETTLE_MS)
+  assert.equal(sends(sync.tick(atMs + SETTLE_MS - 1)), [])
+  assert.equal(sends(sync.tick(atMs + SETTLE_MS)).map(({ kind }) => kind), ['compare'])
+  assert.equal(sends(sync.heard(key, writer.peerId, fourth, atMs + SETTLE_MS).actions).map(({ kind }) => kind), ['want'], 'but only once')
+})
+
 test('a pull that is not answered is given to another neighbour where something is missing, in time', () => {
   const [sync, writer, other] = [open(0, 1), open(1, 1), open(2, 1)]
   const key = keyOf(0)
-  const envelopes: Uint8Array[] = []
-  for (const value of [1, 2]) {
-    const replica = writer.replica(key)
-    const listener = (update: Uint8Array): void => { writer.edited(key, update) }
-    replica?.doc.on('update', listener)
-    replica?.doc.getArray('a').push([value])
-    replica?.doc.off('update', listener)
-    for (const action of writer.durable(key, value)) if (action.kind === 'publish') envelopes.push(action.envelope)
-    writer.published(key)
-  }
+  const envelopes = [publish(writer), publish(writer)]
   for (const peer of [writer, other]) sync.connected(peer.peerId)
   sync.tick(0)
   const { actions } = sync.heard(key, other.peerId, envelopes[1] as Uint8Array, 0)
@@ -148,6 +169,30 @@ test('where the peer that is asked goes, those that had something else meanwhile
   assert.equal(wanted, [asked.peerId], 'one at a time')
   sync.disconnected(asked.peerId)
   assert.equal(sends(sync.tick(0)).map(({ to, kind }) => [to, kind]), [[other.peerId, 'compare']])
+})
+
+test('after a pull a document rests until what was written here is on disk, but not for long', () => {
+  for (const isFlushed of [true, false]) {
+    const [sync, other] = [open(0, 1), open(1, 1)]
+    edit(other, 0)
+    other.durable(keyOf(0), 1)
+    sync.connected(other.peerId)
+    sync.tick(0)
+    edit(sync, 0)
+    talk([sync, other], sync, sync.begin(other.peerId))
+    assert.is(sync.pulls, 1)
+    edit(other, 0)
+    other.durable(keyOf(0), 3)
+    // The other cannot have what is not on disk here: that they differ says nothing.
+    assert.equal(talk([sync, other], sync, sync.begin(other.peerId), SETTLE_MS), ['compare', 'compare'])
+    if (isFlushed) sync.durable(keyOf(0), 2)
+    const dueMs = isFlushed ? SETTLE_MS : SETTLE_MS_MAX
+    assert.ok(sync.nextMs <= dueMs)
+    if (!isFlushed) assert.equal(sends(sync.tick(dueMs - 1)), [])
+    assert.ok(sync.nextMs > dueMs - 1 && sync.nextMs < 2 * SETTLE_MS_MAX)
+    assert.equal(sends(sync.tick(dueMs)).map(({ to, kind }) => [to, kind]), [[other.peerId, 'compare']])
+    assert.is(sync.pulls, 1)
+  }
 })
 
 test('a neighbour is compared with every 10 to 30 s, by chance', () => {
