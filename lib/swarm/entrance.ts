@@ -5,6 +5,10 @@
  * Whom to ask stands in the ticket, and whoever of that swarm is found meanwhile by other means may be asked too: an inviter
  * that was started again has other addresses. A refusal by an inviter of the ticket is the last word; one by anybody else may be
  * a stranger's, who only says that he is of the swarm.
+ *
+ * An inviter that answers and does not know the protocol of that swarm is of another, or is just starting: it is asked once more at the end.
+ * If that is all that there is to hear of every inviter, the ticket is not one of theirs. They say nothing for that: a peer refuses
+ * whatever it does not serve in the same way, and whoever shows a foreign ticket learns no more than that.
  */
 import { swarmIdOf } from '../access/grant.ts'
 import { REDEEM_MS_MAX, redeem, type Redeemed } from '../access/redeem.ts'
@@ -19,6 +23,9 @@ export const ENTER_MS_MAX = 20_000
 
 /** How long after all inviters have failed others of the swarm are waited for, in milliseconds. */
 export const LOOK_MS = 3_000
+
+/** How long an inviter that is just starting has before it is asked once more, in milliseconds. */
+export const AGAIN_MS = 1_000
 
 /** Dials of inviters that the ticket names, and of others, in one entrance: whoever makes peers up keeps no inviter out. */
 export const CANDIDATES_MAX = 64
@@ -48,8 +55,8 @@ export interface EntranceOptions {
 }
 
 /**
- * @throws SwarmError TICKET_INVALID, TICKET_EXPIRED, TICKET_USED, CLOCK_OFF, UNAVAILABLE as an inviter says; UNREACHABLE if nobody
- *   answers, with `details.inviters` (each an Attempt)
+ * @throws SwarmError TICKET_INVALID, TICKET_EXPIRED, TICKET_USED, CLOCK_OFF, UNAVAILABLE as an inviter says; TICKET_INVALID also if all
+ *   inviters answer and none is of that swarm; UNREACHABLE if nobody answers; both with `details.inviters` (each an Attempt)
  */
 export async function enterBy (options: EntranceOptions): Promise<Redeemed> {
   const entrance = new Entrance(options)
@@ -69,6 +76,9 @@ class Entrance {
   readonly #tried = new Map<string, string>()
   readonly #connected: Connection[] = []
   readonly #attempts = new Map<string, Attempt>()
+  /** Inviters of the ticket that answered, and let nobody into its swarm. */
+  readonly #strangers = new Set<string>()
+  #hasAskedAgain = false
   readonly #refusals: SwarmError[] = []
   readonly #dials = { named: 0, other: 0 }
   #dialling = 0
@@ -99,9 +109,9 @@ class Entrance {
         await this.#changed()
       } else {
         const nowMs = clock.nowMs()
-        untilMs ??= look === undefined ? nowMs : nowMs + LOOK_MS
-        if (nowMs >= untilMs) throw this.#failure()
-        await this.#changed(untilMs - nowMs)
+        untilMs ??= nowMs + (look !== undefined ? LOOK_MS : this.#strangers.size > 0 ? AGAIN_MS : 0)
+        if (nowMs < untilMs) await this.#changed(untilMs - nowMs)
+        else if (!this.#askAgain()) throw this.#failure()
       }
     }
   }
@@ -134,6 +144,18 @@ class Entrance {
     }).catch((error: unknown) => { this.#note(peerId, error) })
   }
 
+  /** @returns whether somebody is dialled once more */
+  #askAgain (): boolean {
+    if (this.#hasAskedAgain || this.#strangers.size === 0) return false
+    this.#hasAskedAgain = true
+    for (const { peerId, addresses } of this.#options.ticket.inviters) {
+      if (!this.#strangers.delete(peerId)) continue
+      this.#tried.delete(peerId)
+      this.#dial(peerId, addresses)
+    }
+    return this.#dialling > 0
+  }
+
   async #ask (connection: Connection): Promise<Redeemed | undefined> {
     const { ticket, network, clock, random } = this.#options
     try {
@@ -141,6 +163,7 @@ class Entrance {
     } catch (error) {
       if (!(error instanceof SwarmError)) throw error
       this.#note(connection.peerId, error)
+      if (error.details['reason'] === 'unspoken' && this.#named.has(connection.peerId)) this.#strangers.add(connection.peerId)
       if (error.code !== 'UNREACHABLE' && error.code !== 'ABORTED') this.#refusals.push(error)
       if (FINAL.includes(error.code) && this.#named.has(connection.peerId)) throw error
       return undefined
@@ -171,6 +194,11 @@ class Entrance {
     const attempts = [...this.#attempts.values()].filter(({ peerId }) => this.#named.has(peerId)) // of the others there may be any number
     const asked = attempts.map(({ peerId, causes, message }) => `${peerId} (${causes.length === 0 ? message : causes.join('; ')})`)
     const ended = clock.wallMs() >= ticket.terms.joinBeforeMs ? `. By the clock of this machine the ticket ended at ${new Date(ticket.terms.joinBeforeMs).toISOString()}` : ''
+    if (this.#named.size > 0 && [...this.#named].every(peerId => this.#strangers.has(peerId))) {
+      return new SwarmError('TICKET_INVALID', `the inviters that the ticket names answer, and let nobody into swarm ${this.#swarmId}: it is not theirs, or they are no admins of it`, {
+        details: { reason: 'foreign', inviters: attempts }
+      })
+    }
     return new SwarmError('UNREACHABLE', `nobody who may let this peer into swarm ${this.#swarmId} could be reached: ${asked.length === 0 ? 'the ticket names nobody' : asked.join(', ')}${ended}`, {
       details: { inviters: attempts }
     })

@@ -8,7 +8,7 @@ import { SwarmError } from '../../lib/base/error.ts'
 import type { Network } from '../../lib/base/network.ts'
 import { seededRandom } from '../../lib/base/random.ts'
 import { generateKey, type PrivateKey } from '../../lib/identity/key.ts'
-import { CANDIDATES_MAX, ENTER_MS_MAX, LOOK_MS, enterBy, type Attempt, type EntranceOptions } from '../../lib/swarm/entrance.ts'
+import { AGAIN_MS, CANDIDATES_MAX, ENTER_MS_MAX, LOOK_MS, enterBy, type Attempt, type EntranceOptions } from '../../lib/swarm/entrance.ts'
 import { MemoryHub } from '../../transports/memory/memory.ts'
 import { VirtualClock } from '../support/clock.ts'
 
@@ -132,6 +132,40 @@ test('where nobody answers each is told with its reason, after looking for so lo
   assert.match(attempts[0]?.message ?? '', 'names no address')
   const alone = await rig.enter([gone])
   assert.ok(codeOf(alone.end) === 'UNREACHABLE' && alone.tookMs < 200, `${alone.tookMs} ms without looking`)
+})
+
+test('where all inviters answer and none knows the swarm, the ticket is told as no good, after they were asked once more', async () => {
+  const rig = new Rig()
+  const inviters = [rig.peer('knows nothing'), rig.peer('knows nothing')]
+  const { end, tookMs } = await rig.enter(inviters)
+  assert.is(codeOf(end), 'TICKET_INVALID')
+  const { details: { reason, inviters: attempts }, message } = end as SwarmError
+  assert.equal([reason, (attempts as Attempt[]).map(({ peerId }) => peerId).sort()], ['foreign', inviters.map(({ peerId }) => peerId).sort()])
+  assert.match(message, `let nobody into swarm ${swarmIdOf(rig.swarmKey.publicKey)}`)
+  assert.ok(tookMs >= AGAIN_MS && tookMs < AGAIN_MS + 200, `${tookMs} ms`)
+  const looking = await rig.enter(inviters, [])
+  assert.ok(codeOf(looking.end) === 'TICKET_INVALID' && looking.tookMs < LOOK_MS + 200, `${looking.tookMs} ms`)
+})
+
+test('where one of the inviters is away, it may yet let in', async () => {
+  const rig = new Rig()
+  assert.is(codeOf((await rig.enter([rig.peer('knows nothing'), rig.gone()])).end), 'UNREACHABLE')
+})
+
+test('a stranger who is found and knows nothing of the swarm says nothing about the ticket', async () => {
+  const rig = new Rig()
+  assert.is(codeOf((await rig.enter([rig.gone()], [[0, rig.peer('knows nothing')]])).end), 'UNREACHABLE')
+})
+
+test('an inviter that is just starting is asked once more', async () => {
+  const rig = new Rig()
+  const inviter = rig.peer('knows nothing')
+  rig.clock.after(AGAIN_MS / 2, () => {
+    inviter.network.handle(rig.protocol, async (stream, connection) => {
+      await answerRedemption(stream, connection, { swarmKey: rig.swarmKey, ledger: { use: async () => true }, clock: rig.clock, random, peerId: inviter.peerId })
+    }, { beforeAdmission: true })
+  })
+  rig.assertIn((await rig.enter([inviter])).end)
 })
 
 test('a ticket that names nobody is told as such', async () => {

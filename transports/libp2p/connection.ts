@@ -85,7 +85,7 @@ export class Libp2pConnection implements Connection, Admission {
       // The other end said goodbye, or we do not hear it any more: nothing can be opened here again.
       if (isMuxerGone(cause)) this.#connection.abort(new SwarmError('CLOSED', `${this.peerId} closed the connection`, { cause }))
       const why = bound.signal.aborted ? `gave no answer in ${OPEN_MS_MAX} ms` : this.isOpen ? 'refused' : 'is gone'
-      throw new SwarmError('UNREACHABLE', `open ${protocol}: ${this.peerId} ${why}`, { cause })
+      throw new SwarmError('UNREACHABLE', `open ${protocol}: ${this.peerId} ${why}`, { cause, details: isUnspoken(cause) ? { reason: 'unspoken' } : {} })
     } finally {
       bound.done()
     }
@@ -161,6 +161,11 @@ export class Libp2pConnection implements Connection, Admission {
   #aborted (protocol: string, signal: AbortSignal): SwarmError {
     return new SwarmError('ABORTED', `open ${protocol} to ${this.peerId} was given up`, { cause: signal.reason })
   }
+}
+
+/** Whether the other end has said that it does not speak a protocol. */
+function isUnspoken (error: unknown): boolean {
+  return error instanceof Error && error.name === 'UnsupportedProtocolError'
 }
 
 function isMuxerGone (error: unknown): boolean {

@@ -147,7 +147,7 @@ export class MemoryConnection implements Connection {
     if (yes) return
     if (signal.aborted) throw new SwarmError('ABORTED', `${what} to ${this.peerId} was given up`, { cause: signal.reason })
     const why = bound.signal.aborted ? `gave no answer in ${OPEN_MS_MAX} ms` : this.#isOpen ? 'refused' : 'is gone'
-    throw new SwarmError('UNREACHABLE', `${what}: ${this.peerId} ${why}`)
+    throw new SwarmError('UNREACHABLE', `${what}: ${this.peerId} ${why}`, { details: why === 'refused' ? { reason: 'unspoken' } : {} })
   }
 
   #answer (id: number, yes: boolean): void {

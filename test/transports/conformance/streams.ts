@@ -173,6 +173,7 @@ export function streams (test: Suite, arena: Arena): void {
     const heard = readAll(await within(5_000, 'the handler', served))
     b.unhandle('/once')
     await fails('UNREACHABLE', /refused/, toB.open('/once', never()))
+    assert.is(await toB.open('/once', never()).then(() => undefined, (error: SwarmError) => error.details['reason']), 'unspoken')
     sendText(stream, 'here')
     await stream.end()
     assert.is(text(await within(5_000, 'text', heard.whole)), 'still here')
