@@ -11,7 +11,7 @@ import { findForks, mergeForks, type Fork } from './fork.ts'
 import { rebuild, rebuilding } from './rebuild.ts'
 import { emptyDocument } from './state.ts'
 import { atOnce, inTurns, type Steps } from './steps.ts'
-import { isTwisted } from './twist.ts'
+import { isCrossed, isTwisted } from './twist.ts'
 import { readUpdate, type Content } from './update.ts'
 
 /** Largest document, in bytes, that is merged where it is found out: that takes up to 30 ms. */
@@ -82,7 +82,7 @@ export function putOn (merged: Merged, edits: readonly Uint8Array[], makeDoc: ()
       if (!(error instanceof SwarmError)) throw error // that nobody else takes it was told when it was edited
     }
     const found = content === undefined ? [] : findForks(doc, update, content)
-    if (content === undefined || (found.length === 0 && !isTwisted(doc, [{ update, content }]))) applyUpdate(doc, update)
+    if (content === undefined || (found.length === 0 && !isTwisted(doc, [{ update, content }]) && !isCrossed(doc, update))) applyUpdate(doc, update)
     else {
       // Somebody else writes under our name, as after the copying of a folder; or we wrote beside a lie that has lost.
       const before = doc

@@ -26,6 +26,20 @@ export function isTwisted (doc: Y.Doc, updates: readonly Checked[]): boolean {
   }).length > 0
 }
 
+/**
+ * Whether an update would put something between two neighbours that lie in different types by now, or under different keys: where it was
+ * written they were neighbours, on a branch that lost. Yjs holds on to such an item until one of the two is collected, and every later
+ * reading of the document then drops it.
+ */
+export function isCrossed (doc: Y.Doc, update: Uint8Array): boolean {
+  const find = ({ client, clock }: Y.ID): Struct | undefined => structAt(doc.store.clients.get(client), clock)
+  return Y.decodeUpdate(update).structs.some(struct => {
+    if (!(struct instanceof Y.Item) || struct.origin === null || struct.rightOrigin === null) return false
+    const [left, right] = [find(struct.origin), find(struct.rightOrigin)]
+    return left instanceof Y.Item && right instanceof Y.Item && (left.parent !== right.parent || left.parentSub !== right.parentSub)
+  })
+}
+
 /** The same structs of every client, in order and without holes, with GC in place of what is twisted. */
 export function untwist (clients: ReadonlyMap<number, readonly Struct[]>): Map<number, Struct[]> {
   const suspects: Twist[] = []

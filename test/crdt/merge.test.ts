@@ -10,7 +10,7 @@ import { REBUILD_MS_MIN, REBUILD_MS_PER_MIB } from '../../crdt/pace.ts'
 import { fromHex } from '../../crdt/cursor.ts'
 import { Digester, equalDigests } from '../../crdt/digest.ts'
 import { signEnvelope } from '../../crdt/envelope.ts'
-import { MERGE_HERE_BYTES, mergeWhole, type Merging } from '../../crdt/merge.ts'
+import { MERGE_HERE_BYTES, mergeWhole, putOn, type Merging } from '../../crdt/merge.ts'
 import { REBUILT_ORIGIN, Replica, type Effect } from '../../crdt/replica.ts'
 import { documentOf, emptyDocument, encodeState, type Logged } from '../../crdt/state.ts'
 import { systemClock } from '../../lib/base/clock.ts'
@@ -161,6 +161,26 @@ test('somebody wrote under our own name, and so do we while that is merged: one 
   assert.equal(here.replica.doc.getMap('m').toJSON(), { word: 'here', own: 'here too', most: 'and again' }, 'what comes first in byte order')
   here.edit(doc => { doc.getMap('m').set('after', 1) })
   replays(here)
+})
+
+test('what was edited between two neighbours that a merge has parted leaves a document that its own bytes give again', () => {
+  const won = emptyDocument()
+  won.clientID = evil
+  const word = won.getMap('m').set('k', new Y.Text())
+  word.insert(0, 'lie')
+  const lost = emptyDocument()
+  lost.clientID = evil
+  lost.getArray('l').insert(0, [1, 2, 3, 4])
+  const ours = documentOf(emptyDocument, encodeState(lost), [])
+  ours.clientID = 7
+  const edits: Uint8Array[] = []
+  ours.on('update', (update: Uint8Array) => { edits.push(update) })
+  ours.getArray('l').insert(1, ['between'])
+  ours.getArray('m2').insert(0, ['elsewhere'])
+  const { doc, forks } = putOn(mergeWhole({ ours: encodeState(won), theirs: [encodeState(won)] }), edits, emptyDocument)
+  assert.equal(forks, [])
+  assert.equal(doc.getArray('m2').toJSON(), ['elsewhere'])
+  assert.equal(new Digester(doc).digest, new Digester(documentOf(emptyDocument, encodeState(doc), [])).digest)
 })
 
 test('gossip that contradicts a large document is merged aside too', () => {
