@@ -37,11 +37,17 @@ export function reachOf (doc: Y.Doc): Reach {
 export function applyUpdates (doc: Y.Doc, updates: readonly Checked[], origin: unknown): Applied {
   let news: Uint8Array | undefined
   const onUpdate = (update: Uint8Array, from: unknown): void => { if (from === origin) news = update }
-  doc.on('update', onUpdate)
   try {
     Y.transact(doc, transaction => {
-      for (const update of updates) applyUpdate(doc, unknownPart(doc, update), origin)
-      dropFronts(transaction)
+      let whole = newWhole(transaction, updates)
+      try {
+        for (const update of updates) applyUpdate(doc, unknownPart(doc, update), origin)
+        if (dropFronts(transaction)) whole = undefined
+        news = whole
+      } finally {
+        // Yjs writes down what a transaction did where somebody listens: for a large update that takes a third as long as to apply it.
+        if (news === undefined) doc.on('update', onUpdate)
+      }
     }, origin, false)
     assert(doc.store.pendingStructs === null && doc.store.pendingDs === null, 'Yjs was given a gap')
     return { news, isBroken: false }
@@ -50,6 +56,17 @@ export function applyUpdates (doc: Y.Doc, updates: readonly Checked[], origin: u
   } finally {
     doc.off('update', onUpdate)
   }
+}
+
+/**
+ * What is about to be applied, if all of it is new, and nothing else is in the transaction: then the log needs nothing but that. An
+ * answer repeats all deletes: they are not to be logged again and again.
+ */
+function newWhole ({ doc, changed, deleteSet }: Y.Transaction, [update, ...others]: readonly Checked[]): Uint8Array | undefined {
+  // An observer may have written as soon as the transaction began.
+  if (update === undefined || others.length > 0 || changed.size > 0 || deleteSet.clients.size > 0) return undefined
+  const { ranges, deletes, structs } = update.content
+  return structs > 0 && deletes.length <= structs && ranges.every(({ client, from }) => from >= Y.getState(doc.store, client)) ? update.update : undefined
 }
 
 /**
@@ -67,13 +84,20 @@ function unknownPart (doc: Y.Doc, { update, content }: Checked): Uint8Array {
 /**
  * Of a key's entries only the last lives, as Yjs has it, but for one case: an entry of several clocks, such as only a lie makes, that is
  * split later. Whoever reads its parts one by one deletes all but the last; so do we, or our log would replay to something else.
+ *
+ * @returns whether there was one
  */
-function dropFronts (transaction: Y.Transaction): void {
+function dropFronts (transaction: Y.Transaction): boolean {
+  let isDropped = false
   for (const back of transaction._mergeStructs) {
     if (!(back instanceof Y.Item) || back.parentSub === null || back.id.clock === 0) continue
     const front = Y.getItem(transaction.doc.store, Y.createID(back.id.client, back.id.clock - 1))
-    if (front instanceof Y.Item && front.parentSub !== null && front.right !== null && !front.deleted) front.delete(transaction)
+    if (front instanceof Y.Item && front.parentSub !== null && front.right !== null && !front.deleted) {
+      front.delete(transaction)
+      isDropped = true
+    }
   }
+  return isDropped
 }
 
 /** Of updates, those that fit one after the other, and the first gap of each that does not. */

@@ -245,8 +245,16 @@ export class Copy {
     const onUpdate = (update: Uint8Array, origin: unknown): void => {
       if (origin !== this.replica) this.#options.onEdit(this, update)
     }
-    doc.on('update', onUpdate)
-    this.#unwatch = () => { doc.off('update', onUpdate) }
+    // Yjs writes down what a transaction did only where somebody listens then: of what comes from others, nobody has to.
+    const onTransaction = ({ origin }: { readonly origin: unknown }): void => {
+      if (origin === this.replica) doc.off('update', onUpdate)
+      else doc.on('update', onUpdate)
+    }
+    doc.on('afterTransactionCleanup', onTransaction)
+    this.#unwatch = () => {
+      doc.off('update', onUpdate)
+      doc.off('afterTransactionCleanup', onTransaction)
+    }
   }
 
   /** Keeps on disk under which incarnation this peer writes: one that was written under, and in place of one that was given up. */

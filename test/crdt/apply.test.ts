@@ -33,6 +33,42 @@ test('updates go in together, and what was new comes back as one', () => {
   assert.equal(applyUpdates(doc, updates, 'test').news, undefined, 'all of it was known')
 })
 
+test('of one update that is new as a whole the log gets those bytes, and Yjs writes nothing down', () => {
+  const [first, second] = written('abc', 'def') as [Checked, Checked]
+  const doc = new Y.Doc()
+  assert.is(applyUpdates(doc, [first], 'test').news, first.update)
+  assert.is(applyUpdates(doc, [first], 'test').news, undefined, 'it was known')
+  const both = checked(Y.mergeUpdates([first.update, second.update]))
+  assert.equal(applyUpdates(doc, [both], 'test').news, second.update, 'of what is known in part, the rest')
+})
+
+test('what else an observer put into the transaction is in the log too', () => {
+  const [first, second] = written('abc', 'def') as [Checked, Checked]
+  const doc = new Y.Doc()
+  const log = [applyUpdates(doc, [first], 'test').news]
+  doc.once('beforeTransaction', () => { doc.getMap('m').set('k', 1) })
+  log.push(applyUpdates(doc, [second], 'test').news)
+  doc.once('beforeTransaction', () => { doc.getText('t').delete(0, 2) })
+  log.push(applyUpdates(doc, written('abc', 'def', 'ghi').slice(2), 'test').news)
+  assert.is(doc.getText('t').toJSON(), 'cdefghi')
+  const replayed = documentOf(emptyDocument, undefined, log.map(update => ({ update: update ?? new Uint8Array(), origin: '' })))
+  assert.equal(new Digester(replayed).digest, new Digester(doc).digest)
+})
+
+test('deletes that an answer repeats are not logged again', () => {
+  const source = new Y.Doc()
+  source.getText('t').insert(0, 'abcdefghijklmnop')
+  for (let at = 0; at < 8; at++) source.getText('t').delete(at, 1)
+  const doc = new Y.Doc()
+  applyUpdates(doc, [checked(Y.encodeStateAsUpdate(source))], 'test')
+  const vector = Y.encodeStateVector(doc)
+  source.getText('t').insert(0, 'one more')
+  const answer = checked(Y.encodeStateAsUpdate(source, vector))
+  assert.is(answer.content.deletes.length, 8)
+  const { news = new Uint8Array() } = applyUpdates(doc, [answer], 'test')
+  assert.equal([readUpdate(news).structs, readUpdate(news).deletes.length], [1, 0])
+})
+
 test('of an update whose beginning is known, the rest goes in', () => {
   const [first, second] = written('abc', 'def') as [Checked, Checked]
   const doc = new Y.Doc()
