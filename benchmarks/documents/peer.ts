@@ -31,12 +31,12 @@ const VERBS: Verbs = {
     await opened().flushed()
   },
 
-  /** Answers when there are that many entries, with the milliseconds since then on the shared clock. */
+  /** Answers how long after opening it observers saw that many entries, and when what waited for them went on; in milliseconds. */
   async filled ({ name = 'bench', count }) {
     const startMs = wallMs()
     document = await joined().document(name)
-    await seen(() => opened().ydoc.getMap('entries').size >= Number(count))
-    return wallMs() - startMs
+    const atMs = await seen(() => opened().ydoc.getMap('entries').size >= Number(count))
+    return { seenMs: atMs - startMs, tookMs: wallMs() - startMs }
   },
 
   /** Edits one after the other, `everyMs` apart. */
@@ -120,13 +120,14 @@ const VERBS: Verbs = {
 
 let longest = (): number => 0
 
-async function seen (claim: () => boolean): Promise<void> {
+/** @returns when a claim first held, on the shared clock */
+async function seen (claim: () => boolean): Promise<number> {
   const { ydoc } = opened()
-  await new Promise<void>(resolve => {
+  return await new Promise<number>(resolve => {
     const look = (): void => {
       if (!claim()) return
       ydoc.off('afterTransaction', look)
-      resolve()
+      resolve(wallMs())
     }
     ydoc.on('afterTransaction', look) // when its own observers are told
     look()
