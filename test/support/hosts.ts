@@ -124,7 +124,7 @@ export class Host {
 
   async up (nth = 0): Promise<void> {
     await this.run(`ip link set eth${nth} up`)
-    await this.#world.inside(this.routing())
+    await this.#world.inside(`${noticed(`h${this.index}`, nth, 'UP')}\n${this.routing()}`)
   }
 
   /** Takes an interface away, as one that is pulled out. */
@@ -138,11 +138,11 @@ export class Host {
 
   /** Pulls the cable: the interface stays, without a carrier. */
   async cut (nth = 0): Promise<void> {
-    await this.#world.inside(`ip link set h${this.index}e${nth} down`)
+    await this.#world.inside(`ip link set h${this.index}e${nth} down\n${noticed(`h${this.index}`, nth, 'DOWN')}`)
   }
 
   async mend (nth = 0): Promise<void> {
-    await this.#world.inside(`ip link set h${this.index}e${nth} up\n${this.routing()}`)
+    await this.#world.inside(`ip link set h${this.index}e${nth} up\n${noticed(`h${this.index}`, nth, 'UP')}\n${this.routing()}`)
   }
 
   /** Gives an interface another address of its network, in place of the one it has. */
@@ -246,7 +246,14 @@ function wire (network: number, namespace: string, nth: number, address: string)
   return `ip link add ${port} type veth peer name eth${nth} netns ${namespace}
 ip link set ${port} master br${network} up
 ip -n ${namespace} addr add ${address}/24 dev eth${nth}
-ip -n ${namespace} link set eth${nth} up`
+ip -n ${namespace} link set eth${nth} up
+${noticed(namespace, nth, 'UP')}`
+}
+
+/** Commands that wait until the system has seen what became of a cable: once a second where many are pulled and plugged in. */
+function noticed (namespace: string, nth: number, state: 'DOWN' | 'UP'): string {
+  const seen = `ip -n ${namespace} -o link show eth${nth} | grep -qE 'state (LOWERLAYER)?${state} '`
+  return `tries=0; until ${seen}; do tries=$((tries+1)); test $tries -lt 500; sleep 0.01; done`
 }
 
 /** A namespace whose interfaces have their IPv6 addresses at once. */
