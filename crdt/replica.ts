@@ -13,33 +13,28 @@
  *
  * Effects are performed in order. `edited` must be told of every update of `doc` whose origin is not the replica itself.
  */
-import * as Y from 'yjs'
+import type * as Y from 'yjs'
 import { SwarmError } from '../lib/base/error.ts'
 import type { Random } from '../lib/base/random.ts'
 import { admit, type Admitted } from './admit.ts'
 import { Alarms } from './alarm.ts'
-import { sortUpdates } from './apply.ts'
 import { Body } from './body.ts'
-import { encodeUpdate } from './codec.ts'
 import { fromHex } from './cursor.ts'
-import { equalDigests, isForked, type Digest } from './digest.ts'
+import type { Digest } from './digest.ts'
 import type { Effect, Verdict } from './effect.ts'
-import { readEnvelope, type Signer, type Verify } from './envelope.ts'
-import type { Fork } from './fork.ts'
+import type { Signer, Verify } from './envelope.ts'
+import { Exchange } from './exchange.ts'
 import type { EarlyLimits } from './gap.ts'
 import { Heard } from './heard.ts'
 import type { Merged } from './merge.ts'
-import { HOPS_MAX, type DocumentMessage } from './message.ts'
-import { Others } from './others.ts'
+import type { DocumentMessage } from './message.ts'
 import { Outbox } from './outbox.ts'
 import { Unflushed } from './unflushed.ts'
-import { readUpdate, readVector } from './update.ts'
+import { readUpdate } from './update.ts'
 
 export type { Alarm } from './alarm.ts'
 export type { Effect, Verdict } from './effect.ts'
 export { REBUILT_ORIGIN } from './state.ts'
-
-type Said<Kind extends DocumentMessage['kind']> = DocumentMessage & { readonly kind: Kind }
 
 export interface ReplicaOptions {
   /** The document's key: 32 hexadecimal digits. */
@@ -70,7 +65,7 @@ export class Replica {
   readonly #outbox: Outbox
   readonly #unflushed: Unflushed
   readonly #alarms: Alarms
-  readonly #others = new Others()
+  readonly #exchange: Exchange
   readonly #heard = new Heard()
 
   constructor (options: ReplicaOptions) {
@@ -84,6 +79,7 @@ export class Replica {
       doc, makeDoc, random, sequence, incarnation, earlyLimits, mergeHereBytes, key: fromHex(document), publicKey: signer.publicKey,
       origin: this, outbox: this.#outbox, unflushed: this.#unflushed, alarms: this.#alarms
     })
+    this.#exchange = new Exchange({ body: this.#body, unflushed: this.#unflushed, alarms: this.#alarms, swarmId, verify: options.verify })
   }
 
   get doc (): Y.Doc {
@@ -124,7 +120,7 @@ export class Replica {
 
   /** Up to which sequence of our log that peer has everything on its disk, as far as it said. */
   agreed (peer: string): number {
-    return this.#others.find(peer)?.agreed ?? 0
+    return this.#exchange.agreed(peer)
   }
 
   /** The application, or Yjs itself, changed the document. @param update must not change any more */
@@ -175,125 +171,33 @@ export class Replica {
     return { verdict: 'accept', effects }
   }
 
-  /** What to send a peer to be told what we lack: it shows nothing that was written here and is not on disk, and so need not wait. */
+  /** What is said over streams: see exchange.ts. */
   pull (to: string): Effect {
-    const { vector, after } = this.#unflushed.vectorOf(this.doc)
-    return this.#send(to, { kind: 'want', vector, digest: this.digest, mark: this.#unflushed.durable }, after)
+    return this.#exchange.pull(to)
   }
 
-  /** What to send a peer to be told whether it has all that we have, and what we lack. */
   ask (to: string): Effect {
-    return this.#send(to, { kind: 'want', vector: Y.encodeStateVector(this.doc), digest: this.digest, mark: this.sequence })
+    return this.#exchange.ask(to)
   }
 
-  /** What to send a peer so that it has all that we have, and says so; by what is known of it. */
   offer (to: string): Effect {
-    return this.#have(to, this.#others.find(to)?.vector ?? new Map(), 1)
+    return this.#exchange.offer(to)
   }
 
-  /** What was on its way to a peer may be lost: it counts for nothing. */
   lost (peer: string): void {
-    this.#others.lost(peer)
+    this.#exchange.lost(peer)
   }
 
-  /** A message came from a peer, over a stream. */
   message (from: string, message: DocumentMessage, nowMs: number): Effect[] {
-    try {
-      switch (message.kind) {
-        case 'want': return this.#wanted(from, message, nowMs)
-        case 'have': return this.#has(from, message, nowMs)
-        case 'got':
-          this.#others.agree(from, Math.min(message.mark, this.sequence))
-          return []
-        case 'state': return this.#merge(from, message, nowMs)
-        case 'prove': return this.#prove(from, message)
-        case 'proof': return this.#alarms.proven(from, message, readEnvelope(message.envelope, this.#options.swarmId, this.#options.verify))
-      }
-    } catch (error) {
-      if (!(error instanceof SwarmError)) throw error
-      return [{ kind: 'refused', from, error }]
-    }
+    return this.#exchange.message(from, message, nowMs)
   }
 
-  /** What the effect `merge` asked for is done; undefined if it failed: then it is tried anew when the fork is found again. */
   merged (merged: Merged | undefined, nowMs: number): Effect[] {
-    const { effects, forks, from, state } = this.#body.merged(merged, nowMs)
-    effects.push(...this.#askProof(from, forks))
-    // As it came back: what was edited meanwhile need not be in it.
-    if (merged !== undefined && state !== undefined && state.hop < HOPS_MAX && !equalDigests(state.digest, merged.digest)) {
-      effects.push(this.#send(from, { kind: 'state', digest: merged.digest, hop: state.hop + 1, update: merged.state }))
-    }
-    return effects
+    return this.#exchange.merged(merged, nowMs)
   }
 
   close (): void {
     this.#body.close()
-  }
-
-  #wanted (from: string, { vector, digest, mark }: Said<'want'>, nowMs: number): Effect[] {
-    const theirs = this.#learn(from, vector, nowMs)
-    if (equalDigests(digest, this.digest)) return [this.#send(from, { kind: 'got', digest, mark })]
-    if (isForked(digest, this.digest)) return [this.#state(from)]
-    this.#others.answer(from, this.sequence, nowMs)
-    return [this.#have(from, theirs, 0)]
-  }
-
-  #has (from: string, { vector, digest, mark, hop, update }: Said<'have'>, nowMs: number): Effect[] {
-    const checked = { update, content: readUpdate(update) }
-    const theirs = this.#learn(from, vector, nowMs)
-    const { effects, isWhole } = this.#body.take({ from, author: from }, [checked], nowMs)
-    if (!isWhole) return effects
-    if (isForked(digest, this.digest)) return [...effects, this.#state(from)]
-    // All that it had is here now: whatever differs, we have more.
-    effects.push(this.#send(from, { kind: 'got', digest, mark }))
-    const isOver = hop >= HOPS_MAX || equalDigests(digest, this.digest)
-    // Two that meet ask each other at once: what the other asked for itself need not go out twice.
-    if (!isOver && !this.#others.isAnswered(from, this.sequence, nowMs)) effects.push(this.#have(from, theirs, hop + 1))
-    return effects
-  }
-
-  #merge (from: string, message: Said<'state'>, nowMs: number): Effect[] {
-    const { update, digest, hop } = message
-    if (equalDigests(digest, this.digest)) return []
-    const whole = sortUpdates([{ update, content: readUpdate(update) }], () => 0)
-    if (whole.early.length > 0) throw new SwarmError('MALFORMED', 'a state has gaps')
-    const merged = this.#body.merge(from, message, nowMs)
-    if (merged === undefined) return []
-    const effects = [...merged.effects, ...this.#askProof(from, merged.forks)]
-    if (this.#body.isMerging) return effects
-    if (!equalDigests(digest, this.digest) && hop < HOPS_MAX) effects.push(this.#state(from, hop + 1))
-    return effects
-  }
-
-  #askProof (from: string, forks: readonly Fork[]): Effect[] {
-    return forks.map(({ client, clock }) => this.#send(from, { kind: 'prove', client, clock }))
-  }
-
-  #prove (from: string, { client, clock }: Fork): Effect[] {
-    const envelope = this.#alarms.find({ client, clock })
-    return envelope === undefined ? [] : [this.#send(from, { kind: 'proof', client, clock, envelope })]
-  }
-
-  /** @throws SwarmError MALFORMED */
-  #learn (peer: string, bytes: Uint8Array, nowMs: number): ReadonlyMap<number, number> {
-    const vector = readVector(bytes)
-    this.#others.learn(peer, vector)
-    this.#body.hearOfUs(vector.get(this.client) ?? 0, nowMs)
-    return vector
-  }
-
-  #have (to: string, vector: ReadonlyMap<number, number>, hop: number): Effect {
-    const update = encodeUpdate(this.doc, Y.encodeStateVector(new Map(vector)))
-    const { last } = this.#unflushed
-    return this.#send(to, { kind: 'have', vector: Y.encodeStateVector(this.doc), digest: this.digest, mark: last, hop, update }, last)
-  }
-
-  #state (to: string, hop = 0): Effect {
-    return this.#send(to, { kind: 'state', digest: this.digest, hop, update: encodeUpdate(this.doc) }, this.#unflushed.last)
-  }
-
-  #send (to: string, message: DocumentMessage, after = this.sequence): Effect {
-    return { kind: 'send', to, message, after }
   }
 
   #flush (): Effect[] {

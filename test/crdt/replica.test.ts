@@ -114,6 +114,31 @@ test('two that ask each other at once send what is missing once, and again if it
   assert.equal(sent(2 * ANSWER_MS, nothing), ['got', 'have'])
 })
 
+test('who had nothing and takes all that came confirms it unhashed, and tells what it wrote on the way', () => {
+  const full = open(alice)
+  full.replica.doc.getMap('m').set('k', 1)
+  const answerTo = (vector: Uint8Array): DocumentMessage => {
+    const [effect] = full.replica.message('fresh', { kind: 'want', vector, digest: { shape: new Uint8Array(16), content: new Uint8Array(16) }, mark: 0 }, 0)
+    if (effect?.kind !== 'send' || effect.message.kind !== 'have') throw new Error('no answer')
+    return effect.message
+  }
+  const sentBy = (peer: Peer, message: DocumentMessage): string[] => done(peer, peer.replica.message('full', message, 0)).map(effect => effect.kind === 'send' ? effect.message.kind : effect.kind)
+  const nothing = Y.encodeStateVector(new Map())
+  const answer = answerTo(nothing)
+  // Its digest is not looked at: were it, one of equal shape would be taken for a fork.
+  const forked = { ...answer, digest: { ...full.replica.digest, content: new Uint8Array(16) } } as DocumentMessage
+  assert.equal(sentBy(open(bob), forked), ['append', 'got'])
+  const writing = open(bob)
+  writing.replica.doc.getMap('m').observe(() => { if (!writing.replica.doc.getMap('m').has('seen')) writing.replica.doc.getMap('m').set('seen', true) })
+  assert.equal(sentBy(writing, answer), ['append', 'append', 'got', 'have'])
+  // Whoever had anything looks.
+  const older = open(bob)
+  older.replica.doc.getMap('m').set('mine', 1)
+  older.take()
+  assert.equal(sentBy(older, answer), ['append', 'got', 'have'])
+  assert.equal(sentBy(older, forked), ['got', 'have'], 'known by now')
+})
+
 test('what is heard is applied and appended under its author, once', () => {
   const [writer, reader] = [open(alice), open(bob)]
   writer.replica.doc.getMap('m').set('k', 1)
