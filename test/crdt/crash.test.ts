@@ -1,4 +1,3 @@
-// bound: 20 s
 /** Every order in which a power cut, or the end of a process, can leave a batch and the claim beside it: committer.ts has the table. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

@@ -1,4 +1,3 @@
-// bound: 20 s
 /** The entry for those who embed documents without the swarm: two of them, driven by nothing but what it exports. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

@@ -1,4 +1,3 @@
-// bound: 60 s
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as Y from 'yjs'

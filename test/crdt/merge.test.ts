@@ -1,4 +1,3 @@
-// bound: 60 s
 /** A large document and what contradicts it are merged aside, while both sides go on. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

@@ -82,8 +82,8 @@ test('a run in 20,000 pieces, and as many twists: found in time that grows with 
   const update = checked(writer.count(0).bytes())
   const startMs = performance.now()
   assert.ok(isTwisted(doc, [update]))
-  // Its square, 400 million steps, takes seconds.
-  assert.ok(performance.now() - startMs < 2_000, `${performance.now() - startMs} ms`)
+  // Its square, 400 million steps, takes many times as long.
+  assert.ok(performance.now() - startMs < 5_000, `${performance.now() - startMs} ms`)
 })
 
 test.run()

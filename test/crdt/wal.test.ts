@@ -1,4 +1,3 @@
-// bound: 20 s
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { BATCH_OPERATIONS_MAX, QUEUE_BYTES_MAX } from '../../crdt/backlog.ts'

@@ -1,4 +1,3 @@
-// bound: 60 s
 import { deflateRawSync } from 'node:zlib'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

@@ -1,4 +1,3 @@
-// bound: 10 s
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { isSigned } from '#ed25519'

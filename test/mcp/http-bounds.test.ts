@@ -1,4 +1,3 @@
-// bound: 60 s
 /** Who and what the gateway over HTTP turns away, and the bounds on what a client can make grow. */
 import { createServer, type AddressInfo } from 'node:net'
 import { request as httpRequest } from 'node:http'

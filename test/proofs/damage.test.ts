@@ -1,4 +1,3 @@
-// bound: 40 s
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { proveDamage } from '../crdt/prove/damage.ts'

@@ -1,4 +1,3 @@
-// bound: 40 s
 import { readlinkSync } from 'node:fs'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

@@ -1,4 +1,3 @@
-// bound: 20 s
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Bug } from '../../lib/simulate/bug.ts'

@@ -1,12 +1,15 @@
 import { systemClock } from '../../lib/base/clock.ts'
 
+/** How many times as long as is asked for is waited: bounds are for a quiet machine. Only what fails anyway takes longer for it. */
+const PATIENCE = 4
+
 /** Waits for something that has to happen, and fails by name if it does not: uvu has no time-outs of its own. */
 export async function within<Value> (delayMs: number, what: string, work: Promise<Value>): Promise<Value> {
   let cancel = (): void => {}
   const keepAlive = setInterval(() => {}, 1_000)
   try {
     return await Promise.race([work, new Promise<never>((_resolve, reject) => {
-      cancel = systemClock.after(delayMs, () => { reject(new Error(`${what}: not within ${delayMs} ms`)) })
+      cancel = systemClock.after(delayMs * PATIENCE, () => { reject(new Error(`${what}: not within ${delayMs * PATIENCE} ms`)) })
     })])
   } finally {
     clearInterval(keepAlive)

@@ -1,4 +1,3 @@
-// bound: 10 s
 /** Over gossipsub's own cache: that it has the parts which are changed is tested as well. */
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'

@@ -6,12 +6,16 @@ import * as assert from 'uvu/assert'
 import { systemClock } from '../../../lib/base/clock.ts'
 import { systemRandom } from '../../../lib/base/random.ts'
 import { generateKey } from '../../../lib/identity/key.ts'
+import { DIAL_MS_MAX } from '../../../transports/bounds.ts'
 import { openNetwork as openPage } from '../../../transports/libp2p/browser.ts'
 import { programArgs } from '../../support/source.ts'
 import { within } from '../../support/within.ts'
 import { fails, never } from '../conformance/arena.ts'
 import { readAll, sendText } from '../reading.ts'
 import { openPeer } from './peers.ts'
+
+/** Far less than any dial or close that waits for its bound takes, on a quiet machine as on a busy one. */
+const PROMPT_MS = DIAL_MS_MAX / 2
 
 /** A TCP server that takes connections and never says a word. */
 async function openMute (): Promise<{ address: string, close: () => void }> {
@@ -87,7 +91,7 @@ test('does not wait for an address that never answers while another does', async
   const startMs = systemClock.nowMs()
   const connection = await within(5_000, 'dial', a.dial(b.peerId, [mute.address, ...b.addresses()], never()))
   assert.is(connection.peerId, b.peerId)
-  assert.ok(systemClock.nowMs() - startMs < 2_000)
+  assert.ok(systemClock.nowMs() - startMs < PROMPT_MS)
   await Promise.all([a.close(), b.close()])
   mute.close()
 })
@@ -100,7 +104,7 @@ test('gives a dial up promptly, when asked to and when closing', async () => {
   systemClock.after(50, () => { controller.abort() })
   const startMs = systemClock.nowMs()
   await fails('ABORTED', /given up/, dialling)
-  assert.ok(systemClock.nowMs() - startMs < 1_000)
+  assert.ok(systemClock.nowMs() - startMs < PROMPT_MS)
   const another = a.dial(peerId, [mute.address], never())
   const failing = fails('CLOSED', /closed/, another)
   await within(2_000, 'close', a.close())
@@ -122,7 +126,7 @@ test('closes within a second even when the other end is frozen with bytes unread
     while (stream.send(chunk)) assert.ok(true)
     const startMs = systemClock.nowMs()
     await within(5_000, 'close', network.close())
-    assert.ok(systemClock.nowMs() - startMs < 1_000, `${systemClock.nowMs() - startMs} ms`)
+    assert.ok(systemClock.nowMs() - startMs < PROMPT_MS, `${systemClock.nowMs() - startMs} ms`)
     assert.ok(await within(1_000, 'the stream', heard.closed))
   } finally {
     child.kill()
