@@ -13,7 +13,7 @@ export const ERROR_CODES = [
   'CLOSED', // the swarm, connection or stream was closed
   'CONFIG_INVALID', // a config file with a syntax error, a wrong type or an unknown name
   'DISK_FAILED', // documents cannot be written: nothing is acknowledged until they can
-  'DOCUMENT_DAMAGED', // a document's log is not on disk as it was written
+  'DOCUMENT_DAMAGED', // a document's log is not on disk as it was written, or a change could not be written down
   'FOLDER_IN_USE', // another process holds the data folder
   'FOLDER_UNUSABLE', // the folder cannot be made, read or written, or others may write to it
   'FORBIDDEN', // the provider's allow list does not name this peer

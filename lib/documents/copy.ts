@@ -15,25 +15,13 @@ import type { Damage } from '../../crdt/damage.ts'
 import { Replica, type Alarm } from '../../crdt/replica.ts'
 import { emptyDocument } from '../../crdt/state.ts'
 import type { SyncedOptions } from './document.ts'
-import { readCopy, refuseChanges, type Found } from './found.ts'
+import type { DocumentEvents, YDoc } from './events.ts'
+import { readCopy, type Found } from './found.ts'
+import { hold, isChanging, refuseChanges } from './held.ts'
 import { keepIncarnation } from './incarnation.ts'
 import { DocumentLog } from './log.ts'
-import type { DocumentStatus, Failure, Repair } from './status.ts'
+import { failureOf, type DocumentStatus, type Repair } from './status.ts'
 import { Waiters } from './waiters.ts'
-
-/** A Yjs document, of the application's own copy of Yjs. */
-export type YDoc = Replica['doc']
-
-export interface CopyEvents {
-  /** What was damaged on this disk has come back from another peer. */
-  repaired: Repair
-  /** Somebody has said two things under one name: proof for whoever administers the swarm. The peers agree on one of them. */
-  alarm: Alarm
-  /** Something is wrong with the disk; changes are in memory only until it is over. */
-  trouble: SwarmError
-  /** `document.ydoc` is another one from now on, the one before is destroyed: bind editors and observers anew. */
-  replaced: { readonly ydoc: YDoc }
-}
 
 export interface CopyOptions {
   readonly name: string
@@ -47,6 +35,7 @@ export interface CopyOptions {
   readonly onEdit: (copy: Copy, update: Uint8Array) => void
   readonly onDurable: (copy: Copy, sequence: number) => void
   readonly onFailure: (failure: SwarmError | undefined) => void
+  readonly onLost: (copy: Copy, why: SwarmError) => void // the application has spoilt the Y.Doc: to be opened anew
   /** Ask linked peers to confirm what is here, now. */
   readonly confirm: (copy: Copy) => void
   /** Linked peers that have the document. */
@@ -59,7 +48,7 @@ interface Core { readonly replica: Replica, readonly log: DocumentLog, readonly 
 export class Copy {
   readonly name: string
   readonly key: string
-  readonly events = new Emitter<CopyEvents>()
+  readonly events = new Emitter<DocumentEvents>()
   readonly #options: CopyOptions
   readonly #closing = new AbortController()
   #core: Core
@@ -68,6 +57,7 @@ export class Copy {
   #lastRepair: Repair | null = null
   #isRepairing = false
   #failure: SwarmError | undefined
+  #broken: SwarmError | undefined // why a change is in no log, until the document is opened anew
   #keptIncarnation: number | undefined
   /** The Y.Doc that the application has. */
   #shown: YDoc
@@ -136,10 +126,12 @@ export class Copy {
   }
 
   async flushed (): Promise<void> {
+    await this.#ended()
     await this.#core.log.flushed()
   }
 
   async synced (options: SyncedOptions): Promise<void> {
+    await this.#ended()
     const { sequence } = this.replica
     await this.#waiters.wait(sequence, options, this.#closing.signal, async () => { await this.flushed() })
   }
@@ -183,8 +175,14 @@ export class Copy {
     replica.close()
     await log.close()
     const { pending, kept, ...found } = await readCopy(this.#options)
+    if (this.isClosed) {
+      await found.wal.close()
+      found.doc.destroy()
+      throw new SwarmError('CLOSED', `document ${JSON.stringify(this.name)} is closed`)
+    }
     replica.doc.destroy()
-    refuseChanges(replica.doc, `document ${JSON.stringify(this.name)} was replaced: use document.ydoc`) // destroyed, it has forgotten who refused
+    refuseChanges(replica.doc, `document ${JSON.stringify(this.name)} was replaced: use document.ydoc`)
+    this.#broken = undefined
     this.#pending = pending
     this.#damage = found.damage
     this.#keptIncarnation = kept
@@ -223,7 +221,6 @@ export class Copy {
       this.#closing.abort(new SwarmError('CLOSED', `document ${JSON.stringify(this.name)} is closed`))
       this.replica.close()
       doc.destroy()
-      refuseChanges(doc, `document ${JSON.stringify(this.name)} is closed`)
     }
   }
 
@@ -242,19 +239,27 @@ export class Copy {
 
   #watch (): void {
     const doc = this.#shown = this.replica.doc
-    const onUpdate = (update: Uint8Array, origin: unknown): void => {
-      if (origin !== this.replica) this.#options.onEdit(this, update)
+    this.#unwatch = hold(doc, {
+      isOurs: origin => origin === this.replica,
+      onEdit: update => { this.#options.onEdit(this, update) },
+      onLost: why => { if (doc === this.ydoc) this.#lost(why) } // one that was replaced is destroyed
+    })
+  }
+
+  #lost (why: SwarmError): void {
+    this.#unwatch()
+    refuseChanges(this.ydoc, `document ${JSON.stringify(this.name)} is being opened anew: wait for the event replaced`)
+    if (why.code !== 'CLOSED') {
+      this.#broken = why
+      this.events.emit('trouble', why)
     }
-    // Yjs writes down what a transaction did only where somebody listens then: of what comes from others, nobody has to.
-    const onTransaction = ({ origin }: { readonly origin: unknown }): void => {
-      if (origin === this.replica) doc.off('update', onUpdate)
-      else doc.on('update', onUpdate)
-    }
-    doc.on('afterTransactionCleanup', onTransaction)
-    this.#unwatch = () => {
-      doc.off('update', onUpdate)
-      doc.off('afterTransactionCleanup', onTransaction)
-    }
+    queueMicrotask(() => { this.#options.onLost(this, why) }) // not in the middle of a transaction
+  }
+
+  /** What is being changed counts as changed: it is in the log when its transaction has ended. @throws SwarmError DOCUMENT_DAMAGED if it was lost */
+  async #ended (): Promise<void> {
+    if (isChanging(this.ydoc)) await Promise.resolve()
+    if (this.#broken !== undefined) throw this.#broken
   }
 
   /** Keeps on disk under which incarnation this peer writes: one that was written under, and in place of one that was given up. */
@@ -292,8 +297,4 @@ export class Copy {
     if (isNew) this.events.emit('trouble', failure)
     this.#options.onFailure(failure)
   }
-}
-
-export function failureOf (failure: SwarmError | undefined): Failure | null {
-  return failure === undefined ? null : { code: failure.code, message: failure.message }
 }

@@ -19,12 +19,12 @@ import { Ahead } from './ahead.ts'
 import { Asking, CONFIRM_MS } from './asking.ts'
 import { Bell } from './bell.ts'
 import { Channels } from './channels.ts'
-import { Copy, failureOf } from './copy.ts'
+import { Copy } from './copy.ts'
 import { Document } from './document.ts'
 import { Gossiping } from './gossiping.ts'
 import { Hearing } from './hearing.ts'
 import { Performing, type OnTrouble } from './performing.ts'
-import type { DocumentEntry, DocumentsStatus } from './status.ts'
+import { failureOf, type DocumentEntry, type DocumentsStatus } from './status.ts'
 import { bucketOf } from './topic.ts'
 
 /** Documents open at once. */
@@ -208,6 +208,7 @@ export class Documents {
       onEdit: (from, update) => { this.#edited(from, update) },
       onDurable: (from, sequence) => { if (this.#copies.get(key) === from) this.#performing.perform(this.#sync.durable(key, sequence)) },
       onFailure: failure => { this.#performing.found(failure) },
+      onLost: (from, why) => { this.#performing.lost(from, why) },
       confirm: from => {
         this.#awaited.add(from)
         this.#asking.confirm(from)

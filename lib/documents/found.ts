@@ -1,6 +1,5 @@
 /** What is found on this disk of a document, and the Y.Doc made of it. */
 import type { Clock } from '../base/clock.ts'
-import { SwarmError } from '../base/error.ts'
 import type { Committer } from '../../crdt/committer.ts'
 import type { Damage } from '../../crdt/damage.ts'
 import { takePending } from '../../crdt/pending.ts'
@@ -34,9 +33,4 @@ export async function readCopy ({ key, name, committer, clock }: { readonly key:
     isRebuilt: updates.some(({ origin }) => origin === REBUILT_ORIGIN),
     pending: takePending(doc)
   }
-}
-
-/** A change that nobody would ever see must not look like one. */
-export function refuseChanges (doc: Replica['doc'], why: string): void {
-  doc.on('update', () => { throw new SwarmError('CLOSED', why) })
 }

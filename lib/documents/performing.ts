@@ -65,7 +65,7 @@ export class Performing {
         this.#parts.ahead.changed(action.document)
         return this.#parts.copies.get(action.document)?.replaced()
       case 'merge': return void this.#mergeAside(action.document, action.merging)
-      case 'reload': return void this.#reload(action.document, action.error)
+      case 'reload': return void this.#reload(action.document, `Yjs stopped in the middle of a change: ${String(action.error)}`)
       case 'refused': return this.#parts.onTrouble(`refused/${action.from}`, action.error.code, `what peer ${action.from} said about a document was refused: ${action.error.message}`)
       case 'raise': {
         const { error } = action
@@ -127,11 +127,18 @@ export class Performing {
     this.#parts.onChange()
   }
 
-  async #reload (key: string, cause: unknown): Promise<void> {
+  /** The application has spoilt a document's Y.Doc: it is opened anew. */
+  lost (copy: Copy, why: SwarmError): void {
+    const { copies, sync } = this.#parts
+    if (copies.get(copy.key) === copy && sync.replica(copy.key) === copy.replica) void this.#reload(copy.key, why.message)
+  }
+
+  /** @param why as a sentence */
+  async #reload (key: string, why: string): Promise<void> {
     const copy = this.#parts.copies.get(key)
     if (copy === undefined) return
     this.#parts.sync.remove(key)
-    this.#parts.onTrouble(`document/${key}`, 'DOCUMENT_DAMAGED', `document ${JSON.stringify(copy.name)} is opened anew, since Yjs stopped in the middle of a change: ${String(cause)}`)
+    this.#parts.onTrouble(`document/${key}`, 'DOCUMENT_DAMAGED', `document ${JSON.stringify(copy.name)} is opened anew: ${why}`)
     try {
       await copy.reload()
       if (this.#parts.copies.get(key) !== copy || copy.isClosed) return
@@ -140,6 +147,7 @@ export class Performing {
       this.#parts.onTrouble(`document/${key}`, 'DOCUMENT_DAMAGED', undefined)
     } catch (error) {
       if (!(error instanceof SwarmError)) throw error
+      if (copy.isClosed) return
       copy.events.emit('trouble', error)
       this.#parts.onTrouble(`document/${key}`, error.code, `document ${JSON.stringify(copy.name)} cannot be opened anew: ${error.message}. Close it and open it again`)
     }

@@ -1,4 +1,5 @@
 /** How documents are, as plain JSON. */
+import type { SwarmError } from '../base/error.ts'
 import type { Durability } from '../../crdt/committer.ts'
 import type { Damage } from '../../crdt/damage.ts'
 
@@ -34,6 +35,10 @@ export interface Repair {
 }
 
 export interface Failure { readonly code: string, readonly message: string }
+
+export function failureOf (failure: SwarmError | undefined): Failure | null {
+  return failure === undefined ? null : { code: failure.code, message: failure.message }
+}
 
 /** A document that is on disk here, or open. */
 export interface DocumentEntry {

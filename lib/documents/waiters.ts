@@ -37,6 +37,7 @@ export class Waiters {
   /** @param before is awaited first @throws SwarmError INVALID_OPTION, TIMEOUT, ABORTED, or the code with which `closing` fired */
   async wait (sequence: number, { peers = 1, signal, timeoutMs }: SyncedOptions, closing: AbortSignal, before: () => Promise<void>): Promise<void> {
     if (!Number.isInteger(peers) || peers < 0) throw new SwarmError('INVALID_OPTION', 'peers takes a whole number')
+    if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) throw new SwarmError('INVALID_OPTION', `timeoutMs takes milliseconds from 0, not ${String(timeoutMs)}`)
     const bound = timeoutMs === undefined ? undefined : deadline(this.#options.clock, timeoutMs)
     const signals = [closing, signal, bound?.signal].filter(each => each !== undefined)
     const stops: (() => void)[] = []

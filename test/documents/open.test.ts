@@ -96,6 +96,7 @@ test('a wait for others ends with its time, its signal, or the document', async 
   document.set('m/k', 1)
   await document.synced({ peers: 0 })
   assert.is(await codeOf(document.synced({ peers: 0.5 })), 'INVALID_OPTION')
+  for (const timeoutMs of [NaN, -1, '5', null]) assert.is(await codeOf(document.synced({ peers: 0, timeoutMs: timeoutMs as number })), 'INVALID_OPTION')
   const late = codeOf(document.synced({ timeoutMs: 100 }))
   await clock.advance(200)
   assert.is(await late, 'TIMEOUT')
