@@ -2,9 +2,11 @@
  * Keeps a notification ahead of the answer that follows it in the same chunk: the SDKs, v1 and v2, hand notifications to
  * their handler a microtask later and answers at once, so that the last progress of a call would be lost. And gives an
  * answer that is none the form of an error, and refuses a request whose parameters are none: the SDK would drop both, and
- * who asked would wait for ever. A result that is a task gets the form of a plain one, which the SDK lets through.
+ * who asked would wait for ever. A result that is a task gets the form of a plain one, which the SDK lets through. And drops
+ * the answer to a `server/discover` that was given up for `initialize`: a command that takes long to start (npx, the first
+ * time) gives it all the same, and the SDK would call it an error.
  */
-import { isJSONRPCErrorResponse, isJSONRPCResultResponse, type JSONRPCMessage, type Transport } from '@modelcontextprotocol/client'
+import { isJSONRPCErrorResponse, isJSONRPCResultResponse, type JSONRPCMessage, type RequestId, type Transport, type TransportSendOptions } from '@modelcontextprotocol/client'
 import { isObject, type JsonObject } from '../base/json.ts'
 
 /** Microtasks that a notification may take to reach its handler. */
@@ -16,12 +18,24 @@ export function inOrder<Kind extends Transport> (transport: Kind): Kind {
   let receive: Receive | undefined
   let waiting: Parameters<Receive>[] = []
   let holding = false
+  /** Questions which revision the server speaks that are not answered yet. */
+  const probes = new Set<RequestId>()
+  let hasFallenBack = false
+  const send = transport.send.bind(transport)
+  transport.send = async (message: JSONRPCMessage, options?: TransportSendOptions) => {
+    if ('method' in message && 'id' in message) {
+      if (message.method === 'server/discover') probes.add(message.id)
+      else if (message.method === 'initialize') hasFallenBack = true
+    }
+    await send(message, options)
+  }
+  const isLate = (message: JSONRPCMessage): boolean => !('method' in message) && message.id !== undefined && probes.delete(message.id) && hasFallenBack
   const take = (...message: Parameters<Receive>): void => {
     if (holding) {
       waiting.push(message)
       return
     }
-    if (refuse(message[0])) return
+    if (isLate(message[0]) || refuse(message[0])) return
     if ('method' in message[0] && !('id' in message[0])) {
       holding = true
       void afterMicrotasks().then(release)
