@@ -98,11 +98,7 @@ export type TicketReason =
  */
 export function writeTicket (swarmKey: PrivateKey, key: PrivateKey, wanted: Omit<Terms, 'v' | 'key'>, inviters: readonly Inviter[]): string {
   const terms: Terms = { v: 1, key: toBase64Url(key.publicKey), ...wanted }
-  if (readTerms({ ...terms }) === undefined) {
-    throw new SwarmError('INVALID_OPTION', `no ticket for role ${JSON.stringify(wanted.role)}, ${wanted.uses} uses, ${wanted.joinBeforeMs - wanted.issuedAtMs} ms to join and ` +
-      `${wanted.memberForMs} ms as a member: the role is admin or member, there are 1 to ${USES_MAX} uses, up to ${TICKET_MS_MAX} ms to join, and a membership lasts ` +
-      `${MEMBER_MS_MIN} to ${MEMBER_MS_MAX} ms or has no end`)
-  }
+  if (readTerms({ ...terms }) === undefined) throw new SwarmError('INVALID_OPTION', whyImpossible(wanted))
   const { key: named, ...rest } = terms
   assert(named === toBase64Url(key.publicKey), 'terms name their secret')
   const signature = toBase64Url(swarmKey.sign(concatBytes(PASS_DOMAIN, utf8(canonicalJson(terms)))))
@@ -116,6 +112,14 @@ export function writeTicket (swarmKey: PrivateKey, key: PrivateKey, wanted: Omit
   const text = write(fitting(inviters, some => write(some).length <= TICKET_CHARS_MAX))
   assert(text.length <= TICKET_CHARS_MAX, `a ticket of ${text.length} characters`)
   return text
+}
+
+/** Names the first of the terms that no ticket may have, with its range. */
+function whyImpossible ({ role, uses, issuedAtMs, joinBeforeMs, memberForMs }: Omit<Terms, 'v' | 'key'>): string {
+  if (role !== 'admin' && role !== 'member') return `role ${JSON.stringify(role)} of a ticket: member or admin`
+  if (!isWhole(uses, 1, USES_MAX)) return `uses ${String(uses)} of a ticket: 1 to ${USES_MAX}`
+  if (!isWhole(joinBeforeMs - issuedAtMs, 1, TICKET_MS_MAX)) return `expiresMs ${joinBeforeMs - issuedAtMs} of a ticket: up to ${TICKET_MS_MAX}, 90 days`
+  return `memberForMs ${memberForMs} of a ticket: ${MEMBER_MS_MIN} to ${MEMBER_MS_MAX}, an hour to ten years, or null for no end`
 }
 
 /** The first inviters with one address each, then with two, and so on, for as long as they fit. */

@@ -10,9 +10,9 @@ const CURES: Partial<Record<ErrorCode, string>> = {
   ADDRESS_INVALID: 'Listen on a multiaddr such as /ip4/127.0.0.1/tcp/4001.',
   AMBIGUOUS: 'Say which one: add --agent NAME, --peer NAME, or both.',
   CLOCK_OFF: 'Set the clock of both machines, and try again.',
-  CONFIG_INVALID: 'Correct the file at that line, then start again.',
+  CONFIG_INVALID: 'Correct the file at that place.',
   DISK_FAILED: 'Make room on the disk, or check that it works; then try again.',
-  FOLDER_IN_USE: 'Use that peer (mcp-swarm status with the same --dir), stop it, or give another --dir.',
+  FOLDER_IN_USE: 'See what it does: mcp-swarm status with the same --dir.',
   FOLDER_UNUSABLE: 'Check who owns the folder and its mode, or give another --dir.',
   FORBIDDEN: 'Ask whoever shares it to name this peer under "allow".',
   INDETERMINATE: 'It may have run: look before you call again.',
@@ -24,7 +24,6 @@ const CURES: Partial<Record<ErrorCode, string>> = {
   OVERLOADED: 'Try again in a moment.',
   PORT_IN_USE: 'Stop what uses the port, or listen on port 0 to get a free one.',
   SERVER_FAILED: 'Start the command by hand to see why, and correct it in the config.',
-  SWARM_EXISTS: 'Use another folder: --dir FOLDER',
   TICKET_EXPIRED: 'Ask for another ticket: mcp-swarm invite --expires 7d',
   TICKET_INVALID: 'Copy all of the line that mcp-swarm invite printed, or ask for another ticket.',
   TICKET_USED: 'Ask for another ticket, or for one that more may use: mcp-swarm invite --uses 5',
@@ -53,11 +52,15 @@ export function exitCodeOf (error: unknown): number {
 export function failureText (error: unknown): string {
   if (error instanceof UsageError) return `mcp-swarm: ${plainText(error.message)}`
   if (error instanceof SwarmError) {
-    const cure = error.code === 'AMBIGUOUS' ? choicesOf(error) : CURES[error.code]
+    const cure = error.code === 'AMBIGUOUS' ? choicesOf(error) : todoOf(error)
     const sentence = plainText(error.message)
     return `mcp-swarm: ${error.code}: ${sentence}${/[.?!]$/.test(sentence) ? '' : '.'}${cure === undefined ? '' : `\n${cure}`}`
   }
   return `mcp-swarm: unexpected: ${error instanceof Error ? error.stack ?? error.message : String(error)}`
+}
+
+function todoOf ({ code, details }: SwarmError): string | undefined {
+  return code === 'CONFIG_INVALID' && details['line'] === undefined ? undefined : CURES[code] // of a whole file its sentence says all
 }
 
 /** What to add to the call, choice by choice. */
@@ -70,5 +73,5 @@ function choicesOf ({ code, details: { choices } }: SwarmError): string | undefi
 /** The one line for a program that asked for JSON. */
 export function failureJson (error: unknown): string {
   if (!(error instanceof SwarmError)) return JSON.stringify({ error: { code: error instanceof UsageError ? 'USAGE' : 'UNEXPECTED', message: error instanceof Error ? error.message : String(error) } })
-  return JSON.stringify({ error: { code: error.code, message: error.message, todo: CURES[error.code], details: error.details } })
+  return JSON.stringify({ error: { code: error.code, message: error.message, todo: todoOf(error), details: error.details } })
 }

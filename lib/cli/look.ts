@@ -2,6 +2,7 @@
 import { systemClock, type GatewayTool, type Prefix, type Status } from 'mcp-swarm'
 import type { StatusAnswer } from './answer.ts'
 import { useFolder } from './folder.ts'
+import { STARTING } from './meet.ts'
 import { ask, type AskOptions, type Question } from './request.ts'
 import { duration, foundBy, linkText, plural } from './said.ts'
 import { findPlace, type CommonOptions, type Place } from './settings.ts'
@@ -86,6 +87,14 @@ export async function showTools (query: string | undefined, options: CommonOptio
   const wanted = query?.toLowerCase()
   const tools = all.filter(({ name, tool }) => wanted === undefined || [name, tool.name, tool.title, tool.description].some(text => text?.toLowerCase().includes(wanted)))
   if (terminal.json) return terminal.print(JSON.stringify(tools))
+  if (all.length === 0) {
+    const { agents, peers } = await inquire(place, { do: 'status' }, { signal: askedToEnd() }) as Status
+    const starting = [...agents, ...peers.flatMap(peer => peer.agents)].filter(({ reason }) => reason === STARTING).map(({ name }) => plainLine(name))
+    if (starting.length > 0) {
+      terminal.note(`No tool is offered here yet: ${starting.join(', ')} ${starting.length === 1 ? 'is' : 'are'} starting.`)
+      return next(terminal, `mcp-swarm tools${place.flags}, in a moment`)
+    }
+  }
   if (tools.length === 0) {
     terminal.note(query === undefined || all.length === 0 ? 'No tool is offered here.' : `None of ${all.length} tools has ${JSON.stringify(query)} in its name or description.`)
     return next(terminal, `mcp-swarm peers${place.flags}`)

@@ -1,6 +1,6 @@
 /** Where `mcp-swarm` starts: reads the command line, runs the command, ends with its exit code. */
-import { CommanderError } from 'commander'
-import { EXIT, exitCodeOf, failureJson, failureText } from './failure.ts'
+import { CommanderError, type Command } from 'commander'
+import { EXIT, exitCodeOf, failureJson, failureText, UsageError } from './failure.ts'
 import { program } from './program.ts'
 import { leave, openTerminal } from './terminal.ts'
 
@@ -22,14 +22,24 @@ async function main (): Promise<number> {
     root.outputHelp()
     return EXIT.ok
   }
-  for (const each of [root, ...root.commands]) each.exitOverride()
+  const json = process.argv.includes('--json')
+  overrideExit(root, json)
   try {
     await root.parseAsync()
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
-    return error.exitCode === 0 ? EXIT.ok : EXIT.usage // commander has said what was wrong
+    if (error.exitCode === 0) return EXIT.ok
+    // commander has said to a person what was wrong
+    if (json) openTerminal(json).print(failureJson(new UsageError(error.message.replace(/^error: /, ''))))
+    return EXIT.usage
   }
   return code
+}
+
+/** Has a command, and those below it, throw where commander would end the process, and tell wrong usage as every failure is told. */
+function overrideExit (command: Command, json: boolean): void {
+  command.exitOverride().configureOutput(json ? { writeErr: () => {} } : { outputError: (text, write) => { write(text.replace(/^error: /, 'mcp-swarm: ')) } })
+  for (const each of command.commands) overrideExit(each, json)
 }
 
 void main().then(leave)

@@ -33,4 +33,4 @@ function isMet (swarm: Swarm, awaitsAll: boolean): boolean {
 }
 
 /** The reason of a server that has not started yet. */
-const STARTING = 'starting'
+export const STARTING = 'starting'

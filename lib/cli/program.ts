@@ -22,7 +22,7 @@ export function program (run: Run): Command {
     .version(VERSION, '--version', 'print the version')
     .helpOption('--help', 'say what a command takes')
     .helpCommand('help [command]', 'say what a command takes')
-    .showHelpAfterError('Say mcp-swarm help for the commands.')
+    .showHelpAfterError('mcp-swarm help says which commands there are.')
     .addHelpText('after', EPILOGUE)
 
   command(root, 'up', 'run a peer: offer the servers that the config shares')
@@ -35,7 +35,7 @@ export function program (run: Run): Command {
     .option('--no-token', 'let whatever runs on this machine use the gateway')
     .action((options: UpOptions) => run(options.json === true, async terminal => { await (await import('./up.ts')).up(options, terminal) }))
 
-  command(root, 'connect', 'the tools of the whole swarm on stdio, for an MCP client')
+  command(root, 'connect', 'the tools of the whole swarm on stdio, for an MCP client', jsonOption().hideHelp()) // it speaks JSON as it is
     .addOption(prefixOption())
     .addOption(toolsOption())
     .action((options: ConnectOptions) => run(false, async terminal => { await (await import('./connect.ts')).connect(options, terminal) }))
@@ -65,21 +65,21 @@ export function program (run: Run): Command {
 
   command(root, 'call', 'call a tool')
     .argument('<tool>', 'its name, as mcp-swarm tools shows it')
-    .addArgument(new Argument('[json]', 'its arguments as a JSON object; - reads them from standard input').default(undefined, '{}'))
+    .argument('[json]', 'its arguments as a JSON object; - reads them from standard input; default: {}')
     .option('--agent <name>', 'the agent to ask')
     .option('--peer <name>', 'the peer to ask, by name or id')
     .option('--timeout <seconds>', 'how long to wait (default: 60)', readSeconds)
     .action((tool: string, json: string | undefined, options: CallOptions) => run(options.json === true, async terminal => await (await import('./call.ts')).call(tool, json, options, terminal)))
 
   const doc = root.command('doc').description('shared documents, as JSON').helpOption('--help', 'say what a command takes').helpCommand(false)
-  const path = 'keys with slashes between them, such as todo/t1; the first names a map that is made where there is none'
+  const path = 'keys with slashes between them, such as todo/t1'
   command(doc, 'get', 'print what stands in a document')
     .argument('<name>', 'the document')
     .argument('[path]', path)
     .action((name: string, at: string | undefined, options: CommonOptions) => run(options.json === true, async terminal => await (await import('./doc.ts')).docGet(name, at, options, terminal)))
   command(doc, 'set', 'put a value into a document; ends when it is on disk')
     .argument('<name>', 'the document')
-    .argument('<path>', path)
+    .argument('<path>', `${path}; maps that are not there are made`)
     .argument('[json]', 'the value as JSON; - reads it from standard input')
     .option('--delete', 'delete what stands there')
     .action((name: string, at: string, json: string | undefined, options: CommonOptions & { delete?: boolean }) => run(options.json === true, async terminal => { await (await import('./doc.ts')).docSet(name, at, json, options, terminal) }))
@@ -121,12 +121,18 @@ Exit codes: ${EXIT.ok} done, ${EXIT.failed} failed, ${EXIT.usage} wrong usage.
 First steps: mcp-swarm demo
 For an MCP client: { "command": "npx", "args": ["-y", "mcp-swarm", "connect"] }`
 
-function command (root: Command, name: string, description: string): Command {
+function command (root: Command, name: string, description: string, json = jsonOption()): Command {
+  const parent = root.parent === null ? 'mcp-swarm' : `mcp-swarm ${root.name()}`
   return root.command(name).description(description)
+    .showHelpAfterError(`${parent} ${name} --help says what it takes.`)
     .helpOption('--help', 'say what the command takes')
     .option('--dir <dir>', 'data folder (default: one for each config file)')
     .option('--config <file>', 'config file (default: .mcp.json where it is in the current folder)')
-    .option('--json', 'print for a program')
+    .addOption(json)
+}
+
+function jsonOption (): Option {
+  return new Option('--json', 'print for a program')
 }
 
 function prefixOption (): Option {

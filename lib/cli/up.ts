@@ -3,6 +3,7 @@ import type { AgentView, ConfigChanges, PeerView, Trouble } from 'mcp-swarm'
 import { useFolder } from './folder.ts'
 import { registerCommand } from './http.ts'
 import { agentText, next } from './look.ts'
+import { STARTING } from './meet.ts'
 import { becomeHolder, type Holder, type PeerOptions } from './peer.ts'
 import type { ShowOptions } from './request.ts'
 import { findPlace, type CommonOptions, type Place } from './settings.ts'
@@ -72,7 +73,7 @@ function tellPerson ({ swarm, gateway }: Holder, place: Place, terminal: Termina
     for (const { name, available, tools, reason } of swarm.status().agents) {
       const now = available
         ? `${paint('green', '✓')} ${name}: ${count(tools, 'tool')} offered`
-        : reason === 'starting' || reason === null ? `${paint('yellow', '…')} ${name}: starting` : `${paint('red', '✗')} ${name}: ${plainLine(reason)}; trying again`
+        : reason === STARTING || reason === null ? `${paint('yellow', '…')} ${name}: starting` : `${paint('red', '✗')} ${name}: ${plainLine(reason)}; trying again`
       if (seen.get(name) === now) continue
       seen.set(name, now)
       terminal.print(now)

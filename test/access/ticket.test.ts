@@ -131,13 +131,17 @@ test('rubbish with a good checksum is refused, never anything else', () => {
   }
 })
 
-for (const [what, more] of [
+for (const [what, more, named = Object.keys(more)[0] as string] of [
   ['no use', { uses: 0 }], ['too many uses', { uses: USES_MAX + 1 }], ['half a use', { uses: 1.5 }],
-  ['an end before its beginning', { joinBeforeMs: NOW_MS }], ['too late an end', { joinBeforeMs: NOW_MS + TICKET_MS_MAX + 1 }],
+  ['an end before its beginning', { joinBeforeMs: NOW_MS }, 'expiresMs 0'], ['too late an end', { joinBeforeMs: NOW_MS + TICKET_MS_MAX + 1 }, 'expiresMs'],
   ['too short a membership', { memberForMs: MEMBER_MS_MIN - 1 }], ['too long a membership', { memberForMs: MEMBER_MS_MAX + 1 }],
-  ['another role', { role: 'king' as 'admin' }], ['no end', { joinBeforeMs: NaN }]
+  ['another role', { role: 'king' as 'admin' }], ['no end', { joinBeforeMs: NaN }, 'expiresMs NaN']
 ] as const) {
-  test(`makes no ticket with ${what}`, () => { assertCode('INVALID_OPTION', undefined, () => writeTicket(swarmKey, secret, { ...wanted, ...more }, inviters)) })
+  test(`makes no ticket with ${what}, and names it`, () => {
+    const make = (): string => writeTicket(swarmKey, secret, { ...wanted, ...more }, inviters)
+    assertCode('INVALID_OPTION', undefined, make)
+    assert.throws(make, (error: Error) => error.message.startsWith(named) && error.message.includes(' of a ticket: '))
+  })
 }
 
 test('the bounds themselves are taken', () => {

@@ -115,6 +115,19 @@ test('tools shows what is shared, and only that', async () => {
   assert.match(none.stderr, 'None of')
 })
 
+test('tools says what is still starting', async () => {
+  const folder = home.path('slow')
+  const slow = home.start(['up', '--json', '--dir', folder, '--config', home.write('slow.json', {
+    mcpServers: { sleeper: { command: process.execPath, args: ['-e', 'process.stdin.resume()'] } }, swarm: { share: ['sleeper'] }
+  })], { env: { XDG_DATA_HOME: home.path('elsewhere') } })
+  await slow.event(({ event }) => event === 'ready', 'ready')
+  const { code, stdout, stderr } = await home.run(['tools', '--dir', folder], { env: { XDG_DATA_HOME: home.path('elsewhere') } })
+  assert.equal([code, stdout], [0, ''], stderr)
+  assert.match(stderr, 'No tool is offered here yet: sleeper is starting.')
+  slow.child.kill('SIGTERM')
+  await slow.outcome()
+})
+
 for (const [where, folder] of [['the running peer', deskFolder], ['a peer that joins for the call', home.path('visitor')]] as const) {
   test(`call goes through ${where}`, async () => {
     const plain = await home.run(['call', 'add', '{"a":2,"b":3}', '--dir', folder])
@@ -213,16 +226,19 @@ for (const [name, config, words] of [
   })
 }
 
-test('a config file that is not there is refused', async () => {
+test('a config file that is not there is refused, with no line to correct', async () => {
   const outcome = await home.run(['up', '--config', home.path('none.json')])
   assert.is(outcome.code, 1)
-  assert.match(outcome.stderr, 'CONFIG_INVALID: there is no config file')
+  assert.is(outcome.stderr, `mcp-swarm: CONFIG_INVALID: there is no config file ${home.path('none.json')}.\n`)
 })
 
 for (const [args, words] of [
   [['nope'], 'unknown command'],
   [['peer'], 'Did you mean peers?'],
-  [['call'], 'missing required argument'],
+  [['call'], /^mcp-swarm: missing required argument 'tool'\nmcp-swarm call --help says what it takes\.\n$/],
+  [['doc'], 'Usage: mcp-swarm doc'],
+  [['doc', 'get'], /^mcp-swarm: missing required argument 'name'\nmcp-swarm doc get --help says what it takes\.\n$/],
+  [['doc', 'set', 'plan', '--bogus'], "unknown option '--bogus'"],
   [['call', 'add', '{broken'], 'the arguments are not JSON'],
   [['call', 'add', '[]'], 'the arguments are a JSON object'],
   [['call', 'add', '--timeout', 'soon'], 'a number of seconds'],
@@ -237,6 +253,17 @@ for (const [args, words] of [
     assert.is(outcome.code, 2, outcome.stderr)
     assert.match(outcome.stderr, words)
     assert.is(outcome.stdout, '')
+  })
+}
+
+for (const args of [['nope', '--json'], ['call', '--json'], ['doc', 'get', '--json'], ['invite', '--expires', 'soon', '--json']]) {
+  test(`wrong usage is told to a program as JSON: ${args.join(' ')}`, async () => {
+    const outcome = await home.run([...args])
+    assert.is(outcome.code, 2)
+    const { error } = json(outcome) as { error: { code: string, message: string } }
+    assert.is(error.code, 'USAGE')
+    assert.not.match(error.message, /^error: /)
+    assert.is(outcome.stderr, '')
   })
 }
 
