@@ -1,6 +1,7 @@
 /** Shared documents between two processes over TCP, with LevelDB and every change flushed to disk before it is shown. */
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Document } from 'mcp-swarm'
 import { Lab } from 'mcp-swarm/testing'
 import { PeerProcess, isSmoke, ms, quantile, report, temporaryUser } from './rig.ts'
 
@@ -13,6 +14,8 @@ const entries = isSmoke ? 2_000 : 100_000
 const apart = isSmoke ? 100 : 1_000
 const apartMs = isSmoke ? 1_000 : 10_000
 const rounds = isSmoke ? 1 : 5
+/** Peers that have one document open. */
+const crowd = isSmoke ? 10 : 100
 
 /** Two peers that have met, with one document open at both. */
 async function pair (): Promise<[PeerProcess, PeerProcess]> {
@@ -104,6 +107,25 @@ async function healing (): Promise<number> {
   return performance.now() - healedMs
 }
 
+/** Many peers in one process: how long an edit of one takes until it is at all, of several; and one edit of each, made at once. In milliseconds. */
+async function spread (): Promise<{ readonly one: readonly number[], readonly each: number }> {
+  await using lab = new Lab()
+  const swarms = await Promise.all(Array.from({ length: crowd }, async (_, index) => await lab.join(`peer${index}`)))
+  const documents = await Promise.all(swarms.map(async swarm => await swarm.document('bench')))
+  const untilAll = async (edit: () => void, claim: (document: Document) => boolean): Promise<number> => {
+    const startMs = performance.now()
+    edit()
+    while (!documents.every(claim)) await new Promise(resolve => { setTimeout(resolve, 1) })
+    return performance.now() - startMs
+  }
+  const one: number[] = []
+  for (let count = 0; count < (isSmoke ? 3 : 20); count++) {
+    one.push(await untilAll(() => { documents[count * 7 % crowd]?.set(`entries/${count}`, count) }, document => document.get(`entries/${count}`) === count))
+  }
+  const each = await untilAll(() => { documents.forEach((document, index) => { document.set(`each/${index}`, index) }) }, document => document.ydoc.getMap('each').size === crowd)
+  return { one, each }
+}
+
 /** What the disk alone takes for a change: a small write at the end of a file, flushed. @returns milliseconds of each */
 async function flushes (): Promise<readonly number[]> {
   const file = await open(join(temporaryUser().home, 'alone'), 'wx')
@@ -137,4 +159,7 @@ report(`a new peer takes a document of ${entries.toLocaleString('en')} entries: 
 report('  and it has been compared, so that what waits goes on', ms(quantile(fills.map(({ tookMs }) => tookMs), 0.5)), 'bar 500 ms')
 report('  for comparison: Yjs alone writes and reads it', ms(quantile(fills.map(({ aloneMs }) => aloneMs), 0.5)), '')
 report(`${apartMs / 1_000} s apart, ${apart} edits on each side: equal after they meet again`, ms(await healing()), 'bar 1,000 ms')
+const { one, each } = await spread()
+report(`${crowd} peers of one process: an edit of one is at all, median and worst of ${one.length}`, `${ms(quantile(one, 0.5))}, ${ms(Math.max(...one))}`, '')
+report('  an edit of each, made at once, is at all', ms(each), '')
 process.exit(0)
