@@ -13,6 +13,9 @@ export const ADMISSION_MS_MAX = 10_000
 /** Inbound connections open at once that are not admitted yet. */
 export const UNADMITTED_MAX = 64
 
+/** Longest an inbound socket may take to prove its key; before that, on a WebSocket's port, to become one. */
+export const HANDSHAKE_MS_MAX = 5_000
+
 /** Inbound sockets at once that have not proven their key yet. */
 export const HANDSHAKES_MAX = 256
 

@@ -11,5 +11,5 @@ export type { NetworkOptions } from './open.ts'
  * @throws SwarmError ADDRESS_INVALID if `listen` names an address: a page cannot be dialled
  */
 export async function openNetwork (options: NetworkOptions): Promise<Network> {
-  return await openOver([calmWebSockets], options.listen ?? [], options)
+  return await openOver([calmWebSockets(options.clock)], options.listen ?? [], options)
 }

@@ -15,5 +15,5 @@ export type { NetworkOptions } from './open.ts'
  * @throws SwarmError PORT_IN_USE, ADDRESS_INVALID
  */
 export async function openNetwork (options: NetworkOptions): Promise<Network> {
-  return await openOver([tcp(), calmWebSockets], options.listen ?? ['/ip4/127.0.0.1/tcp/0'], options, nodeNoiseCrypto)
+  return await openOver([tcp(), calmWebSockets(options.clock)], options.listen ?? ['/ip4/127.0.0.1/tcp/0'], options, nodeNoiseCrypto)
 }

@@ -27,16 +27,13 @@ import { Libp2pNetwork } from './network.ts'
 import { promptNoise } from './noise.ts'
 import { MemoryPeerStore } from './peer-store.ts'
 import { loggerFor } from './quiet.ts'
-import { HANDSHAKES_MAX, Waiting } from '../strangers.ts'
+import { HANDSHAKES_MAX, HANDSHAKE_MS_MAX, Waiting } from '../strangers.ts'
 
 /** Connections open at once, both directions; at the limit inbound ones are refused. */
 export const CONNECTIONS_MAX = 1_000
 
 /** Inbound connections of one host within a second: an office, or a laptop full of peers, starts at once. */
 const CONNECTIONS_PER_HOST_MAX = 1_000
-
-/** Longest an inbound socket may take to prove its key. */
-const HANDSHAKE_MS_MAX = 5_000
 
 /** Pings a connection may have in flight. */
 const PINGS_MAX = 16
