@@ -5,8 +5,8 @@
  * seen a pass cannot use it (redeem.ts).
  *
  * The line is `mcpswarm1-` and base64url of a body and the first bytes of its hash: a slip of a typist is told as such, and
- * whether somebody has changed a ticket on purpose is what the signature says. White space is passed over, since mail breaks
- * lines. A pass is written as a grant is: `<base64url of canonical JSON>.<base64url of the signature>`, of one spelling; in a ticket its
+ * whether somebody has changed a ticket on purpose is what the signature says. What mail and chat put into a line and around it is
+ * passed over. A pass is written as a grant is: `<base64url of canonical JSON>.<base64url of the signature>`, of one spelling; in a ticket its
  * terms stand as they are, without the key that the secret gives.
  */
 import { concatBytes, equalBytes, fromBase64Url, textOf, toBase64Url, utf8 } from '../base/bytes.ts'
@@ -42,7 +42,13 @@ export const MEMBER_MS_MIN = 3_600_000
 export const MEMBER_MS_MAX = 3_650 * 86_400_000
 
 const PREFIX = 'mcpswarm1-'
-const ANY_PREFIX = /^mcpswarm(\d{1,4})-/
+const ANY_PREFIX = /mcpswarm(\d{1,4})-/
+
+/** What mail, chat and terminals put into a line: white space, marks of quotation, characters that nobody sees. */
+const WRAPPING = /[\s\p{Cf}>"'`]/gu
+
+/** What may stand behind a ticket: a full stop, a bracket. */
+const TAIL = /[^\w-]+$/
 const CHECK_BYTES = 4
 const PASS_DOMAIN = utf8('mcp-swarm/pass/1\n')
 
@@ -141,8 +147,9 @@ function fitting (inviters: readonly Inviter[], fits: (some: readonly Inviter[])
  * @throws SwarmError TICKET_INVALID with `details.reason`, a TicketReason; VERSION_UNSUPPORTED for one of a later release
  */
 export function readTicket (pasted: string): Ticket {
-  const text = pasted.slice(0, 4 * TICKET_CHARS_MAX).replaceAll(/\s+/g, '')
-  const version = ANY_PREFIX.exec(text)?.[1]
+  const plain = pasted.slice(0, 4 * TICKET_CHARS_MAX).replaceAll(WRAPPING, '')
+  const [, version] = ANY_PREFIX.exec(plain) ?? []
+  const text = plain.slice(plain.search(ANY_PREFIX)).replace(TAIL, '')
   if (version === undefined) throw invalid('format', `this is no ticket: one begins with ${PREFIX}`)
   if (!text.startsWith(PREFIX)) throw new SwarmError('VERSION_UNSUPPORTED', `a ticket of format ${version}; this release reads 1`)
   if (text.length > TICKET_CHARS_MAX) throw invalid('typo', `a ticket of ${text.length} characters; limit ${TICKET_CHARS_MAX}`)

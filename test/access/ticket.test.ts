@@ -48,6 +48,14 @@ test('it is one line that a shell, a mail and a chat leave as it is', () => {
   assert.equal(readTicket(broken).terms, readTicket(text).terms)
 })
 
+for (const [what, pasted] of [
+  ['quoted', `"${text}"`], ['in backticks', `\`${text}\``], ['in brackets', `<${text}>`], ['with words before it', `Here is your ticket: ${text}`], ['with a full stop', `${text}.`],
+  ['quoted in a mail', `> ${text.slice(0, 60)}\n> ${text.slice(60, 120)}\n>> ${text.slice(120)}\n`], ['in a link', `https://example.org/#ticket=${text}`],
+  ['with characters that nobody sees', `\uFEFF${text.slice(0, 50)}\u200B${text.slice(50)}\u200D`], ['with a space that does not break', `\u00A0${text.slice(0, 9)}\u00A0${text.slice(9)}`]
+] as const) {
+  test(`a ticket ${what} is read`, () => { assert.equal(readTicket(pasted).terms, readTicket(text).terms) })
+}
+
 test('every single changed, lost or doubled character is told as a slip', () => {
   for (let at = 'mcpswarm1-'.length; at < text.length; at++) {
     const character = text[at] === 'A' ? 'B' : 'A'
@@ -61,7 +69,8 @@ test('every single changed, lost or doubled character is told as a slip', () => 
 for (const [what, pasted, code, reason] of [
   ['nothing', '', 'TICKET_INVALID', 'format'],
   ['an address', '/ip4/127.0.0.1/tcp/4001', 'TICKET_INVALID', 'format'],
-  ['another word in front', `ticket:${text}`, 'TICKET_INVALID', 'format'],
+  ['what only begins as one', text.replace('mcpswarm1-', 'mcpswarm-'), 'TICKET_INVALID', 'format'],
+  ['a ticket with a word behind it', `${text} Bye`, 'TICKET_INVALID', 'typo'],
   ['a ticket of a later release', text.replace('mcpswarm1-', 'mcpswarm2-'), 'VERSION_UNSUPPORTED', undefined],
   ['more than a ticket', text + 'A'.repeat(TICKET_CHARS_MAX), 'TICKET_INVALID', 'typo']
 ] as const) {
