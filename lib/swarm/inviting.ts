@@ -16,6 +16,7 @@ import type { Random } from '../base/random.ts'
 import type { Storage } from '../base/storage.ts'
 import { generateKey, type PrivateKey } from '../identity/key.ts'
 import type { Belonging } from './membership.ts'
+import { toldFirst } from './told.ts'
 
 /** How long a ticket can be used unless told otherwise: a day, in milliseconds. */
 export const EXPIRES_MS_DEFAULT = 24 * 3_600_000
@@ -63,15 +64,6 @@ function keyOf ({ kind, swarmId, swarmKey }: Belonging): PrivateKey {
   if (kind === 'local') throw new SwarmError('NOT_ADMIN', 'nobody else can be let into this user\'s own swarm: make one first, with mcp-swarm init')
   if (swarmKey === undefined) throw new SwarmError('NOT_ADMIN', `this peer has not the key of swarm ${swarmId}: ask an admin for tickets`)
   return swarmKey
-}
-
-/** Dialled first what others can reach: this machine itself comes last. */
-export function ranked (addresses: readonly string[]): string[] {
-  return [...addresses].sort((left, right) => Number(isLoopback(left)) - Number(isLoopback(right)))
-}
-
-function isLoopback (address: string): boolean {
-  return /^\/(ip4\/127\.|ip6\/::1\/)/.test(address)
 }
 
 export interface InvitingOptions {
@@ -141,7 +133,7 @@ export class Inviting {
   /** @throws SwarmError NOT_ADMIN, INVALID_OPTION, UNAVAILABLE before this peer listens */
   invite (options: InviteOptions): Invitation {
     const { belonging, network, admins, clock, random } = this.#options
-    const own = { peerId: network.peerId, addresses: ranked(network.addresses()) }
+    const own = { peerId: network.peerId, addresses: toldFirst(network.addresses()) }
     return invite(belonging, [own, ...admins().filter(({ peerId }) => peerId !== own.peerId)], options, { clock, random })
   }
 

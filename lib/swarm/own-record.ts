@@ -12,10 +12,11 @@ import { canonicalJson } from '../base/json.ts'
 import type { Network } from '../base/network.ts'
 import type { Random } from '../base/random.ts'
 import type { Change, Directory } from '../directory/directory.ts'
-import { LEASE_MS, signRecord, type AgentEntry, type PeerRecord } from '../directory/record.ts'
+import { ADDRESSES_MAX, LEASE_MS, signRecord, type AgentEntry, type PeerRecord } from '../directory/record.ts'
 import type { PrivateKey } from '../identity/key.ts'
 import type { Hosting } from './hosting.ts'
 import type { Belonging } from './membership.ts'
+import { toldFirst } from './told.ts'
 
 /**
  * Two tellings of the own record start at least so far apart, in milliseconds: each costs every peer the check of a signature, and an
@@ -96,7 +97,7 @@ export class OwnRecord {
       if (!directory.hasCatalogue(hash)) onChange(directory.addCatalogue(hash, catalogue, utf8(JSON.stringify(catalogue)).byteLength))
     }
     const entries = hosting.entries()
-    const said = canonicalJson({ entries, addresses: this.#options.network.addresses(), documents: this.#options.documents(), grant: this.#isGrantShown ? this.#options.membership.grant : null })
+    const said = canonicalJson({ entries, addresses: this.#addresses(), documents: this.#options.documents(), grant: this.#isGrantShown ? this.#options.membership.grant : null })
     if (said === this.#said && !always) return
     this.#said = said
     this.#publish(entries, false)
@@ -153,12 +154,18 @@ export class OwnRecord {
     else tell()
   }
 
+  /** As they come, where there is room for all of them. */
+  #addresses (): readonly string[] {
+    const addresses = this.#options.network.addresses()
+    return addresses.length <= ADDRESSES_MAX ? addresses : toldFirst(addresses, ADDRESSES_MAX)
+  }
+
   #sign (agents: readonly AgentEntry[], { left, isGrantShown }: { left: boolean, isGrantShown: boolean }): { record: PeerRecord, wire: string } {
-    const { key, membership, name, network, swarmId } = this.#options
+    const { key, membership, name, swarmId } = this.#options
     const documents = this.#options.documents()
     const record: PeerRecord = {
       v: 1, peerId: key.peerId, name, incarnation: this.#incarnation, sequence: this.#sequence, leaseMs: LEASE_MS,
-      addresses: network.addresses(), agents, ...documents !== undefined && !left && { documents },
+      addresses: this.#addresses(), agents, ...documents !== undefined && !left && { documents },
       ...isGrantShown && { grant: shortGrant(membership.grant) }, ...left && { left }
     }
     return { record, wire: signRecord(key, record, swarmId) }

@@ -19,7 +19,7 @@ import { Clients } from './clients.ts'
 import { Configured } from './configured.ts'
 import { Finding, type Seek } from './finding.ts'
 import { Hosting } from './hosting.ts'
-import { Inviting, ranked } from './inviting.ts'
+import { Inviting } from './inviting.ts'
 import { LateDocuments } from './late-documents.ts'
 import type { LateNetwork } from './late-network.ts'
 import { Listing } from './listing.ts'
@@ -35,6 +35,7 @@ import { Requesting } from './requesting.ts'
 import type { Sharing } from './sharing.ts'
 import { Showing } from './showing.ts'
 import { Telling, type SwarmEvents } from './telling.ts'
+import { toldFirst } from './told.ts'
 import { Troubles } from './troubles.ts'
 
 export interface Opening {
@@ -159,7 +160,7 @@ export class Peer {
       callerOf: connection => this.neighbours.callerOf(connection),
       admins: () => {
         const linked = new Set(this.#linkedAdmins().map(({ peerId }) => peerId))
-        return this.listing.directory.peers().filter(({ peerId }) => linked.has(peerId)).map(({ peerId, addresses }) => ({ peerId, addresses: ranked(addresses) }))
+        return this.listing.directory.peers().filter(({ peerId }) => linked.has(peerId)).map(({ peerId, addresses }) => ({ peerId, addresses: toldFirst(addresses) }))
       },
       onTrouble: (code, message) => { this.troubles.note(code, message) },
       onRefused: (connection, error) => { this.neighbours.refusals.refused(connection, error) }
