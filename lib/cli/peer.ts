@@ -14,6 +14,7 @@ export interface PeerOptions {
   readonly name?: string
   readonly ticket?: string
   readonly listen?: readonly string[]
+  readonly announce?: readonly string[]
 }
 
 export interface HolderOptions extends PeerOptions {

@@ -28,6 +28,7 @@ export function program (run: Run): Command {
   command(root, 'up', 'run a peer: offer the servers that the config shares')
     .option('--name <name>', 'what others call this peer')
     .option('--listen <address...>', 'multiaddrs to listen on (default: a free port; in your own swarm of this machine only)')
+    .option('--announce <address...>', 'multiaddrs where others can dial it besides: of a proxy, of a router that passes a port on')
     .option('--ticket <ticket>', 'join by this ticket, unless the folder belongs to its swarm already')
     .option('--port <port>', 'port of the gateway for MCP clients, 0 for a free one (default: 7337, or a free one)', readPort)
     .addOption(prefixOption())

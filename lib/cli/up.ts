@@ -24,9 +24,9 @@ export interface UpOptions extends CommonOptions, PeerOptions, ShowOptions {
 export async function up (options: UpOptions, terminal: Terminal): Promise<void> {
   const place = findPlace(options)
   const asked = askedToEnd()
-  const { listen, name, port, prefix, ticket, token, tools } = options
+  const { announce, listen, name, port, prefix, ticket, token, tools } = options
   const patience = await isHeld(place) ? 0 : VISITOR_MS_MAX
-  const holder = await useFolder(patience, asked, async () => undefined, async () => await becomeHolder(place, { name, listen, ticket, http: { port, prefix, token, tools } }))
+  const holder = await useFolder(patience, asked, async () => undefined, async () => await becomeHolder(place, { name, listen, announce, ticket, http: { port, prefix, token, tools } }))
   const stop = terminal.json ? tellProgram(holder, terminal) : tellPerson(holder, place, terminal)
   await fired(asked)
   stop()

@@ -80,8 +80,8 @@ async function belong (settings: Settings, key: PrivateKey): Promise<Belonged> {
     const reach = reachOf(settings, kind)
     return { reach, network: new LateNetwork(key.peerId, async () => {
       const openNetwork = seams.openNetwork ?? (await import('#network')).openNetwork
-      const openOn = async (listen: readonly string[]): Promise<Network> => await openNetwork({ key, listen, swarmId, relay: kind === 'made' ? RELAY : undefined, clock, random })
-      return kind === 'made' && dir !== undefined && settings.listen === undefined ? await openAgain(reach.listen, keptPorts(dir), openOn) : await openOn(reach.listen)
+      const openOn = async (listen: readonly string[]): Promise<Network> => await openNetwork({ key, listen, announce: settings.announce, swarmId, relay: kind === 'made' ? RELAY : undefined, clock, random })
+      return kind === 'made' && dir !== undefined && settings.listen === undefined ? await openAgain(reach.listen, keptPorts(dir), openOn, settings.announce) : await openOn(reach.listen)
     }) }
   }
   if (ticket !== undefined && needsTicket(found, ticket, dir)) {

@@ -29,6 +29,9 @@ export const NAME_MAX = 64
 /** Most addresses one peer listens on. */
 export const LISTEN_MAX = 16
 
+/** Most addresses that one peer announces besides: a ticket has room for few. */
+export const ANNOUNCE_MAX = 4
+
 /**
  * What `joinSwarm` takes. Where a setting is absent it comes from its `MCP_SWARM_…` variable, then from the config file,
  * then from its default.
@@ -51,6 +54,11 @@ export interface JoinOptions {
    * made, every interface, by TCP and by WebSocket. `MCP_SWARM_LISTEN`, comma-separated.
    */
   readonly listen?: readonly string[]
+  /**
+   * Multiaddrs where others can dial this peer besides those that it listens on, told before them: of a proxy with a certificate
+   * (`/dns4/example.org/tcp/443/wss`), of a router that passes a port on. `MCP_SWARM_ANNOUNCE`, comma-separated.
+   */
+  readonly announce?: readonly string[]
   /**
    * By what means to look for peers, and be found; what is left out is as by default: in the user's own swarm the rendezvous folder
    * alone, in a swarm that was made all. `MCP_SWARM_DISCOVERY`: `on`, `off`, or those of `folder,mdns,dht` that are wanted.
@@ -76,7 +84,7 @@ export interface JoinOptions {
 export interface Seams {
   readonly clock?: Clock
   readonly random?: Random
-  readonly openNetwork?: (options: { key: PrivateKey, listen: readonly string[], swarmId: string, relay: RelayOptions | undefined, clock: Clock, random: Random }) => Promise<Network>
+  readonly openNetwork?: (options: { key: PrivateKey, listen: readonly string[], announce: readonly string[], swarmId: string, relay: RelayOptions | undefined, clock: Clock, random: Random }) => Promise<Network>
   readonly openRendezvous?: (options: RendezvousOptions) => Promise<Rendezvous>
   readonly openMdns?: (options: DiscoveryOptions) => Promise<Discovery>
   /** False: peers neither pass on nor take in what others say of third ones. */
@@ -91,6 +99,7 @@ export interface Settings {
   readonly name: string
   /** Undefined: see reach.ts. */
   readonly listen: readonly string[] | undefined
+  readonly announce: readonly string[]
   readonly discovery: Partial<Means> | undefined
   readonly durability: Durability | undefined
   readonly config: Config | undefined
@@ -106,14 +115,15 @@ export interface Settings {
  * @throws SwarmError INVALID_OPTION naming the setting and what it takes
  */
 export function settle (options: JoinOptions, variables = environment): Settings {
-  const { MCP_SWARM_DIR, MCP_SWARM_NAME, MCP_SWARM_LISTEN, MCP_SWARM_DISCOVERY, MCP_SWARM_DURABILITY } = variables
+  const { MCP_SWARM_DIR, MCP_SWARM_NAME, MCP_SWARM_LISTEN, MCP_SWARM_ANNOUNCE, MCP_SWARM_DISCOVERY, MCP_SWARM_DURABILITY } = variables
   const { seams = {} } = options
   const dir = checkDir(options.dir ?? MCP_SWARM_DIR)
   return {
     dir,
     ticket: checkTicket(options.ticket ?? variables.MCP_SWARM_TICKET),
     name: checkName(options.name ?? MCP_SWARM_NAME ?? options.config?.swarm.name ?? defaultName().slice(0, NAME_MAX)),
-    listen: checkListen(options.listen ?? MCP_SWARM_LISTEN?.split(',').map(address => address.trim())),
+    listen: checkAddresses('listen', options.listen ?? listed(MCP_SWARM_LISTEN), LISTEN_MAX),
+    announce: checkAddresses('announce', options.announce ?? listed(MCP_SWARM_ANNOUNCE), ANNOUNCE_MAX) ?? [],
     discovery: checkDiscovery(options.discovery ?? MCP_SWARM_DISCOVERY),
     durability: checkDurability(options.durability ?? MCP_SWARM_DURABILITY, dir),
     config: options.config,
@@ -140,10 +150,14 @@ function checkName (name: unknown): string {
   throw new SwarmError('INVALID_OPTION', `name takes 1 to ${NAME_MAX} printable characters`)
 }
 
-function checkListen (listen: unknown): readonly string[] | undefined {
-  if (listen === undefined) return undefined
-  if (Array.isArray(listen) && listen.length <= LISTEN_MAX && listen.every(address => typeof address === 'string' && address.startsWith('/'))) return listen as string[]
-  throw new SwarmError('INVALID_OPTION', `listen takes up to ${LISTEN_MAX} multiaddrs such as /ip4/127.0.0.1/tcp/4001`)
+function listed (variable: string | undefined): string[] | undefined {
+  return variable?.split(',').map(address => address.trim())
+}
+
+function checkAddresses (setting: string, addresses: unknown, limit: number): readonly string[] | undefined {
+  if (addresses === undefined) return undefined
+  if (Array.isArray(addresses) && addresses.length <= limit && addresses.every(address => typeof address === 'string' && address.startsWith('/'))) return addresses as string[]
+  throw new SwarmError('INVALID_OPTION', `${setting} takes up to ${limit} multiaddrs such as /ip4/127.0.0.1/tcp/4001`)
 }
 
 function checkDiscovery (discovery: unknown): Partial<Means> | undefined {

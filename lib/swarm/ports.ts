@@ -27,18 +27,20 @@ export interface PortStore {
  * Opens a network on the ports of last time where they are free, on others where they are not, and keeps those that it has then.
  *
  * @param listen addresses with port 0 get the kept port of their kind
+ * @param announced addresses that the network names and does not listen on
  * @throws SwarmError what `open` throws, but PORT_IN_USE for a kept port
  */
-export async function openAgain (listen: readonly string[], store: PortStore, open: (listen: readonly string[]) => Promise<Network>): Promise<Network> {
+export async function openAgain (listen: readonly string[], store: PortStore, open: (listen: readonly string[]) => Promise<Network>, announced: readonly string[] = []): Promise<Network> {
+  const has = (network: Network): Ports => portsOf(network.addresses().filter(address => !announced.includes(address)))
   const kept = await store.load()
   let network = await openFirst(choices(listen, kept), open)
-  const lost = Object.keys(kept).filter(name => listen.some(address => kindOf(address)?.name === name) && !(name in portsOf(network.addresses())))
+  const lost = Object.keys(kept).filter(name => listen.some(address => kindOf(address)?.name === name) && !(name in has(network)))
   if (lost.length > 0) {
     // Where no IPv6 address can be listened on, there is said to be no IPv6: another program may merely have that port.
     await network.close()
     network = await openFirst(choices(listen, Object.fromEntries(Object.entries(kept).filter(([name]) => !lost.includes(name)))), open)
   }
-  const now = portsOf(network.addresses())
+  const now = has(network)
   try {
     if (Object.keys({ ...kept, ...now }).some(name => kept[name] !== now[name])) await store.save(now)
   } catch (error) {

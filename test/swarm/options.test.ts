@@ -1,7 +1,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { SwarmError } from '../../lib/base/error.ts'
-import { LISTEN_MAX, NAME_MAX, settle, type JoinOptions } from '../../lib/swarm/options.ts'
+import { ANNOUNCE_MAX, LISTEN_MAX, NAME_MAX, settle, type JoinOptions } from '../../lib/swarm/options.ts'
 import { reachOf } from '../../lib/swarm/reach.ts'
 
 const config = { path: '.mcp.json', servers: {}, folders: {}, unshared: [], swarm: { name: 'from config', share: [], allow: {}, pool: {}, session: {} } }
@@ -17,6 +17,8 @@ test('an option wins over its variable, that over the config file, that over the
   assert.equal(settle({ discovery: { mdns: false } }, variables).discovery, { mdns: false })
   assert.equal(settle({}, { MCP_SWARM_DISCOVERY: 'folder, dht' }).discovery, { folder: true, mdns: false, dht: true })
   assert.is(settle({}, variables).dir, '/tmp/x')
+  assert.equal(settle({}, { MCP_SWARM_ANNOUNCE: '/dns4/a.example/tcp/443/wss,/ip4/192.0.2.1/tcp/1' }).announce, ['/dns4/a.example/tcp/443/wss', '/ip4/192.0.2.1/tcp/1'])
+  assert.equal(settle({}, {}).announce, [])
 })
 
 test('by default a peer keeps nothing, and reaches in its own swarm no further than this machine', () => {
@@ -51,6 +53,7 @@ for (const [what, options, variables] of [
   ['a name with a control character', { name: 'a\u001b[31m' }, {}],
   ['an address that is no multiaddr', { listen: ['127.0.0.1:4001'] }, {}],
   ['too many addresses', { listen: Array.from({ length: LISTEN_MAX + 1 }, () => '/ip4/127.0.0.1/tcp/0') }, {}],
+  ['too many addresses to announce', { announce: Array.from({ length: ANNOUNCE_MAX + 1 }, () => '/ip4/192.0.2.1/tcp/1') }, {}],
   ['an unknown durability', { dir: '/tmp/x', durability: 'sure' as 'strict' }, {}],
   ['a durable disk where there is none', { durability: 'strict' }, {}],
   ['a discovery variable that is neither on nor off', {}, { MCP_SWARM_DISCOVERY: 'yes' }],

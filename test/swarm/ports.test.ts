@@ -25,9 +25,9 @@ class Rig {
     return JSON.parse(readFileSync(join(this.dir, 'ports.json'), 'utf8')) as Ports
   }
 
-  async open (listen: readonly string[] = LISTEN): Promise<Network> {
+  async open (listen: readonly string[] = LISTEN, announce: readonly string[] = []): Promise<Network> {
     const key = generateKey(systemRandom)
-    const network = await openAgain(listen, keptPorts(this.dir), async chosen => await openNetwork({ key, listen: chosen, clock: systemClock, random: systemRandom }))
+    const network = await openAgain(listen, keptPorts(this.dir), async chosen => await openNetwork({ key, listen: chosen, announce, clock: systemClock, random: systemRandom }), announce)
     this.#open.push(network)
     return network
   }
@@ -56,6 +56,17 @@ test('a peer that starts again listens where it did', async () => {
     assert.equal(portsOf(again.addresses()), ports)
     await again.close()
   }
+})
+
+test('the port of an address that is only announced is not its own', async () => {
+  await using rig = new Rig()
+  const announced = ['/ip4/192.0.2.1/tcp/4001', '/ip6/2001:db8::1/tcp/4002']
+  const first = await rig.open(LISTEN, announced)
+  assert.equal(first.addresses().slice(0, 2), announced)
+  const { 'ip4 tcp': port } = rig.kept
+  assert.equal([Object.keys(rig.kept), port], [['ip4 tcp', 'ip4 ws'], Number(first.addresses()[2]?.split('/')[4])])
+  await first.close()
+  assert.is((await rig.open(LISTEN, announced)).addresses()[2], `/ip4/127.0.0.1/tcp/${port}`)
 })
 
 test('a port that somebody has taken is replaced alone, and the new one is kept', async () => {

@@ -44,6 +44,12 @@ export function isRelayed (address: Multiaddr): boolean {
   return address.getComponents().some(({ code }) => code === CODE_P2P_CIRCUIT)
 }
 
+/** Whether an address is that of a WebSocket under TLS, in either spelling. */
+export function isSecureWebSocket (address: Multiaddr): boolean {
+  const names = address.getComponents().map(({ name }) => name)
+  return names.includes('wss') || (names.includes('tls') && names.includes('ws'))
+}
+
 /** Of several lists the first ones, then the second ones, and so on, each once: whoever lists many crowds nobody out. */
 export function inTurn (lists: readonly (readonly string[])[], limit: number): string[] {
   const rows = Math.max(0, ...lists.map(({ length }) => length))

@@ -30,6 +30,7 @@ export interface NetworkParts {
   readonly guard: Guard
   readonly components: Components
   readonly identify: Identify
+  readonly announce: readonly Multiaddr[]
   readonly swarmId: string | undefined
   readonly relay: RelayOptions | undefined
   readonly clock: Clock
@@ -75,7 +76,8 @@ export class Libp2pNetwork implements Network {
   }
 
   addresses (): string[] {
-    return [...new Set(this.#parts.node.getMultiaddrs().map(withoutPeer))]
+    const { announce, node } = this.#parts
+    return [...new Set([...announce, ...node.getMultiaddrs()].map(withoutPeer))] // those announced first, which libp2p has last
   }
 
   async dial (peerId: string, addresses: readonly string[], signal: AbortSignal, { anew = false }: DialOptions = {}): Promise<Libp2pConnection> {

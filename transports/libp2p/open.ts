@@ -19,7 +19,7 @@ import { SwarmError, assert, messageOf } from '../../lib/base/error.ts'
 import type { Network, RelayOptions } from '../../lib/base/network.ts'
 import type { Random } from '../../lib/base/random.ts'
 import type { PrivateKey } from '../../lib/identity/key.ts'
-import { readAddress } from './address.ts'
+import { isSecureWebSocket, readAddress } from './address.ts'
 import { Guard } from './guard.ts'
 import type { Components } from './guard.ts'
 import { guardedYamux } from './muxer.ts'
@@ -42,6 +42,8 @@ export interface NetworkOptions {
   readonly key: PrivateKey
   /** Multiaddrs to listen on. Default: a free TCP port on loopback; nothing in a page. */
   readonly listen?: readonly string[]
+  /** Multiaddrs where others can dial this peer besides, as a proxy or a router before it passes on what comes there. Default: none. */
+  readonly announce?: readonly string[]
   /** Names the protocols of the swarm's gossip and hash table. Absent: those of peers that belong to none. */
   readonly swarmId?: string
   /** Connections through other members. Absent: none are offered and none used, but those that somebody dials. */
@@ -59,7 +61,8 @@ export type TransportFactory = NonNullable<Libp2pOptions['transports']>[number]
  * @throws SwarmError ADDRESS_INVALID, PORT_IN_USE
  */
 export async function openOver (transports: readonly TransportFactory[], listen: readonly string[], options: NetworkOptions, crypto?: ICryptoInterface): Promise<Network> {
-  for (const address of listen) readAddress(address)
+  for (const address of listen) checkListen(address)
+  const announce = (options.announce ?? []).map(readAddress)
   const guard = new Guard()
   const handshakes = new Waiting(HANDSHAKES_MAX, 'shake hands')
   let components: Components | undefined
@@ -73,7 +76,7 @@ export async function openOver (transports: readonly TransportFactory[], listen:
     start: false,
     ...logger !== undefined && { logger },
     nodeInfo: { name: 'mcp-swarm', version: '', userAgent: 'mcp-swarm' },
-    addresses: { listen: [...listen] },
+    addresses: { listen: [...listen], appendAnnounce: announce.map(String) },
     transports: [made => {
       // The first factory to run after the registrar and the store are made: whatever comes later meets these instead.
       guard.install(made)
@@ -110,7 +113,7 @@ export async function openOver (transports: readonly TransportFactory[], listen:
     }
   })
   assert(components !== undefined && node.peerId.toString() === options.key.peerId, 'the peer id belongs to the key')
-  const network = new Libp2pNetwork({ node, guard, components, identify: node.services.identify, swarmId: options.swarmId, relay: options.relay, clock: options.clock, random: options.random })
+  const network = new Libp2pNetwork({ node, guard, components, identify: node.services.identify, announce, swarmId: options.swarmId, relay: options.relay, clock: options.clock, random: options.random })
   try {
     await node.start()
   } catch (cause) {
@@ -119,8 +122,28 @@ export async function openOver (transports: readonly TransportFactory[], listen:
   return network
 }
 
+/** What the system and libp2p say of an address that cannot be listened on, in words. */
+const PLAIN_WORDS: readonly (readonly [RegExp, string])[] = [
+  [/EADDRNOTAVAIL/, 'this machine has no such address'],
+  [/EACCES|EPERM/, 'the system does not allow this user that port: those below 1024 mostly'],
+  [/ENOTFOUND|EAI_AGAIN/, 'its name cannot be resolved'],
+  [/UnsupportedListenAddress|No transport was configured/, 'a peer listens by TCP (…/tcp/4001) and by WebSocket (…/tcp/4001/ws)']
+]
+
+/** Longest text of somebody else's in an error, in characters. */
+const WORDS_CHARS_MAX = 200
+
 function listenError (listen: readonly string[], cause: unknown): SwarmError {
   const text = messageOf(cause)
-  if (text.includes('EADDRINUSE')) return new SwarmError('PORT_IN_USE', `listen on ${listen.join(', ')}: another process has that port`, { cause })
-  return new SwarmError('ADDRESS_INVALID', `listen on ${listen.join(', ')}: ${text.replaceAll(/\s+/g, ' ').trim()}`, { cause })
+  const failed = listen.filter(address => text.includes(`${address}: `)) // libp2p has a line for each
+  const on = `listen on ${(failed.length === 0 ? listen : failed).join(', ')}`
+  if (text.includes('EADDRINUSE')) return new SwarmError('PORT_IN_USE', `${on}: another process has that port`, { cause })
+  const words = PLAIN_WORDS.find(([pattern]) => pattern.test(text))?.[1] ?? text.replaceAll(/\s+/g, ' ').trim().slice(0, WORDS_CHARS_MAX)
+  return new SwarmError('ADDRESS_INVALID', `${on}: ${words}`, { cause })
+}
+
+/** @throws SwarmError ADDRESS_INVALID */
+function checkListen (address: string): void {
+  if (!isSecureWebSocket(readAddress(address))) return
+  throw new SwarmError('ADDRESS_INVALID', `listen on ${address}: a peer has no certificate. Listen on …/ws, let a proxy that has one pass wss on to it, and announce its address`)
 }

@@ -70,8 +70,11 @@ test('says when a port is taken, and when an address is none', async () => {
   await fails('PORT_IN_USE', /another process/, openPeer(systemClock, network.addresses()))
   await fails('ADDRESS_INVALID', /no multiaddr/, openPeer(systemClock, ['127.0.0.1:80']))
   await fails('ADDRESS_INVALID', /no network address/, openPeer(systemClock, ['/unix/tmp%2Fsocket']))
-  await fails('ADDRESS_INVALID', /listen on/, openPeer(systemClock, ['/ip4/192.0.2.1/tcp/0']))
-  await fails('ADDRESS_INVALID', /listen on/, openPeer(systemClock, ['/ip4/127.0.0.1/udp/0']))
+  await fails('ADDRESS_INVALID', /^listen on \/ip4\/192.0.2.1\/tcp\/0: this machine has no such address$/, openPeer(systemClock, ['/ip4/127.0.0.1/tcp/0', '/ip4/192.0.2.1/tcp/0']))
+  for (const odd of ['/ip4/127.0.0.1/udp/0', '/ip4/127.0.0.1', '/ip4/127.0.0.1/udp/0/quic-v1', '/ip4/127.0.0.1/tcp/0/http']) {
+    await fails('ADDRESS_INVALID', /^listen on [^ ]*: a peer listens by TCP \(.*\) and by WebSocket \(.*\)$/, openPeer(systemClock, [odd]))
+  }
+  for (const secure of ['/ip4/127.0.0.1/tcp/0/wss', '/ip4/127.0.0.1/tcp/0/tls/ws']) await fails('ADDRESS_INVALID', /no certificate/, openPeer(systemClock, [secure]))
   await network.close()
 })
 
