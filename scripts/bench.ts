@@ -14,7 +14,7 @@ import { runScripts } from './sequence.ts'
 const PARTS = ['rig.ts', 'peer.ts', 'verbs.ts']
 
 // What users run is measured: the built package.
-execFileSync(process.execPath, ['--import', 'tsx', 'scripts/build.ts', '--quick'], { stdio: 'inherit' })
+if (!process.argv.includes('--help')) execFileSync(process.execPath, ['--import', 'tsx', 'scripts/build.ts', '--quick'], { stdio: 'inherit' })
 
 const smoke = process.argv.includes('--smoke')
 await runScripts({

@@ -12,10 +12,14 @@ export interface Sequence {
   readonly built?: boolean
 }
 
-/** Runs those whose path holds one of the words on the command line, or all. Sets the exit code; none to run is a failure. */
+/** Runs those whose path holds one of the words on the command line, or all; with --help names them. Sets the exit code; none to run is a failure. */
 export async function runScripts ({ paths, args, boundMs, quiet, built = false }: Sequence): Promise<void> {
   const words = process.argv.slice(2).filter(word => !word.startsWith('--'))
   const chosen = paths.filter(path => words.length === 0 || words.some(word => path.includes(word))).sort()
+  if (process.argv.includes('--help')) {
+    console.log(`Runs all, or those whose path holds one of the words given:\n${paths.map(path => `  ${path}`).join('\n')}`)
+    return
+  }
   let failed = 0
   for (const path of chosen) {
     const end = await runBounded(process.execPath, ['--import', 'tsx', ...built ? [] : ['--conditions=mcp-swarm-source'], path, ...args], {
@@ -28,7 +32,7 @@ export async function runScripts ({ paths, args, boundMs, quiet, built = false }
     console.log(`${passed ? 'ok  ' : 'FAIL'} ${path}  ${passed ? '' : `${why}  `}${(end.durationMs / 1000).toFixed(1)} s`)
   }
   if (chosen.length === 0) {
-    console.log('nothing to run')
+    console.log(`nothing to run: no path holds ${words.join(' or ')}; --help names them`)
     failed++
   }
   console.log(`${chosen.length - Math.min(failed, chosen.length)} passed, ${failed} failed`)
