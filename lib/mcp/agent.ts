@@ -10,7 +10,8 @@ import type { CallToolResult } from '@modelcontextprotocol/server'
 import { afterTurn, systemClock, type Clock } from '../base/clock.ts'
 import { Emitter } from '../base/emitter.ts'
 import { SwarmError } from '../base/error.ts'
-import type { Catalogue } from '../directory/catalogue.ts'
+import { isPlainText, type Catalogue } from '../directory/catalogue.ts'
+import { LABEL_CHARS_MAX } from '../directory/record.ts'
 import { builtinTools } from './builtin.ts'
 import type { Availability, HostedAgent, Outcome, TaskMode, ToolCall } from './host.ts'
 import { presetTools, type Coordination } from './presets.ts'
@@ -18,7 +19,7 @@ import type { Schema } from './schema.ts'
 import { Stop } from './stop.ts'
 import { checkDescription, makeTool, type Tool, type ToolHandler, type ToolOptions } from './tool.ts'
 
-/** What an agent's name, role or pool may be. */
+/** What an agent's name, role or pool may be: 1 to 64 of `A-Z a-z 0-9 _ . -`. */
 export const AGENT_NAME = /^[A-Za-z0-9_.-]{1,64}$/
 
 /** Most tools one agent offers. */
@@ -33,16 +34,17 @@ export const STOP_MS_MAX = 5_000
 export type AgentStatus = 'created' | 'starting' | 'running' | 'stopping' | 'stopped' | 'error'
 
 export interface AgentOptions {
-  /** What it is for; `processor` and `coordinator` bring a tool each. */
+  /** What it is for: 1 to 64 of `A-Z a-z 0-9 _ . -`. `processor` and `coordinator` bring a tool each. */
   readonly role?: string
-  /** For people and models: at most DESCRIPTION_MAX characters. */
+  /** For people and models: at most 8,000 characters, of which others see at most the first 512. */
   readonly description?: string
-  /** Agents of one pool declare themselves interchangeable where their tools are equal. */
+  /** Agents of one pool declare themselves interchangeable where their tools are equal. Named as a role is. */
   readonly pool?: string
+  /** For people: 1 to 64 printable characters. */
   readonly version?: string
-  /** Calls it runs at once, 1 or more; a further one is refused as OVERLOADED. Default CALLS_IN_FLIGHT_MAX. */
+  /** Calls it runs at once, 1 or more; a further one is refused as OVERLOADED. Default 1,000. */
   readonly callsInFlightMax?: number
-  /** How long `stop` waits for running calls before it aborts them, in milliseconds. Default STOP_MS_MAX. */
+  /** How long `stop` waits for running calls before it aborts them, in milliseconds. Default 5,000. */
   readonly stopMsMax?: number
 }
 
@@ -80,6 +82,9 @@ export class MCPAgent implements HostedAgent {
     if (options.role !== undefined) checkName(`role of agent ${name}`, options.role)
     if (options.pool !== undefined) checkName(`pool of agent ${name}`, options.pool)
     checkDescription(`agent ${name}`, options.description)
+    if (options.version !== undefined && !isPlainText(options.version, LABEL_CHARS_MAX)) {
+      throw new SwarmError('INVALID_OPTION', `version of agent ${name}: takes 1 to ${LABEL_CHARS_MAX} printable characters (got ${JSON.stringify(options.version)})`)
+    }
     this.name = name
     this.role = options.role
     this.description = options.description

@@ -19,7 +19,7 @@ const TASK_MODES: readonly TaskMode[] = ['required', 'always', 'auto', 'never']
 export interface ToolOptions<Input = undefined, Output = undefined> {
   /** A name for people. */
   readonly title?: string
-  /** What it does and when to use it, for models and people; at most DESCRIPTION_MAX characters. */
+  /** What it does and when to use it, for models and people; at most 8,000 characters. */
   readonly description?: string
   /** Its arguments: a Standard Schema or JSON Schema of an object. Without it any arguments are let through unchecked. */
   readonly input?: Input

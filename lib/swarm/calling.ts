@@ -23,7 +23,7 @@ import { memberGone, memberOf, withMember, type Member } from './states.ts'
 /** How long a call may take unless told otherwise, in milliseconds: what MCP clients wait by default. */
 export const CALL_MS = 60_000
 
-/** Longest time-out a call may ask for, in milliseconds. */
+/** Longest time-out a call may ask for, in milliseconds: a day. */
 export const CALL_MS_MAX = 24 * 3_600_000
 
 export interface CallOptions {
@@ -35,7 +35,7 @@ export interface CallOptions {
   readonly pool?: string
   /** Only tools with this definition hash: a definition that has changed meanwhile is not called. */
   readonly definition?: string
-  /** Milliseconds, 1 to CALL_MS_MAX, for all attempts together. Default CALL_MS. */
+  /** Milliseconds, 1 to 86,400,000 (a day), for all attempts together. Default 60,000. */
   readonly timeoutMs?: number
   /** Gives the call up: the provider is told to stop. */
   readonly signal?: AbortSignal

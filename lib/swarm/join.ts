@@ -23,15 +23,7 @@ import { Swarm } from './swarm.ts'
 /** Among the peers of a made swarm. Nobody can dial a page, and so it has nothing to lend either. */
 const RELAY: RelayOptions = isPage ? { use: 'always' } : { serve: true, use: 'auto' }
 
-/**
- * Joins the swarm that `dir` belongs to, or that a ticket lets into; without either, this user's own: the peers that this user
- * runs on this machine. Resolves when the peer is ready: it has its key, knows what it knew before, listens, and can be found.
- * It need not have met another yet: see `Swarm.joined`.
- *
- * @throws SwarmError INVALID_OPTION, FOLDER_IN_USE (`details.holder`), FOLDER_UNUSABLE, KEY_EXPOSED, KEY_INVALID,
- *   ADDRESS_INVALID, PORT_IN_USE; in a page without a ticket NEEDS_TICKET; with one TICKET_INVALID, TICKET_EXPIRED, TICKET_USED,
- *   CLOCK_OFF, SWARM_EXISTS, UNREACHABLE if nobody who may let it in answers; NOT_ADMITTED if its membership has ended
- */
+/** See `joinSwarm` of enter.ts. */
 export async function joinSwarm (options: JoinOptions = {}): Promise<Swarm> {
   const parts = new Parts()
   try {

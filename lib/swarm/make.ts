@@ -15,18 +15,15 @@ import { belongAs, findKept, made, swarmKeyPath, type Belonging } from './member
 const parts = { clock: systemClock, random: systemRandom }
 
 export interface MadeSwarm {
+  /** The swarm's: 26 of `a-z 2-7`. */
   readonly id: string
-  /** To compare aloud. */
+  /** Six, to compare aloud. */
   readonly words: string
   /** This folder's peer: its first admin. */
   readonly peerId: string
 }
 
-/**
- * Makes a swarm: a folder that belonged to this user's own swarm belongs to the new one from then on, as its admin.
- *
- * @throws SwarmError SWARM_EXISTS if it belongs to a made one, FOLDER_IN_USE, FOLDER_UNUSABLE, KEY_EXPOSED, KEY_INVALID
- */
+/** See `makeSwarm` of enter.ts. */
 export async function makeSwarm (dir: string): Promise<MadeSwarm> {
   return await holding(dir, async key => {
     const kept = await loadKept(dir)
@@ -41,11 +38,7 @@ export async function makeSwarm (dir: string): Promise<MadeSwarm> {
   })
 }
 
-/**
- * Makes a ticket where no peer runs: it names this folder's peer without an address, and who let it in.
- *
- * @throws SwarmError NOT_ADMIN, INVALID_OPTION, FOLDER_IN_USE, FOLDER_UNUSABLE, KEY_EXPOSED, KEY_INVALID
- */
+/** See `inviteFrom` of enter.ts. */
 export async function inviteFrom (dir: string, options: InviteOptions): Promise<Invitation> {
   return await holding(dir, async key => {
     const found = await findKept(dir, key.peerId, parts.clock)

@@ -14,10 +14,13 @@ export type Durability = typeof DURABILITIES[number]
 
 const DURABILITIES = ['strict', 'interval', 'memory'] as const
 
-/** Ways to find others that no other peer takes part in: the rendezvous folder of this machine, multicast on the LAN, the DHT. */
+/** By what means a peer looks for others, and is found. */
 export interface Means {
+  /** The rendezvous folder of this machine and user. */
   readonly folder: boolean
+  /** Multicast on the LAN. */
   readonly mdns: boolean
+  /** The hash table of the swarm's members. */
   readonly dht: boolean
 }
 
@@ -50,7 +53,7 @@ export interface JoinOptions {
   /** What people call this peer: 1 to 64 characters. Default `user@machine`. `MCP_SWARM_NAME`, `swarm.name`. */
   readonly name?: string
   /**
-   * Multiaddrs to listen on. Default in the user's own swarm `/ip4/127.0.0.1/tcp/0`: a free port, this machine only; in a swarm that was
+   * Multiaddrs to listen on, up to 16. Default in the user's own swarm `/ip4/127.0.0.1/tcp/0`: a free port, this machine only; in a swarm that was
    * made, every interface, by TCP and by WebSocket. `MCP_SWARM_LISTEN`, comma-separated.
    */
   readonly listen?: readonly string[]

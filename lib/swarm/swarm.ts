@@ -35,9 +35,13 @@ export interface HostOptions extends AgentOptions {
   readonly allow?: readonly string[]
 }
 
+/** A peer in a swarm: what `joinSwarm` gives. */
 export class Swarm {
+  /** The swarm's: 26 of `a-z 2-7`. */
   readonly id: string
+  /** This peer's: `12D3KooW…`. */
   readonly peerId: string
+  /** What people call this peer. It proves nothing, and others may have the same. */
   readonly name: string
   readonly #settings: Settings
   readonly #network: Network

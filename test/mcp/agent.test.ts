@@ -212,6 +212,8 @@ for (const [what, make] of [
   ['a tool name too long', () => new MCPAgent('a').tool('x'.repeat(129), {}, () => '')],
   ['a schema that is no object', () => new MCPAgent('a').tool('x', { input: z.string() }, () => '')],
   ['a schema that cannot be shown', () => new MCPAgent('a').tool('x', { input: { '~standard': { version: 1, vendor: 'old', validate: (value: unknown) => ({ value }) } } as never }, () => '')],
+  ['no version', () => new MCPAgent('a', { version: '' })],
+  ['a version too long', () => new MCPAgent('a', { version: 'v'.repeat(65) })],
   ['a limit below one', () => new MCPAgent('a', { callsInFlightMax: 0 })]
 ] as const) {
   test(`refuses ${what}`, () => {
