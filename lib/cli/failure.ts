@@ -12,7 +12,7 @@ const CURES: Partial<Record<ErrorCode, string>> = {
   CLOCK_OFF: 'Set the clock of both machines, and try again.',
   CONFIG_INVALID: 'Correct the file at that place.',
   DISK_FAILED: 'Make room on the disk, or check that it works; then try again.',
-  FOLDER_IN_USE: 'See what it does: mcp-swarm status with the same --dir.',
+  FOLDER_IN_USE: 'See what it does: mcp-swarm status with the same --dir. If that says this too, give both the same XDG_RUNTIME_DIR.',
   FOLDER_UNUSABLE: 'Check who owns the folder and its mode, or give another --dir.',
   FORBIDDEN: 'Ask whoever shares it to name this peer under "allow".',
   INDETERMINATE: 'It may have run: look before you call again.',

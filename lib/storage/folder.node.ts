@@ -28,14 +28,18 @@ export function defaultDataFolder (configPath?: string): string {
   return join(peers, readable === '' ? hash : `${readable}-${hash}`)
 }
 
+/** Where Linux has the folders that $XDG_RUNTIME_DIR names, each by its user's id. Source: pam_systemd(8). */
+const SESSIONS = '/run/user'
+
 /**
- * Where this user's running peers find each other: below $XDG_RUNTIME_DIR where that is this user's, else below the temporary
- * folder by user id. To be checked by `checkPrivateFolder` before anything below it is. Arguments are for tests.
+ * Where this user's running peers find each other: below $XDG_RUNTIME_DIR where that is this user's, else below what it would
+ * name (an MCP client that hands on few variables leaves it out, and its peer is to meet those of a terminal), else below the
+ * temporary folder by user id. To be checked by `checkPrivateFolder` before anything below it is. Arguments are for tests.
  */
-export function runtimeFolder (env: Readonly<Record<string, string | undefined>> = process.env, temporary = tmpdir()): string {
-  const { XDG_RUNTIME_DIR: runtime } = env
-  if (runtime !== undefined && isAbsolute(runtime) && isOwn(runtime)) return join(runtime, 'mcp-swarm')
-  return join(temporary, `mcp-swarm-${process.geteuid?.() ?? userInfo().username}`)
+export function runtimeFolder (env: Readonly<Record<string, string | undefined>> = process.env, temporary = tmpdir(), sessions = SESSIONS): string {
+  const user = String(process.geteuid?.() ?? userInfo().username)
+  const own = [env['XDG_RUNTIME_DIR'], join(sessions, user)].find(folder => folder !== undefined && isAbsolute(folder) && isOwn(folder))
+  return own === undefined ? join(temporary, `mcp-swarm-${user}`) : join(own, 'mcp-swarm')
 }
 
 /** Under sudo the variable may name another user's folder, and in a bare session one that nobody made. */

@@ -119,19 +119,27 @@ needs(test, 'root')('refuses a folder that somebody else put in a shared folder,
 })
 
 test('running peers meet below XDG_RUNTIME_DIR where that is ours, else below the temporary folder', () => {
-  const own = make()
+  const [own, none] = [make(), join(root, 'no-sessions')]
   const fallback = join('/tmp/t', `mcp-swarm-${userInfo().uid}`)
-  assert.is(runtimeFolder({ XDG_RUNTIME_DIR: own }, '/tmp/t'), join(own, 'mcp-swarm'))
-  for (const runtime of [undefined, '', 'relative', join(root, 'missing')]) assert.is(runtimeFolder({ XDG_RUNTIME_DIR: runtime }, '/tmp/t'), fallback)
+  assert.is(runtimeFolder({ XDG_RUNTIME_DIR: own }, '/tmp/t', none), join(own, 'mcp-swarm'))
+  for (const runtime of [undefined, '', 'relative', join(root, 'missing')]) assert.is(runtimeFolder({ XDG_RUNTIME_DIR: runtime }, '/tmp/t', none), fallback)
   const file = fresh()
   writeFileSync(file, '')
-  assert.is(runtimeFolder({ XDG_RUNTIME_DIR: file }, '/tmp/t'), fallback)
+  assert.is(runtimeFolder({ XDG_RUNTIME_DIR: file }, '/tmp/t', none), fallback)
+})
+
+test('a peer that is not told XDG_RUNTIME_DIR meets those that are', () => {
+  const sessions = make()
+  const session = make(0o700, join(sessions, String(userInfo().uid)))
+  assert.is(runtimeFolder({}, '/tmp/t', sessions), runtimeFolder({ XDG_RUNTIME_DIR: session }, '/tmp/t', sessions))
+  const other = make()
+  assert.is(runtimeFolder({ XDG_RUNTIME_DIR: other }, '/tmp/t', sessions), join(other, 'mcp-swarm'))
 })
 
 needs(test, 'root')('another user\'s XDG_RUNTIME_DIR, as under sudo, is not touched', () => {
   const theirs = make()
   chownSync(theirs, STRANGER, STRANGER)
-  assert.is(runtimeFolder({ XDG_RUNTIME_DIR: theirs }, '/tmp/t'), join('/tmp/t', 'mcp-swarm-0'))
+  assert.is(runtimeFolder({ XDG_RUNTIME_DIR: theirs }, '/tmp/t', join(root, 'no-sessions')), join('/tmp/t', 'mcp-swarm-0'))
 })
 
 test('every config file has a data folder of its own, that a person can tell', () => {
