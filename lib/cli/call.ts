@@ -1,6 +1,6 @@
-import { text as readAll } from 'node:stream/consumers'
 import type { CallToolResult } from 'mcp-swarm'
 import { EXIT, UsageError } from './failure.ts'
+import { readAll } from './lines.ts'
 import { inquire, next } from './look.ts'
 import type { CallProgress } from './request.ts'
 import { findPlace, type CommonOptions } from './settings.ts'

@@ -1,8 +1,8 @@
 /** The `doc` commands: shared documents from the shell, as JSON. */
-import { text as readAll } from 'node:stream/consumers'
 import { SwarmError, type Json } from 'mcp-swarm'
 import type { Got, Put } from './document.ts'
 import { EXIT, UsageError } from './failure.ts'
+import { readAll } from './lines.ts'
 import { inquire, next } from './look.ts'
 import type { DocumentQuestion } from './request.ts'
 import { findPlace, quote, type CommonOptions } from './settings.ts'

@@ -9,8 +9,8 @@ export const SYNC_MS_MAX = 1_500
 /** Documents kept open for others after a command has used them; the one opened first is closed for a further one. */
 export const KEPT_MAX = 1_000
 
-/** Room for what stands around a value in an answer. */
-const VALUE_CHARS_MAX = LINE_BYTES_MAX / 4
+/** Largest value that is set, or told, in bytes of its JSON: what stands around it in a line takes the rest. */
+export const VALUE_BYTES_MAX = LINE_BYTES_MAX - 64 * 1024
 
 /** What `doc get` is told. */
 export interface Got { readonly found: boolean, readonly value: Json | null }
@@ -80,6 +80,7 @@ function read (document: Document, path: string): Got {
 }
 
 async function write (swarm: Swarm, document: Document, { name, path, value }: DocumentQuestion & { do: 'doc-set' }, signal: AbortSignal): Promise<Put> {
+  checkSize(name, value)
   document.set(path, value)
   await document.flushed()
   const synced = swarm.peers().length > 0 && await isSynced(document, SYNC_MS_MAX, signal)
@@ -100,21 +101,24 @@ async function watch (swarm: Swarm, { name, path }: DocumentQuestion & { do: 'do
     look()
   })
   signal.addEventListener('abort', look)
-  while (!signal.aborted) {
-    const news = new Promise<void>(resolve => { wake = resolve })
-    const value = document.get(path)
-    checkSize(name, value)
-    const text = JSON.stringify(value ?? null)
-    if (text !== said) await changed?.({ name, path, value: value ?? null })
-    said = text
-    await news
-    await sleep(systemClock, 0)
+  try {
+    while (!signal.aborted) {
+      const news = new Promise<void>(resolve => { wake = resolve })
+      const value = document.get(path)
+      checkSize(name, value)
+      const text = JSON.stringify(value ?? null)
+      if (text !== said) await changed?.({ name, path, value: value ?? null })
+      said = text
+      await news
+      await sleep(systemClock, 0)
+    }
+  } finally {
+    ydoc.off('update', look) // others may hold it longer
   }
-  ydoc.off('update', look)
   return null
 }
 
 function checkSize (name: string, value: Json | undefined): void {
-  const { length } = JSON.stringify(value ?? null)
-  if (length > VALUE_CHARS_MAX) throw new SwarmError('TOO_LARGE', `what stands there in document ${JSON.stringify(name)} has ${length} characters as JSON; limit ${VALUE_CHARS_MAX}: name a PATH further in`)
+  const bytes = Buffer.byteLength(JSON.stringify(value ?? null))
+  if (bytes > VALUE_BYTES_MAX) throw new SwarmError('TOO_LARGE', `the value in document ${JSON.stringify(name)} has ${bytes} bytes as JSON; limit ${VALUE_BYTES_MAX}: name a PATH further in`)
 }

@@ -63,6 +63,18 @@ export async function readFirstLine (source: Duplex): Promise<string | undefined
   })
 }
 
+/** All of a stream until it ends, as text. @throws SwarmError TOO_LARGE over LINE_BYTES_MAX: whatever holds more cannot be asked for either */
+export async function readAll (source: Readable): Promise<string> {
+  const parts: Buffer[] = []
+  let held = 0
+  for await (const chunk of source as AsyncIterable<Buffer>) {
+    held += chunk.byteLength
+    if (held > LINE_BYTES_MAX) throw new SwarmError('TOO_LARGE', `standard input is over the limit of ${LINE_BYTES_MAX} bytes`)
+    parts.push(chunk)
+  }
+  return Buffer.concat(parts).toString('utf8')
+}
+
 /** Sends a line; resolves when the stream takes more, or is gone. */
 export async function writeLine (to: Writable, line: string): Promise<void> {
   if (to.destroyed || to.writableEnded || to.write(`${line}\n`)) return

@@ -1,8 +1,12 @@
 /** Where `mcp-swarm` starts: reads the command line, runs the command, ends with its exit code. */
+import { MessageChannel } from 'node:worker_threads'
 import { CommanderError, type Command } from 'commander'
 import { EXIT, exitCodeOf, failureJson, failureText, UsageError } from './failure.ts'
 import { program } from './program.ts'
 import { leave, openTerminal } from './terminal.ts'
+
+/** Keeps this process from ending by itself. */
+const alive = new MessageChannel()
 
 async function main (): Promise<number> {
   // A reader that goes away is no failure of ours: a command that would go on is asked to end (signal.ts).
@@ -18,6 +22,8 @@ async function main (): Promise<number> {
       code = exitCodeOf(error)
     }
   })
+  // A command may wait with nothing open, for another one to leave the folder: Node would take it for done, with exit code 0.
+  alive.port1.ref()
   if (process.argv.length <= 2) {
     root.outputHelp()
     return EXIT.ok

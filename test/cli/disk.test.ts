@@ -100,13 +100,13 @@ onDisk('a running peer whose disk is full reads on, refuses with a code, and wri
 onDisk('a command alone that finds no room for what it sets says so, and what was there is there', async (disk, dir) => {
   const flags = ['--dir', dir]
   await succeeds(['set', 'notes', 'm/k', '"before"', ...flags])
-  disk.fill(3 * MIB)
-  const put = await home.run(['doc', 'set', 'notes', 'm/k', '-', ...flags], { stdin: valueOf('x', 8 * MIB) })
+  disk.fill(2 * MIB)
+  const put = await home.run(['doc', 'set', 'notes', 'm/k', '-', ...flags], { stdin: valueOf('x', 3.5 * MIB) })
   assert.equal([put.code, put.stdout], [1, ''], put.stderr)
   assert.match(put.stderr, /^mcp-swarm: DISK_FAILED: .*\nMake room on the disk/s)
   disk.empty()
   assert.is((await succeeds(['get', 'notes', 'm/k', ...flags])).stdout, 'before\n')
-  await succeeds(['set', 'notes', 'm/k', '-', ...flags], valueOf('x', 8 * MIB))
+  await succeeds(['set', 'notes', 'm/k', '-', ...flags], valueOf('x', 3.5 * MIB))
 })
 
 for (const [what, hurt, mend, says] of [

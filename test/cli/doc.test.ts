@@ -1,6 +1,8 @@
 // bound: 150 s
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { VALUE_BYTES_MAX } from '../../lib/cli/document.ts'
+import { LINE_BYTES_MAX } from '../../lib/cli/lines.ts'
 import { Home, type Facts, type Running } from './home.ts'
 
 const test = suite('doc')
@@ -74,6 +76,40 @@ for (const [what, args, code, words] of [
   })
 }
 
+test('what can be set can be got, through the running peer and in passing; what is larger is refused, and changes nothing', async () => {
+  const room = VALUE_BYTES_MAX - 2 // for the quotes
+  for (const [dir, name] of [[deskFolder, 'large'], [home.path('alone'), 'larger']] as const) {
+    const whole = JSON.stringify('x'.repeat(room))
+    const put = await home.run(['doc', 'set', name, 'm/text', '-', '--dir', dir], { stdin: whole })
+    assert.is(put.code, 0, put.stderr)
+    const got = await home.run(['doc', 'get', name, 'm/text', '--json', '--dir', dir])
+    assert.is(got.code, 0, got.stderr)
+    assert.ok(got.stdout === `${whole}\n`, `${got.stdout.length} characters`)
+    for (const [value, words] of [[JSON.stringify('x'.repeat(room + 1)), 'limit 4128768'], ['é'.repeat(LINE_BYTES_MAX / 2 + 1), 'standard input is over the limit']] as const) {
+      const refused = await home.run(['doc', 'set', name, 'm/other', '-', '--dir', dir], { stdin: value })
+      assert.is(refused.code, 1)
+      assert.match(refused.stderr, 'mcp-swarm: TOO_LARGE: ')
+      assert.match(refused.stderr, words)
+    }
+    assert.is((await home.run(['doc', 'get', name, 'm/other', '--dir', dir])).code, 1)
+    assert.is((await home.run(['doc', 'set', name, 'm/other', '1', '--dir', dir])).code, 0)
+    const both = await home.run(['doc', 'get', name, '--dir', dir])
+    assert.is(both.code, 1)
+    assert.match(both.stderr, 'name a PATH further in')
+  }
+})
+
+test('of commands at once in a folder that nobody holds each does what it is told, or says why not', async () => {
+  const dir = home.path('shared')
+  const outcomes = await Promise.all([1, 2, 3].map(async number => await home.run(['doc', 'set', 'many', `m/k${number}`, `${number}`, '--dir', dir])))
+  const done: Record<string, number> = {}
+  for (const [index, { code, stderr }] of outcomes.entries()) {
+    if (code === 0) done[`k${index + 1}`] = index + 1
+    assert.match(stderr, code === 0 ? 'On disk here' : 'mcp-swarm: FOLDER_IN_USE: ')
+  }
+  assert.equal(JSON.parse((await home.run(['doc', 'get', 'many', 'm', '--json', '--dir', dir])).stdout), done)
+})
+
 test('a peer that starts again has its documents, and others find them there', async () => {
   desk.child.kill('SIGTERM')
   await desk.outcome()
@@ -82,8 +118,8 @@ test('a peer that starts again has its documents, and others find them there', a
   for (let tries = 0; ; tries++) {
     const status = await home.run(['status', '--json', '--dir', deskFolder])
     const { documents } = JSON.parse(status.stdout) as { documents: { durability: string, open: Facts[] } | null }
-    if (documents?.open.length === 1) {
-      assert.equal([documents.durability, documents.open[0]?.['name']], ['strict', 'notes'])
+    if (documents?.open.length === 2) {
+      assert.equal([documents.durability, documents.open.map(({ name }) => name).sort()], ['strict', ['large', 'notes']])
       break
     }
     assert.ok(tries < 20, 'its documents are opened beside everything else')
