@@ -100,8 +100,8 @@ export function verifyGrant (token: string, swarmPublicKey: Uint8Array, peerId: 
   if (!verify(swarmPublicKey, concatBytes(GRANT_DOMAIN, signed), signature)) refuse('signature', 'it is not signed by this swarm\'s key')
   if (grant.peerId !== peerId) refuse('peer', `it is ${grant.peerId}'s, shown by ${peerId}`)
   if (grant.memberUntilMs !== null) {
-    if (grant.issuedAtMs - nowWallMs > GRANT_SKEW_MS_MAX) refuse('early', `it was issued ${grant.issuedAtMs - nowWallMs} ms in the future: compare the clocks`)
-    if (nowWallMs >= grant.memberUntilMs) refuse('expired', `it ended ${nowWallMs - grant.memberUntilMs} ms ago`)
+    if (grant.issuedAtMs - nowWallMs > GRANT_SKEW_MS_MAX) refuse('early', `it was issued at ${momentOf(grant.issuedAtMs)}, and the clock of this machine says ${momentOf(nowWallMs)}: compare the clocks`)
+    if (nowWallMs >= grant.memberUntilMs) refuse('expired', `it ended at ${momentOf(grant.memberUntilMs)}, and the clock of this machine says ${momentOf(nowWallMs)}`)
   }
   return grant
 }
@@ -132,6 +132,14 @@ function readGrant (members: JsonObject): Grant | undefined {
   if (memberUntilMs !== null && !(isMoment(memberUntilMs) && memberUntilMs > issuedAtMs)) return undefined
   return { v, swarm, peerId, role, issuedAtMs, memberUntilMs }
 }
+
+/** For a person, to the second. A grant may name a moment that no calendar has. */
+function momentOf (ms: number): string {
+  return Math.abs(ms) > LAST_MS ? `${ms} ms since 1970` : `${new Date(ms).toISOString().slice(0, 19)}Z`
+}
+
+/** The last moment that a Date can hold. Source: ECMA-262, section 21.4.1.1. */
+const LAST_MS = 8.64e15
 
 function isMoment (value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0

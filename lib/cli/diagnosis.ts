@@ -100,8 +100,10 @@ function aboutPeers ({ peers, sought, swarm }: Status, nowMs: number): Finding[]
     findings.push({ level: 'bad', about: 'peers', says: `${who} cannot be reached after ${plural(attempts, 'attempt')} (${found(sightings)}): ${message}`, cure: cureOfDial(message) })
   }
   if (failing.length > NAMED_MAX) findings.push({ level: 'bad', about: 'peers', says: `and ${failing.length - NAMED_MAX} more cannot be reached`, cure: 'mcp-swarm status --json names them all.' })
-  const asked = sought.length + peers.filter(({ trying }) => trying !== null).length - failing.length
-  if (asked > 0) findings.push({ level: 'note', about: 'peers', says: `${plural(asked, 'more peer')} being tried` })
+  const asked = [...peers.filter(({ connected }) => !connected), ...sought].flatMap(({ name, peerId, trying, found: sightings }) =>
+    trying === null || trying.message !== null ? [] : [`${name ?? peerId} is being dialled at ${trying.addresses.join(', ') || 'no address'}, ${found(sightings)}`])
+  for (const says of asked.slice(0, NAMED_MAX)) findings.push({ level: 'note', about: 'peers', says })
+  if (asked.length > NAMED_MAX) findings.push({ level: 'note', about: 'peers', says: `and ${asked.length - NAMED_MAX} more are being dialled` })
   return findings
 }
 
@@ -111,7 +113,7 @@ const DIAL_CURES: readonly (readonly [RegExp, string])[] = [
   [/cannot be reached from this network/, 'There is no way from this network to that: join the same network or VPN, or let a member that both reach run (it relays).'],
   [/does not answer within/, 'It is off, or a firewall on the way drops what is sent: allow incoming TCP there, for a fixed port start it with --listen /ip4/0.0.0.0/tcp/4001'],
   [/refuses connections/, 'Its peer does not run, or listens elsewhere: start it there (mcp-swarm up), and it is found by itself.'],
-  [/hangs up during the handshake/, 'Something else listens there, or it takes no more connections: look at that machine with mcp-swarm doctor.'],
+  [/hangs up during the handshake|answers otherwise than a peer/, 'Something else listens there, or it takes no more connections: look at that machine with mcp-swarm doctor.'],
   [/cannot be resolved/, 'The name in its address is not known here: use its numeric address.']
 ]
 
@@ -122,10 +124,12 @@ function cureOfDial (message: string): string {
 function aboutRefusals ({ refusals }: Status): Finding[] {
   const findings = new Map<string, Finding>()
   for (const { peerId, direction, code, reason, address } of refusals) {
-    if (code === 'UNREACHABLE' || code === 'ABORTED' || code === 'FOLDER_UNUSABLE') continue
-    const who = direction === 'inbound' ? `${peerId} from ${address} was not let in` : `${peerId} at ${address} did not pass`
-    const [why, cure] = REFUSALS[reason ?? ''] ?? REFUSALS[code] ?? [code, 'mcp-swarm status --json has the details.']
-    findings.set(`${peerId} ${code} ${reason}`, { level: direction === 'inbound' ? 'note' : 'bad', about: 'refused', says: `${who}: ${why}`, cure })
+    if (code === 'UNREACHABLE' || code === 'ABORTED' || (code === 'FOLDER_UNUSABLE' && direction === 'outbound')) continue
+    const isOurs = reason === 'refused' // it is this peer that was not let in
+    const who = isOurs ? `${peerId} at ${address} did not let this peer in` : direction === 'inbound' ? `${peerId} from ${address} was not let in` : `${peerId} at ${address} did not pass`
+    const byReason = reason === null || !Object.hasOwn(REFUSALS, reason) ? undefined : REFUSALS[reason]
+    const [why, cure] = (code === 'NOT_ADMITTED' ? byReason : undefined) ?? REFUSALS[code] ?? [code, 'mcp-swarm status --json has the details.']
+    findings.set(`${peerId} ${code} ${reason}`, { level: direction === 'inbound' && !isOurs ? 'note' : 'bad', about: 'refused', says: `${who}: ${why}`, cure })
   }
   return [...findings.values()].slice(-NAMED_MAX)
 }
@@ -143,6 +147,13 @@ const REFUSALS: Readonly<Record<string, readonly [why: string, cure: string]>> =
   closed: ['it hung up before it had proven anything', 'It is overloaded, or no peer of this kind.'],
   VERSION_UNSUPPORTED: ['it speaks no version of the protocol that this peer does', 'Update mcp-swarm on both machines.'],
   MALFORMED: ['it says what no peer would', 'Something else uses that port, or its version is broken.'],
+  TICKET_EXPIRED: ['its ticket has ended', 'Make it another: mcp-swarm invite --expires 7d. Should it not have ended: compare the clocks.'],
+  TICKET_INVALID: ['its ticket is none of this swarm, or was changed', 'Make it another: mcp-swarm invite.'],
+  TICKET_USED: ['its ticket has let in all that it may', 'Make it another, or one that more may use: mcp-swarm invite --uses 5'],
+  CLOCK_OFF: ['its ticket was made in the future: the clock here is behind that of whoever made it', 'Set the clock of both machines.'],
+  UNAVAILABLE: ['other admins could not agree on its ticket in time', 'It may try again in a moment, with the same ticket.'],
+  OVERLOADED: ['as many are being let in as this peer keeps count of', 'It may try again in a moment, with the same ticket.'],
+  FOLDER_UNUSABLE: ['that it came could not be written here', 'Check the space on the disk of this folder, and who may write there.'],
   NOT_ADMITTED: ['it has shown no grant for this swarm', 'If it should be in: mcp-swarm invite here, mcp-swarm join TICKET there.']
 }
 

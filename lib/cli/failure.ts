@@ -19,8 +19,10 @@ const CURES: Partial<Record<ErrorCode, string>> = {
   INVALID_ARGUMENTS: 'See what the tool takes: mcp-swarm tools NAME --json',
   KEY_EXPOSED: 'Nobody else may read it: chmod 600 the file; if somebody may have read it, delete it and begin anew.',
   KEY_INVALID: 'Restore the file from a copy, or delete it to begin anew with another key.',
+  MULTICAST_BLOCKED: 'Do what it says; it is tried again every few seconds, and told when it is over. Peers that a ticket names are reached without.',
   NAME_INVALID: 'Name it with letters, digits and signs, at most 128.',
   NOT_ADMIN: 'See what this peer is: mcp-swarm status',
+  NOT_ADMITTED: 'Ask an admin for a ticket, then: mcp-swarm join TICKET. If the membership should count, set the clock of this machine.',
   OVERLOADED: 'Try again in a moment.',
   PORT_IN_USE: 'Stop what uses the port, or listen on port 0 to get a free one.',
   SERVER_FAILED: 'Start the command by hand to see why, and correct it in the config.',
@@ -59,7 +61,11 @@ export function failureText (error: unknown): string {
   return `mcp-swarm: unexpected: ${error instanceof Error ? error.stack ?? error.message : String(error)}`
 }
 
+/** Of a ticket whose inviters are not there. */
+const NOBODY_LETS_IN = 'Whoever made the ticket must be up (mcp-swarm up) and reachable from this network: try again then with the same ticket, or ask for a newer one.'
+
 function todoOf ({ code, details }: SwarmError): string | undefined {
+  if (code === 'UNREACHABLE' && 'inviters' in details) return NOBODY_LETS_IN
   return code === 'CONFIG_INVALID' && details['line'] === undefined ? undefined : CURES[code] // of a whole file its sentence says all
 }
 

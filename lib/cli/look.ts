@@ -34,7 +34,7 @@ export async function showStatus (options: CommonOptions, terminal: Terminal): P
   const status = await inquire(place, { do: 'status' }, { signal: askedToEnd() }) as StatusAnswer
   if (terminal.json) return terminal.print(JSON.stringify(status))
   const { paint } = terminal
-  const { peer, swarm, agents, peers, calls, gateway, troubles } = status
+  const { peer, swarm, agents, peers, sought, calls, gateway, troubles } = status
   const field = (name: string, value: string): string => `${paint('dim', name.padEnd(8))} ${value}`
   terminal.print([
     `${paint('bold', plainLine(peer.name))} ${paint('dim', peer.peerId)}`,
@@ -44,7 +44,7 @@ export async function showStatus (options: CommonOptions, terminal: Terminal): P
     field('folder', peer.dir ?? 'none: memory only'),
     field('listens', peer.addresses.join(' ') || 'nowhere'),
     ...gateway === null ? [] : [field('gateway', gateway)],
-    field('peers', `${peers.filter(({ connected }) => connected).length} connected of ${peers.length}`),
+    field('peers', `${peers.filter(({ connected }) => connected).length} connected of ${peers.length}${sought.length === 0 ? '' : `; ${sought.length} looked for and not reached`}`),
     field('calls', `${calls.made} made, ${calls.served} served, ${calls.failed} failed, ${calls.inFlight} in flight`)
   ].join('\n'))
   if (agents.length > 0) {
@@ -55,29 +55,41 @@ export async function showStatus (options: CommonOptions, terminal: Terminal): P
     const shown = troubles.slice(-TROUBLES_SHOWN).map(({ code, message }) => `${paint('red', '✗')} ${code}: ${plainLine(message)}`)
     terminal.print(`\n${paint('bold', 'TROUBLES')} ${paint('dim', 'newest last')}\n${shown.join('\n')}`)
   }
-  next(terminal, peers.length === 0 ? 'mcp-swarm up in another folder, or mcp-swarm demo' : `mcp-swarm peers${place.flags}`)
+  next(terminal, peers.length > 0 ? `mcp-swarm peers${place.flags}` : whereNobodyIs(status, place, 'mcp-swarm up in another folder, or mcp-swarm demo'))
+}
+
+/** Peers looked for that `peers` shows a person by name. */
+const SOUGHT_SHOWN = 10
+
+/** What to do next where no other peer is. @param local in the user's own swarm */
+function whereNobodyIs ({ swarm, sought }: Pick<Status, 'swarm' | 'sought'>, { flags }: Place, local: string): string {
+  if (sought.length > 0) return `mcp-swarm doctor${flags}`
+  if (swarm.kind === 'local') return local
+  return swarm.role === 'admin' ? `mcp-swarm invite${flags}, or mcp-swarm doctor${flags}` : `mcp-swarm doctor${flags}`
 }
 
 export async function showPeers (options: CommonOptions, terminal: Terminal): Promise<void> {
   const place = findPlace(options)
-  const { peers, sought } = await inquire(place, { do: 'status' }, { signal: askedToEnd() }) as Status
+  const status = await inquire(place, { do: 'status' }, { signal: askedToEnd() }) as Status
+  const { peers, sought } = status
   if (terminal.json) return terminal.print(JSON.stringify(peers))
-  if (peers.length === 0) {
-    terminal.note(sought.length === 0 ? 'No other peer is here.' : `No other peer is here; ${plural(sought.length, 'peer')} looked for.`)
-    return next(terminal, sought.length === 0 ? 'mcp-swarm up in a folder with a .mcp.json that shares something' : `mcp-swarm doctor${place.flags}`)
-  }
+  if (peers.length === 0) terminal.note('No other peer is here.')
+  if (peers.length + sought.length === 0) return next(terminal, whereNobodyIs(status, place, 'mcp-swarm up in a folder with a .mcp.json that shares something'))
   const { paint } = terminal
   const nowMs = systemClock.wallMs()
-  terminal.print(table(['PEER', 'ID', 'LINK', 'FOR', 'FOUND', 'OFFERS'], peers.map(peer => [
+  const rows = peers.map(peer => [
     plainLine(peer.name),
     peer.peerId,
     linkText(peer),
     peer.linkedAtMs === null ? '-' : duration(nowMs - peer.linkedAtMs),
     foundBy(peer.found),
     peer.agents.map(agentText).join(', ') || '-'
-  ]), paint))
+  ])
+  const missing = sought.slice(0, SOUGHT_SHOWN).map(({ name, peerId, found, trying }) =>
+    [name === null ? '-' : plainLine(name), peerId, trying.message === null ? 'being dialled' : 'not reached', '-', foundBy(found), '-'])
+  terminal.print(table(['PEER', 'ID', 'LINK', 'FOR', 'FOUND', 'OFFERS'], [...rows, ...missing], paint))
   const isBroken = sought.length > 0 || peers.some(({ trying }) => trying !== null)
-  if (sought.length > 0) terminal.note(`${plural(sought.length, 'more peer')} looked for and not reached.`)
+  if (sought.length > SOUGHT_SHOWN) terminal.note(`${plural(sought.length - SOUGHT_SHOWN, 'more peer')} looked for and not reached.`)
   next(terminal, isBroken ? `mcp-swarm doctor${place.flags}` : `mcp-swarm tools${place.flags}`)
 }
 

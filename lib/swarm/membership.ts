@@ -132,7 +132,7 @@ export async function belongAs (found: Found, name: string, dir: string, { peerI
   }
   if (terms === undefined) {
     assert(error !== undefined, 'a grant without terms has been refused')
-    throw new SwarmError('NOT_ADMITTED', `the membership in ${dir} does not count: ${error.message}. Ask an admin for a ticket, and join again with it`, { cause: error, details: { reason: error.details['reason'] } })
+    throw new SwarmError('NOT_ADMITTED', `the membership in ${dir} does not count: ${error.message}`, { cause: error, details: { reason: error.details['reason'] } })
   }
   return await made({ name, dir, grant, terms, swarmPublicKey: kept.swarmPublicKey, inviters: kept.inviters, swarmKey })
 }

@@ -70,6 +70,14 @@ test('bears clocks that differ up to the stated limit', () => {
   assertRefused('early', token, { nowMs: NOW_MS - GRANT_SKEW_MS_MAX - 1 })
 })
 
+test('which clock says what is told as people read it, also of moments that no calendar has', () => {
+  const [ends, begins] = [NOW_MS + 60_000, Number.MAX_SAFE_INTEGER - 1]
+  const fails = (token: string, nowMs: number, message: string): void => { assert.throws(() => verifyGrant(token, swarmKey.publicKey, alice.peerId, nowMs), (error: Error) => error.message.includes(message)) }
+  fails(token, ends + 86_400_000, 'it ended at 2027-01-15T08:01:00Z, and the clock of this machine says 2027-01-16T08:01:00Z')
+  fails(token, NOW_MS - 86_400_000, 'it was issued at 2027-01-15T08:00:00Z, and the clock of this machine says 2027-01-14T08:00:00Z: compare the clocks')
+  fails(mintGrant(swarmKey, { ...facts, issuedAtMs: begins, memberUntilMs: begins + 1 }), NOW_MS, `it was issued at ${begins} ms since 1970`)
+})
+
 test('a grant that never ends needs no clock', () => {
   const endless = mintGrant(swarmKey, { ...facts, memberUntilMs: null })
   for (const nowMs of [0, NOW_MS, 1e15]) assert.is(verifyGrant(endless, swarmKey.publicKey, alice.peerId, nowMs).memberUntilMs, null)

@@ -60,7 +60,10 @@ for (const [what, change, says, cure] of [
   ['another swarm', { refusals: refused('swarm') }, /another swarm/, /words/],
   ['a grant that ended', { refusals: refused('expired') }, /membership has ended/, /another ticket/],
   ['a clock that is off', { refusals: refused('early') }, /clocks is wrong/, /clock of both/],
-  ['being refused', { refusals: refused('refused') }, /does not take this peer for a member/, /words/],
+  ['being refused', { refusals: refused('refused') }, /at \/ip4\/10.0.0.9\/tcp\/1 did not let this peer in: it does not take/, /words/],
+  ['being refused by one who dialled', { refusals: refused('refused', 'NOT_ADMITTED', 'inbound') }, /did not let this peer in: it does not take/, /clocks/],
+  ['a firewall, when the dial is given up', { sought: sought('dial gone was given up: /ip4/10.0.0.9/tcp/1 does not answer within 1.5 s') }, /carol/, /firewall/],
+  ['a port of something else', { sought: sought('/ip4/10.0.0.9/tcp/1 answers otherwise than a peer of this kind') }, /carol/, /Something else listens/],
   ['an old version', { refusals: refused(null, 'VERSION_UNSUPPORTED') }, /no version/, /Update/],
   ['multicast that is blocked', { troubles: [{ code: 'MULTICAST_BLOCKED', message: 'peers on the LAN cannot be found on eth0: a firewall', atMs: NOW_MS }] }, /MULTICAST_BLOCKED/, /./],
   ['a server that died', { agents: [{ ...healthy.agents[0], available: false, reason: 'it died' }] as Status['agents'] }, /notes cannot serve: it died/, /by hand/]
@@ -77,6 +80,23 @@ test('who was not let in, who is only being tried, and a membership that ends so
   const notes = diagnose({ ...healthy, refusals: refused('signature', 'NOT_ADMITTED', 'inbound'), sought: sought(null), swarm: { ...healthy.swarm, memberUntilMs: NOW_MS + 3_600_000 } }, { runs: true, nowMs: NOW_MS })
     .filter(({ level }) => level === 'note')
   assert.equal(notes.map(({ about }) => about), ['swarm', 'peers', 'refused'])
+})
+
+test('whoever was not let in by a ticket is told of in words, with a cure, and so is whatever else a refusal may say', () => {
+  for (const [code, reason] of [['TICKET_EXPIRED', null], ['TICKET_INVALID', 'signature'], ['TICKET_INVALID', 'proof'], ['TICKET_USED', null], ['CLOCK_OFF', null], ['UNAVAILABLE', null], ['OVERLOADED', null], ['FOLDER_UNUSABLE', null], ['VERSION_UNSUPPORTED', null], ['MALFORMED', null], ['NOT_ADMITTED', 'constructor']] as const) {
+    const [finding, ...more] = diagnose({ ...healthy, refusals: refused(reason, code, 'inbound') }, { runs: true, nowMs: NOW_MS }).filter(({ about }) => about === 'refused')
+    assert.is(more.length, 0)
+    assert.match(finding?.says ?? '', /^other from \S+ was not let in: [a-z ,:]+$/, code)
+    assert.not.match(finding?.says ?? '', /words of the swarm|what it showed/, `${code} ${reason}: not what a grant's reasons say`)
+    assert.not.match(finding?.cure ?? '', /--json/, code)
+  }
+})
+
+test('who is being dialled is told by name, with where and by whose word', () => {
+  const says = diagnose({ ...healthy, sought: sought(null) }, { runs: true, nowMs: NOW_MS }).find(({ level, about }) => level === 'note' && about === 'peers')?.says
+  assert.is(says, 'carol is being dialled at /ip4/10.0.0.9/tcp/1, found from last time')
+  const many = Array.from({ length: 7 }, (_, peer) => ({ ...sought(null)[0], peerId: `gone ${peer}` })) as Status['sought']
+  assert.is(diagnose({ ...healthy, sought: many }, { runs: true, nowMs: NOW_MS }).filter(({ level }) => level === 'note').at(-1)?.says, 'and 2 more are being dialled')
 })
 
 test('of a thousand that fail alike a few are named and the others counted', () => {

@@ -57,6 +57,7 @@ test('invite without a running peer prints a ticket, and says what it lacks', as
   const error = failure(await his.run(['join', outcome.stdout.trim(), '--json', '--dir', his.path('early')]))
   assert.is(error.code, 'UNREACHABLE')
   assert.match(error.message, 'names no address')
+  assert.match(error.todo, 'mcp-swarm up')
 })
 
 test('a ticket goes from one machine to the other, and the tools with it', async () => {
@@ -111,6 +112,19 @@ test('up joins by a ticket too, and then lets others in if it is one for an admi
   assert.is((invitation['inviters'] as Facts[]).length, 2)
   const joined = json(await hers.run(['join', String(invitation['ticket']), '--json', '--dir', hers.path('porch')]))
   assert.ok((joined['met'] as string[]).length >= 1)
+})
+
+test('who is looked for and not reached is listed, and the next step leads to why', async () => {
+  await Promise.all([hers.end(), his.end()])
+  const peers = await his.run(['peers', '--dir', den])
+  assert.match(peers.stderr, 'No other peer is here.')
+  assert.match(peers.stdout, /desk +12D\w+ +not reached +- +by ticket/)
+  assert.match(peers.stderr, 'Next: mcp-swarm doctor')
+  const status = await his.run(['status', '--dir', den])
+  assert.match(status.stdout, /peers +0 connected of 0; \d looked for and not reached/)
+  assert.match((await his.run(['doctor', '--dir', den])).stdout, /desk cannot be reached after .* \(found by ticket, from last time\): .* refuses connections/)
+  const alone = await hers.run(['peers', '--dir', hers.path('other')])
+  assert.match(alone.stderr, /Next: mcp-swarm invite --dir .*, or mcp-swarm doctor/)
 })
 
 test.run()

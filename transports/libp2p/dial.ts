@@ -21,6 +21,9 @@ const NOT_DIALLED = isPage ? 'a page dials WebSockets alone (…/ws, …/wss), a
 /** Wait for one address before the next is tried beside it. */
 const DIAL_STAGGER_MS = 250
 
+/** An address that was tried for less is not called silent when a dial is given up, in milliseconds. */
+const SILENT_MS_MIN = 1_000
+
 /**
  * @param dialable what a transport here can dial
  * @throws SwarmError ADDRESS_INVALID if there are addresses but none can be dialled
@@ -46,15 +49,16 @@ export function readTargets (peerId: string, addresses: readonly string[], diala
 
 /**
  * @param targets ending in the peer's id, so that the handshake fails for anyone else
- * @throws SwarmError UNREACHABLE, ABORTED
+ * @throws SwarmError UNREACHABLE, ABORTED; both with `details.causes`: what came of each address that was tried
  */
 export async function dialFirst (peerId: string, targets: readonly Multiaddr[], transports: Components['transportManager'], clock: Clock, signal: AbortSignal): Promise<Connection> {
   const attempts = new AbortController()
   const failures: string[] = []
+  /** Since when each is being tried. */
+  const pending = new Map<Multiaddr, number>()
   let winner: Connection | undefined
   return await new Promise<Connection>((resolve, reject) => {
     let next = 0
-    let running = 0
     let cancelStagger = (): void => {}
     const settle = (finish: () => void): void => {
       cancelStagger()
@@ -63,23 +67,26 @@ export async function dialFirst (peerId: string, targets: readonly Multiaddr[], 
       attempts.abort(new SwarmError('ABORTED', `dial ${peerId} is over`))
     }
     const onAbort = (): void => {
-      settle(() => { reject(new SwarmError('ABORTED', `dial ${peerId} was given up`, { cause: signal.reason })) })
+      const silent = [...pending].map(([target, sinceMs]) => ({ target, ms: clock.nowMs() - sinceMs })).filter(({ ms }) => ms >= SILENT_MS_MIN)
+      const causes = [...failures, ...silent.map(({ target, ms }) => `${withoutPeer(target)} ${silentFor(ms)}`)]
+      const why = causes.length === 0 ? '' : `: ${causes.join('; ')}`
+      settle(() => { reject(new SwarmError('ABORTED', `dial ${peerId} was given up${why}`, { cause: signal.reason, details: { peerId, causes } })) })
     }
     const startNext = (): void => {
       cancelStagger()
       const target = targets[next++]
       if (target === undefined) {
-        if (running === 0) settle(() => { reject(unreachable(peerId, failures)) })
+        if (pending.size === 0) settle(() => { reject(unreachable(peerId, failures)) })
         return
       }
-      running += 1
+      pending.set(target, clock.nowMs())
       cancelStagger = clock.after(DIAL_STAGGER_MS, () => { if (next < targets.length) startNext() })
       void attempt(target).then(connection => {
         if (winner !== undefined || attempts.signal.aborted) return connection.abort(new SwarmError('CLOSED', 'another address answered first'))
         winner = connection
         settle(() => { resolve(connection) })
       }, (error: unknown) => {
-        running -= 1
+        pending.delete(target)
         failures.push(`${withoutPeer(target)} ${inPlainWords(error)}`)
         if (!attempts.signal.aborted) startNext()
       })
@@ -110,9 +117,14 @@ const PLAIN_WORDS: readonly (readonly [RegExp, string])[] = [
   [/EHOSTUNREACH|ENETUNREACH|EADDRNOTAVAIL/, 'cannot be reached from this network'],
   [/ENOTFOUND|EAI_AGAIN/, 'has a name that cannot be resolved'],
   [/does not match expected|UnexpectedPeer/, 'answers as another peer'],
-  [/ETIMEDOUT|no answer in|[Tt]imed? ?out/, `does not answer within ${DIAL_MS_MAX / 1_000} s`],
-  [/ECONNRESET|EPIPE|[Cc]losed|[Rr]eset|ended|UnexpectedEOF|end of/, 'hangs up during the handshake: not a peer of this kind, or too busy']
+  [/ETIMEDOUT|no answer in|[Tt]imed? ?out/, silentFor(DIAL_MS_MAX)],
+  [/ECONNRESET|EPIPE|[Cc]losed|[Rr]eset|ended|UnexpectedEOF|end of/, 'hangs up during the handshake: not a peer of this kind, or too busy'],
+  [/Missing newline|InvalidMessage|InvalidDataLength|UnsupportedProtocol|Encrypt|InvalidCrypto|Unexpected server response|Invalid WebSocket/, 'answers otherwise than a peer of this kind']
 ]
+
+function silentFor (ms: number): string {
+  return `does not answer within ${Math.round(ms / 100) / 10} s`
+}
 
 function inPlainWords (error: unknown): string {
   const text = error instanceof Error ? `${error.name} ${error.message}` : messageOf(error)

@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
-import { systemClock } from '../../../lib/base/clock.ts'
+import { deadline, systemClock } from '../../../lib/base/clock.ts'
 import { systemRandom } from '../../../lib/base/random.ts'
 import { generateKey } from '../../../lib/identity/key.ts'
 import { DIAL_MS_MAX } from '../../../transports/bounds.ts'
@@ -75,6 +75,33 @@ test('says when a port is taken, and when an address is none', async () => {
     await fails('ADDRESS_INVALID', /^listen on [^ ]*: a peer listens by TCP \(.*\) and by WebSocket \(.*\)$/, openPeer(systemClock, [odd]))
   }
   for (const secure of ['/ip4/127.0.0.1/tcp/0/wss', '/ip4/127.0.0.1/tcp/0/tls/ws']) await fails('ADDRESS_INVALID', /no certificate/, openPeer(systemClock, [secure]))
+  await network.close()
+})
+
+test('a dial that is given up says which address stayed silent, and what came of the others', async () => {
+  const [network, mute] = [await openPeer(), await openMute()]
+  const peerId = generateKey(systemRandom).peerId
+  const bound = deadline(systemClock, 3_000)
+  const given = network.dial(peerId, ['/ip4/127.0.0.1/tcp/1', mute.address], bound.signal)
+  await fails('ABORTED', /given up: \/ip4\/127.0.0.1\/tcp\/1 refuses connections: nothing listens there; \/ip4\/127.0.0.1\/tcp\/\d+ does not answer within \d(\.\d)? s$/, given)
+  bound.done()
+  const giveUp = new AbortController()
+  const soon = network.dial(peerId, [mute.address], giveUp.signal)
+  giveUp.abort(new Error('of no use any more'))
+  await fails('ABORTED', /was given up$/, soon)
+  mute.close()
+  await network.close()
+})
+
+test('what answers and is no peer is told as such, by TCP and by WebSocket', async () => {
+  const server = createServer(socket => { socket.on('error', () => {}).end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello') })
+  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+  const address = `/ip4/127.0.0.1/tcp/${(server.address() as AddressInfo).port}`
+  const network = await openPeer()
+  for (const there of [address, `${address}/ws`]) {
+    await fails('UNREACHABLE', /answers otherwise than a peer of this kind|hangs up during the handshake/, within(5_000, there, network.dial(generateKey(systemRandom).peerId, [there], never())))
+  }
+  server.close()
   await network.close()
 })
 
