@@ -55,6 +55,15 @@ async function scene (body: (scene: Scene) => Promise<void>): Promise<void> {
   }
 }
 
+/** A port of this machine that nobody listens on. */
+async function deadPort (): Promise<number> {
+  const server = createServer()
+  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+  const port = portOf(server)
+  await new Promise(resolve => { server.close(resolve) })
+  return port
+}
+
 const portOf = (server: Server): number => (server.address() as { port: number }).port
 
 const ask = async ({ connection }: Scene, ports: readonly number[]): Promise<boolean> => await within(MS, 'an answer', askBack(connection, PROTOCOL, ports, systemClock, never()))
@@ -72,12 +81,13 @@ async function say ({ connection }: Scene, line: string): Promise<string> {
 test('says whether any of the ports can be dialled, where the question comes from', async () => {
   await scene(async scene => {
     const { clock, listener } = scene
+    const dead = await deadPort()
     assert.is(await ask(scene, [listener.port]), true)
     await until('the knock', () => listener.knocks() === 1)
     await clock.advance(QUESTION_MS_MIN)
-    assert.is(await ask(scene, [1, listener.port]), true)
+    assert.is(await ask(scene, [dead, listener.port]), true)
     await clock.advance(QUESTION_MS_MIN)
-    assert.is(await ask(scene, [1]), false)
+    assert.is(await ask(scene, [dead]), false)
     await clock.advance(QUESTION_MS_MIN)
     assert.is(await ask(scene, []), false)
     await until('two knocks in all', () => listener.knocks() === 2)
@@ -86,7 +96,8 @@ test('says whether any of the ports can be dialled, where the question comes fro
 
 test('asks for no more than so many ports', async () => {
   await scene(async scene => {
-    assert.is(await ask(scene, [...Array.from({ length: PORTS_MAX }, () => 1), scene.listener.port]), false)
+    const dead = await deadPort()
+    assert.is(await ask(scene, [...Array.from({ length: PORTS_MAX }, () => dead), scene.listener.port]), false)
     assert.is(scene.listener.knocks(), 0)
   })
 })
