@@ -98,7 +98,7 @@ export class Documents {
         this.#arm()
         return verdict
       },
-      isOpen: document => this.#copies.has(document),
+      isOpen: document => this.#sync.replica(document) !== undefined, // not while it is opened anew
       onTrouble: error => { options.onTrouble('gossip', error.code, `changes reach other peers late: ${error.message}`) }
     })
     this.#channels = new Channels({

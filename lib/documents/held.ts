@@ -37,6 +37,7 @@ export function hold (doc: YDoc, { isOurs, onEdit, onLost }: Hands): () => void 
   doc.on('afterTransactionCleanup', onTransaction)
   const events = eventsOf(doc)
   events.onLost = onLost
+  events.isOurs = isOurs
   return () => {
     doc.off('update', onUpdate)
     doc.off('afterTransactionCleanup', onTransaction)
@@ -64,6 +65,7 @@ function eventsOf (doc: YDoc): DocEvents {
 
 class DocEvents {
   onLost: Hands['onLost'] | undefined
+  isOurs: Hands['isOurs'] = () => false
   refusal: string | undefined
   readonly #doc: YDoc
   readonly #thrown: unknown[] = []
@@ -85,12 +87,17 @@ class DocEvents {
       }
     }
     if (name === 'beforeAllTransactions') this.#lookAfter()
-    else if (name === 'afterTransactionCleanup' && this.refusal !== undefined && hasChanged(args[0] as Transaction)) thrown.push(new SwarmError('CLOSED', this.refusal))
+    else if (name === 'afterTransactionCleanup' && this.refusal !== undefined && this.#isEdit(args[0] as Transaction)) thrown.push(new SwarmError('CLOSED', this.refusal))
     else if (name === 'destroy') this.onLost?.(new SwarmError('CLOSED', 'its Y.Doc was destroyed'))
     if (isWithin || thrown.length === 0) return
     const [first, ...others] = thrown.splice(0)
     for (const error of others) queueMicrotask(() => { throw error }) // as any exception that nobody catches
     throw first
+  }
+
+  /** Whether a transaction is the application's, and has changed something. */
+  #isEdit ({ origin, beforeState, afterState, deleteSet }: Transaction): boolean {
+    return !this.isOurs(origin) && (deleteSet.clients.size > 0 || [...afterState].some(([client, clock]) => beforeState.get(client) !== clock))
   }
 
   /** Sees to it that no transaction outlives its turn: one that does was given up by Yjs, and would take all later ones with it. */
@@ -106,8 +113,4 @@ class DocEvents {
       this.onLost?.(new SwarmError('DOCUMENT_DAMAGED', 'Yjs could not write down a change, which is lost'))
     })
   }
-}
-
-function hasChanged ({ beforeState, afterState, deleteSet }: Transaction): boolean {
-  return deleteSet.clients.size > 0 || [...afterState].some(([client, clock]) => beforeState.get(client) !== clock)
 }

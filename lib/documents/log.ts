@@ -68,6 +68,7 @@ export class DocumentLog {
 
   /** @param sequence the next in the replica's count */
   append (sequence: number, update: Uint8Array, origin: string): void {
+    if (this.#isClosed) return // of others: it is theirs still, and nobody is told that it is here
     assert(sequence === this.#sequence + 1, `change ${sequence} follows on ${this.#sequence}`)
     this.#sequence = sequence
     if (origin === REBUILT_ORIGIN) this.#isRebuilt = true

@@ -122,7 +122,7 @@ export class Performing {
       if (!(error instanceof SwarmError)) throw error
       this.#parts.onTrouble(`merge/${key}`, error.code, `what contradicts document ${JSON.stringify(copy.name)} cannot be merged with it, and is asked for again: ${error.message}`)
     }
-    if (this.#parts.copies.get(key) !== copy || copy.replica !== replica || copy.isClosed) return merged?.doc?.destroy()
+    if (this.#parts.sync.replica(key) !== replica || copy.isClosed) return merged?.doc?.destroy() // closed, or being opened anew
     this.perform(this.#parts.sync.merged(key, merged, this.#parts.clock.nowMs()))
     this.#parts.onChange()
   }

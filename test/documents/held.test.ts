@@ -171,6 +171,54 @@ test('what Yjs cannot write down is lost aloud: nothing counts as flushed, and t
   await Promise.all([alice.close(), bob.close()])
 })
 
+/** Holds a disk back; the returned function lets it go on. */
+function hold ({ storage }: Peer): () => void {
+  let open = (): void => {}
+  storage.gate = new Promise<void>(resolve => { open = resolve })
+  return open
+}
+
+async function turns (): Promise<void> {
+  for (let count = 0; count < 20; count++) await within(5_000, 'a turn', new Promise(resolve => { setImmediate(resolve) }))
+}
+
+test('what others say while a document is opened anew is not lost', async () => {
+  const { alice, bob, here, there } = await pair()
+  const replaced = new Promise<void>(resolve => { here.on('replaced', () => { resolve() }) })
+  const goOn = hold(alice)
+  here.set('m/a', 1)
+  here.ydoc.destroy()
+  await turns()
+  there.set('m/b', 2)
+  await within(5_000, 'it is on its way', there.flushed())
+  await turns()
+  goOn()
+  await within(5_000, 'replaced', replaced)
+  await within(5_000, 'synced', here.synced())
+  await untilEqual(here, there)
+  assert.equal(here.get('m'), { first: 0, a: 1, b: 2 })
+  await Promise.all([alice.close(), bob.close()])
+})
+
+test('what others say while a document is being closed is no trouble, and there when it is open again', async () => {
+  const { alice, bob, here, there } = await pair()
+  const goOn = hold(alice)
+  here.set('m/a', 1)
+  const closing = here.close()
+  await turns()
+  there.set('m/b', 2)
+  await within(5_000, 'it is on its way', there.flushed())
+  await turns()
+  goOn()
+  await within(5_000, 'closed', closing)
+  assert.equal([alice.troubles, alice.documents.status().failure], [[], null])
+  const again = await alice.documents.open('notes')
+  await within(5_000, 'synced', again.synced())
+  await untilEqual(again, there)
+  assert.equal(again.get('m'), { first: 0, a: 1, b: 2 })
+  await Promise.all([alice.close(), bob.close()])
+})
+
 for (const [where, edit] of [
   ['a transaction that is under way', (document: Document, ask: () => void) => { document.ydoc.transact(() => { document.set('m/a', 1); ask() }) }],
   ['an observer', (document: Document, ask: () => void) => { document.ydoc.getMap('m').observe(ask); document.set('m/a', 1) }],
@@ -178,15 +226,14 @@ for (const [where, edit] of [
 ] as const) {
   test(`flushed and synced, asked within ${where}, wait for what it changes`, async () => {
     const { alice, bob, here } = await pair()
-    let open = (): void => {}
-    alice.storage.gate = new Promise<void>(resolve => { open = resolve })
+    const goOn = hold(alice)
     const ends: string[] = []
     const asked: Promise<void>[] = []
     edit(here, () => { asked.push(here.flushed().then(() => { ends.push('flushed') }), here.synced({ peers: 0 }).then(() => { ends.push('synced') })) })
     assert.is(asked.length, 2)
-    for (let turns = 0; turns < 5; turns++) await within(5_000, 'a turn', new Promise(resolve => { setImmediate(resolve) }))
+    await turns()
     assert.equal([ends, here.status().sequence - here.status().durable], [[], 1])
-    open()
+    goOn()
     await within(5_000, 'both', Promise.all(asked))
     assert.is(here.status().durable, here.status().sequence)
     await Promise.all([alice.close(), bob.close()])
