@@ -19,7 +19,7 @@ export interface Applied {
   readonly news: Uint8Array | undefined
   /** What an observer of the application threw. */
   readonly thrown?: { readonly error: unknown }
-  /** Yjs stopped halfway: the document is not to be trusted any more, and has to be opened anew from its log. */
+  /** Yjs stopped halfway, or an observer destroyed the document: it is not to be trusted any more, and has to be opened anew from its log. */
   readonly isBroken: boolean
 }
 
@@ -50,9 +50,9 @@ export function applyUpdates (doc: Y.Doc, updates: readonly Checked[], origin: u
       }
     }, origin, false)
     assert(doc.store.pendingStructs === null && doc.store.pendingDs === null, 'Yjs was given a gap')
-    return { news, isBroken: false }
+    return { news, isBroken: doc.isDestroyed }
   } catch (error) {
-    return { news, thrown: { error }, isBroken: !holds(doc, updates) }
+    return { news, thrown: { error }, isBroken: doc.isDestroyed || !holds(doc, updates) }
   } finally {
     doc.off('update', onUpdate)
   }

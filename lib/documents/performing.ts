@@ -65,7 +65,9 @@ export class Performing {
         this.#parts.ahead.changed(action.document)
         return this.#parts.copies.get(action.document)?.replaced()
       case 'merge': return void this.#mergeAside(action.document, action.merging)
-      case 'reload': return void this.#reload(action.document, `Yjs stopped in the middle of a change: ${String(action.error)}`)
+      case 'reload':
+        if (this.#parts.sync.replica(action.document) === undefined) return // it is under way
+        return void this.#reload(action.document, `Yjs stopped in the middle of a change: ${String(action.error)}`)
       case 'refused': return this.#parts.onTrouble(`refused/${action.from}`, action.error.code, `what peer ${action.from} said about a document was refused: ${action.error.message}`)
       case 'raise': {
         const { error } = action

@@ -139,6 +139,20 @@ test('who had nothing and takes all that came confirms it unhashed, and tells wh
   assert.equal(sentBy(older, forked), ['got', 'have'], 'known by now')
 })
 
+test('what came while an observer destroyed the document is not confirmed', () => {
+  const [from, to] = [open(alice), open(bob)]
+  from.replica.doc.getMap('m').set('k', 1)
+  hear(to, flush(from))
+  from.take()
+  from.replica.doc.getMap('m').delete('k')
+  const [asked] = [to.replica.ask('from')]
+  if (asked?.kind !== 'send') throw new Error('nothing is asked')
+  const [answer] = from.replica.message('to', asked.message, 0)
+  if (answer?.kind !== 'send') throw new Error('nothing is answered')
+  to.replica.doc.getMap('m').observe(() => { to.replica.doc.destroy() })
+  assert.equal(kinds(to.replica.message('from', answer.message, 0)), ['reload'])
+})
+
 test('what is heard is applied and appended under its author, once', () => {
   const [writer, reader] = [open(alice), open(bob)]
   writer.replica.doc.getMap('m').set('k', 1)
