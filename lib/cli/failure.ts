@@ -13,7 +13,7 @@ const CURES: Partial<Record<ErrorCode, string>> = {
   CONFIG_INVALID: 'Correct the file at that place.',
   DISK_FAILED: 'Make room on the disk, or check that it works; then try again.',
   FOLDER_IN_USE: 'See what it does: mcp-swarm status with the same --dir. If that says this too, give both the same XDG_RUNTIME_DIR.',
-  FOLDER_UNUSABLE: 'Check who owns the folder and its mode, or give another --dir.',
+  FOLDER_UNUSABLE: 'Check who owns the folder, its mode, and the space on its disk, or give another --dir.',
   FORBIDDEN: 'Ask whoever shares it to name this peer under "allow".',
   INDETERMINATE: 'It may have run: look before you call again.',
   INVALID_ARGUMENTS: 'See what the tool takes: mcp-swarm tools NAME --json',

@@ -15,7 +15,7 @@ import { openEngine } from './engine.node.ts'
 import type { Engine } from './engine.node.ts'
 import { checkPrivateFolder } from './private.node.ts'
 import type { FolderLock, Holder } from './holder.ts'
-import { SwarmError } from '../base/error.ts'
+import { SwarmError, messageOf } from '../base/error.ts'
 import { isObject } from '../base/json.ts'
 import type { JsonObject } from '../base/json.ts'
 import { systemCode } from '../identity/disk.node.ts'
@@ -159,7 +159,7 @@ class HeldFolder implements FolderLock {
       await writeFile(draft, text, { mode: 0o600 }) // not flushed: it means nothing once the process is gone
       await rename(draft, join(this.#folder, HOLDER_FILE))
     } catch (cause) {
-      throw new SwarmError('FOLDER_UNUSABLE', `folder ${this.#folder} cannot be written`, { cause, details: { folder: this.#folder } })
+      throw new SwarmError('FOLDER_UNUSABLE', `folder ${this.#folder} cannot be written: ${messageOf(cause)}`, { cause, details: { folder: this.#folder } })
     }
   }
 }

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { SwarmError } from '../base/error.ts'
+import { SwarmError, messageOf } from '../base/error.ts'
 import { systemRandom } from '../base/random.ts'
 import { toBase64Url } from '../base/bytes.ts'
 import { flush, shellWord, systemCode, writeNewFile } from '../identity/disk.node.ts'
@@ -76,6 +76,6 @@ async function replace (dir: string, file: string, text: string): Promise<void> 
     }
     await flush(dir, 'folder')
   } catch (cause) {
-    throw new SwarmError('FOLDER_UNUSABLE', `${path} cannot be written`, { cause, details: { path } })
+    throw new SwarmError('FOLDER_UNUSABLE', `${path} cannot be written: ${messageOf(cause)}`, { cause, details: { path } })
   }
 }

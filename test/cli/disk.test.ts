@@ -112,7 +112,7 @@ onDisk('a command alone that finds no room for what it sets says so, and what wa
 for (const [what, hurt, mend, says] of [
   ['a disk that is full', (disk: Disk) => { disk.fill() }, (disk: Disk) => { disk.empty() }, /the space on its disk/],
   ['a disk that may only be read', (disk: Disk) => { disk.remount('ro') }, (disk: Disk) => { disk.remount('rw') }, /check its permissions/],
-  ['a folder that may not be entered', (_disk: Disk, dir: string) => { chmodSync(dir, 0) }, (_disk: Disk, dir: string) => { chmodSync(dir, 0o700) }, /Check who owns the folder and its mode/],
+  ['a folder that may not be entered', (_disk: Disk, dir: string) => { chmodSync(dir, 0) }, (_disk: Disk, dir: string) => { chmodSync(dir, 0o700) }, /Check who owns the folder, its mode, and the space/],
   ['a store that may not be written', (_disk: Disk, dir: string) => { chmodSync(join(dir, 'store'), 0o500) }, (_disk: Disk, dir: string) => { chmodSync(join(dir, 'store'), 0o700) }, /Check its permissions/]
 ] as const) {
   onDisk(`with ${what} each command ends with what to do, and all is there afterwards`, async (disk, dir) => {
