@@ -9,6 +9,7 @@
 import type { MultiaddrConnection, Transport, Upgrader } from '@libp2p/interface'
 import { webSockets } from '@libp2p/websockets'
 import type { Clock } from '../../lib/base/clock.ts'
+import { isPage } from '#platform'
 import { HANDSHAKES_MAX, Waiting } from '../strangers.ts'
 import type { Components } from './guard.ts'
 import { MESSAGE_BYTES_MAX, watchDoor } from './websocket-door.ts'
@@ -60,10 +61,11 @@ async function cutting (connection: MultiaddrConnection, upgraded: Promise<unkno
   }
 }
 
-/** A WebSocket that does not open rejects with an event, in a page without a word. */
+/** A WebSocket that does not open rejects with an event, in a page without a word, and in newer releases of Node without one that says why. */
 function wordsOf (event: unknown): string {
   const { message } = event as { message?: unknown }
-  return typeof message === 'string' && message !== '' ? message : 'the WebSocket does not open: nothing listens there, or this page may not reach it'
+  const isTold = typeof message === 'string' && message !== '' && !message.includes('network error or non-101')
+  return isTold ? message : `the WebSocket does not open: nothing listens there, or ${isPage ? 'this page may not reach it' : 'no peer of this kind'}`
 }
 
 function calm (connection: MultiaddrConnection): void {

@@ -98,11 +98,14 @@ test('what answers and is no peer is told as such, by TCP and by WebSocket', asy
   await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
   const address = `/ip4/127.0.0.1/tcp/${(server.address() as AddressInfo).port}`
   const network = await openPeer()
-  for (const there of [address, `${address}/ws`]) {
-    await fails('UNREACHABLE', /answers otherwise than a peer of this kind|hangs up during the handshake/, within(5_000, there, network.dial(generateKey(systemRandom).peerId, [there], never())))
+  try {
+    for (const there of [address, `${address}/ws`]) {
+      await fails('UNREACHABLE', /answers otherwise than a peer of this kind|hangs up during the handshake|does not open: nothing listens there, or no peer of this kind/, within(5_000, there, network.dial(generateKey(systemRandom).peerId, [there], never())))
+    }
+  } finally {
+    server.close()
+    await network.close()
   }
-  server.close()
-  await network.close()
 })
 
 test('does not dial socket files, other peers’ addresses or what no transport speaks', async () => {
