@@ -18,7 +18,7 @@ import type { Outbox } from './outbox.ts'
 import { Pace, type Underway } from './pace.ts'
 import { rebuild } from './rebuild.ts'
 import { REBUILT_ORIGIN } from './state.ts'
-import { isTwisted } from './twist.ts'
+import { isCrossed, isTwisted } from './twist.ts'
 import type { Unflushed } from './unflushed.ts'
 import { clientsOf, readUpdate, type Content } from './update.ts'
 
@@ -212,7 +212,8 @@ export class Body {
       if (this.#isLarge(ours)) return { effects: [...effects, ...this.#mergeAside(source.from, ours, [update])], isWhole: false }
       effects.push(...this.#rebuild(mergeForks(ours, update).state, forks, nowMs))
     }
-    const isToUntwist = isTwisted(this.#doc, updates)
+    const isCrossing = updates.some(update => isCrossed(this.#doc, update))
+    const isToUntwist = isCrossing || isTwisted(this.#doc, updates)
     if (isToUntwist) {
       if (this.#pace.mustWait(source.from, nowMs)) return { effects, isWhole: false }
       const ours = encodeUpdate(this.#doc)
@@ -220,7 +221,7 @@ export class Body {
     }
     effects.push(...this.#apply(source, updates))
     if (effects.some(({ kind }) => kind === 'reload')) return { effects, isWhole: false }
-    if (isToUntwist) effects.push(...this.#rebuild(mergeForks(Y.encodeStateAsUpdate(this.#doc), NOTHING).state, [], nowMs))
+    if (isToUntwist) effects.push(...this.#rebuild(mergeForks(Y.encodeStateAsUpdate(this.#doc), NOTHING).state, [], nowMs, isCrossing))
     return { effects, isWhole: true }
   }
 
@@ -241,10 +242,11 @@ export class Body {
     return effects
   }
 
-  #rebuild (state: Uint8Array, forks: readonly Fork[], nowMs: number): Effect[] {
+  /** @param isToLog even where the same comes of it: what the log has would give something else */
+  #rebuild (state: Uint8Array, forks: readonly Fork[], nowMs: number, isToLog = false): Effect[] {
     const doc = rebuild(state, this.#options.makeDoc)
     const digester = new Digester(doc)
-    if (equalDigests(digester.digest, this.digest)) {
+    if (!isToLog && equalDigests(digester.digest, this.digest)) {
       digester.close()
       doc.destroy()
       return []

@@ -82,7 +82,7 @@ export function putOn (merged: Merged, edits: readonly Uint8Array[], makeDoc: ()
       if (!(error instanceof SwarmError)) throw error // that nobody else takes it was told when it was edited
     }
     const found = content === undefined ? [] : findForks(doc, update, content)
-    if (content === undefined || (found.length === 0 && !isTwisted(doc, [{ update, content }]) && !isCrossed(doc, update))) applyUpdate(doc, update)
+    if (content === undefined || (found.length === 0 && !isTwisted(doc, [{ update, content }]) && !isCrossed(doc, { update, content }))) applyUpdate(doc, update)
     else {
       // Somebody else writes under our name, as after the copying of a folder; or we wrote beside a lie that has lost.
       const before = doc

@@ -27,16 +27,20 @@ export function isTwisted (doc: Y.Doc, updates: readonly Checked[]): boolean {
 }
 
 /**
- * Whether an update would put something between two neighbours that lie in different types by now, or under different keys: where it was
- * written they were neighbours, on a branch that lost. Yjs holds on to such an item until one of the two is collected, and every later
- * reading of the document then drops it.
+ * Whether an update would put something new between two neighbours that lie in different types by now, or under different keys, or of which
+ * one alone was collected: where it was written they were neighbours, on a branch that lost. Yjs holds on to such an item until one of
+ * the two is collected, and every later reading of the document then drops it; or it drops it, and a log that is read at once does not.
  */
-export function isCrossed (doc: Y.Doc, update: Uint8Array): boolean {
+export function isCrossed (doc: Y.Doc, { update, content }: Checked): boolean {
+  if (!content.hasBetween || doc.store.clients.size === 0) return false
   const find = ({ client, clock }: Y.ID): Struct | undefined => structAt(doc.store.clients.get(client), clock)
   return Y.decodeUpdate(update).structs.some(struct => {
     if (!(struct instanceof Y.Item) || struct.origin === null || struct.rightOrigin === null) return false
+    if (struct.id.clock + struct.length <= Y.getState(doc.store, struct.id.client)) return false
     const [left, right] = [find(struct.origin), find(struct.rightOrigin)]
-    return left instanceof Y.Item && right instanceof Y.Item && (left.parent !== right.parent || left.parentSub !== right.parentSub)
+    if (left === undefined || right === undefined) return false
+    if (!(left instanceof Y.Item) || !(right instanceof Y.Item)) return left instanceof Y.Item || right instanceof Y.Item
+    return left.parent !== right.parent || left.parentSub !== right.parentSub
   })
 }
 

@@ -37,6 +37,8 @@ export interface Content {
   readonly structs: number
   /** What may be put between two clocks in the wrong order: see twist.ts. */
   readonly twists: readonly Twist[]
+  /** Whether something is put between two others. */
+  readonly hasBetween: boolean
 }
 
 /** The struct at `clock` of `client` is put behind `left` and before `right`, both of the client `of`, and `right` is not the later one. */
@@ -45,7 +47,7 @@ export interface Twist { readonly client: number, readonly clock: number, readon
 /** The struct at `clock` of `client` needs the clock `needClock` of `needClient`. */
 export interface Need { readonly client: number, readonly clock: number, readonly needClient: number, readonly needClock: number }
 
-interface Mutable { ranges: Range[], needs: Need[], deletes: Range[], structs: number, twists: Twist[] }
+interface Mutable { ranges: Range[], needs: Need[], deletes: Range[], structs: number, twists: Twist[], hasBetween: boolean }
 
 const HAS_ORIGIN = 0x80
 const HAS_RIGHT_ORIGIN = 0x40
@@ -67,7 +69,7 @@ const NAMED_TYPES = [3, 5]
 export function readUpdate (update: Uint8Array): Content {
   if (update.byteLength > UPDATE_BYTES_MAX) throw new SwarmError('TOO_LARGE', `an update of ${update.byteLength} bytes; limit ${UPDATE_BYTES_MAX}`)
   const reader = new Reader(update, 'an update')
-  const content: Mutable = { ranges: [], needs: [], deletes: [], structs: 0, twists: [] }
+  const content: Mutable = { ranges: [], needs: [], deletes: [], structs: 0, twists: [], hasBetween: false }
   let above = Infinity
   for (let clients = reader.count(CLIENTS_MAX); clients > 0; clients--) {
     const structs = reader.count()
@@ -125,6 +127,7 @@ function readBetween (reader: Reader, content: Mutable, client: number, clock: n
   keepNeed(reader, content, client, clock, of, left)
   const [rightClient, right] = [reader.count(), reader.count()]
   keepNeed(reader, content, client, clock, rightClient, right)
+  content.hasBetween = true
   if (rightClient === of && right <= left) content.twists.push({ client, clock, of, left, right })
 }
 

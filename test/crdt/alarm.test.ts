@@ -6,7 +6,7 @@ import { HEARD_MAX, Heard } from '../../crdt/heard.ts'
 import { Others, PEERS_MAX } from '../../crdt/others.ts'
 import type { Content } from '../../crdt/update.ts'
 
-const content = (client: number, from: number, to: number): Content => ({ bytes: 0, ranges: [{ client, from, to }], needs: [], deletes: [], structs: 1, twists: [] })
+const content = (client: number, from: number, to: number): Content => ({ bytes: 0, ranges: [{ client, from, to }], needs: [], deletes: [], structs: 1, twists: [], hasBetween: false })
 
 test('an envelope is found by any clock that it says', () => {
   const evidence = new Evidence()

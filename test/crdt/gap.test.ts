@@ -10,7 +10,7 @@ const nothing: Reach = () => 0
 const from = (state: Record<number, number>): Reach => client => state[client] ?? 0
 
 function content (parts: Partial<Content>): Content {
-  const whole = { bytes: 0, ranges: [], needs: [], deletes: [], structs: 0, twists: [], ...parts }
+  const whole = { bytes: 0, ranges: [], needs: [], deletes: [], structs: 0, twists: [], hasBetween: false, ...parts }
   // As an update has them.
   return { ...whole, ranges: [...whole.ranges].sort((left, right) => right.client - left.client || left.from - right.from) }
 }

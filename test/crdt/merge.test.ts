@@ -182,6 +182,30 @@ test('what was edited between two neighbours that a merge has parted leaves a do
   assert.equal(new Digester(doc).digest, new Digester(documentOf(emptyDocument, encodeState(doc), [])).digest)
 })
 
+for (const isGone of [true, false]) {
+  test(`what others put between two neighbours that a lie has parted leaves a log that gives the document again, with one of them ${isGone ? 'gone' : 'going later'}`, () => {
+    const won = emptyDocument()
+    won.clientID = evil
+    won.getMap('m').set('k', new Y.Text('lie'))
+    const other = emptyDocument()
+    other.clientID = evil
+    other.getArray('l').insert(0, [1, 2, 3, 4])
+    other.clientID = clientOf(fromHex(document), bob.publicKey, 0)
+    let update: Uint8Array = new Uint8Array()
+    other.on('update', bytes => { update = bytes })
+    other.getArray('l').insert(1, ['between'])
+    const here = open(alice, encodeState(won))
+    const drop = (doc: Y.Doc): void => { doc.getMap('m').delete('k') }
+    if (isGone) here.edit(drop)
+    done(here, here.replica.received(bob.peerId, signEnvelope(bob, 'swarm', { document, incarnation: 0, sequence: 1, previous: 0, keyId: 0, updates: [update] }), 0).effects)
+    replays(here)
+    if (!isGone) here.edit(drop)
+    replays(here)
+    const again = documentOf(emptyDocument, encodeState(here.replica.doc), [])
+    assert.equal(encodeState(again), encodeState(here.replica.doc), 'nor does another reading change it')
+  })
+}
+
 test('gossip that contradicts a large document is merged aside too', () => {
   const here = open(alice, branch(evil, 'one'))
   const other = documentOf(emptyDocument, encodeState(base), [])
