@@ -10,6 +10,13 @@ import type { Copy } from './copy.ts'
 /** How long after an own change some peers that have the document are asked whether they have the change too, in milliseconds. */
 export const ECHO_MS = 1_000
 
+/**
+ * After documents were opened, all are compared with some neighbours this long after, and again each time twice as long: until who is in
+ * their gossip has got about, it misses some. In milliseconds.
+ */
+export const YOUNG_MS = 1_000
+export const YOUNG_MS_MAX = 8_000
+
 /** Peers asked in one echo; and documents asked for one by one: of more, all are compared. */
 export const ECHO_PEERS = 3
 export const ECHO_DOCUMENTS_MAX = 32
@@ -38,6 +45,8 @@ export class Asking {
   readonly #echoes = new Map<string, number>()
   readonly #asked = new Map<string, Map<string, number>>()
   #comparesSoon = false
+  /** When young documents are compared next, and how long that is after the last time. */
+  #young: { readonly dueMs: number, readonly waitMs: number } | undefined
 
   constructor (options: AskingOptions) {
     this.#options = options
@@ -45,7 +54,7 @@ export class Asking {
 
   /** When `tick` has something to do next. */
   get nextMs (): number {
-    let next = Infinity
+    let next = this.#young?.dueMs ?? Infinity
     for (const echoMs of this.#echoes.values()) next = Math.min(next, echoMs)
     return next
   }
@@ -98,10 +107,15 @@ export class Asking {
     this.#options.show(copy, isHolder && copy.isAwaited ? copy.replica.offer(peerId) : copy.replica.ask(peerId))
   }
 
-  /** Echoes what is due. */
+  /** Echoes what is due, and compares what is young. */
   tick (copyOf: (key: string) => Copy | undefined): void {
     const { clock, peers, show, compare } = this.#options
     const nowMs = clock.nowMs()
+    if (this.#young !== undefined && nowMs >= this.#young.dueMs) {
+      const waitMs = 2 * this.#young.waitMs
+      this.#young = waitMs > YOUNG_MS_MAX ? undefined : { dueMs: nowMs + waitMs, waitMs }
+      for (const peerId of this.some(peers(), ECHO_PEERS)) compare(peerId)
+    }
     const due = [...this.#echoes].filter(([, dueMs]) => dueMs <= nowMs).map(([key]) => key)
     for (const key of due) this.#echoes.delete(key)
     if (due.length > ECHO_DOCUMENTS_MAX) {
@@ -116,8 +130,9 @@ export class Asking {
     }
   }
 
-  /** Compares everything with neighbours at the end of this turn: after documents were opened, however many. */
+  /** Compares everything with neighbours at the end of this turn, and now and then while it is young: after documents were opened, however many. */
   compareSoon (): void {
+    this.#young = { dueMs: this.#options.clock.nowMs() + YOUNG_MS, waitMs: YOUNG_MS }
     if (this.#comparesSoon) return
     this.#comparesSoon = true
     afterTurn(() => {

@@ -225,6 +225,7 @@ export class Documents {
     this.#gossiping.join(key)
     this.#performing.perform(this.#sync.add(copy.replica, clock.nowMs()))
     this.#asking.compareSoon()
+    this.#arm()
     return copy
   }
 
@@ -277,8 +278,7 @@ export class Documents {
   }
 
   #tick (): void {
-    const nowMs = this.#options.clock.nowMs()
-    this.#performing.perform(this.#sync.tick(nowMs))
+    this.#performing.perform(this.#sync.tick(this.#options.clock.nowMs()))
     this.#asking.tick(key => this.#copies.get(key))
     for (const copy of this.#awaited) this.#asking.confirm(copy)
     this.#arm()

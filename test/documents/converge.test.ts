@@ -2,7 +2,7 @@
 import { test } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ROUND_MS_MAX } from '../../crdt/sync.ts'
-import { ECHO_MS } from '../../lib/documents/asking.ts'
+import { ECHO_MS, YOUNG_MS, YOUNG_MS_MAX } from '../../lib/documents/asking.ts'
 import type { Document } from '../../lib/documents/document.ts'
 import type { Gossip, Network } from '../../lib/base/network.ts'
 import { MemoryHub } from '../../transports/memory/memory.ts'
@@ -59,7 +59,7 @@ test('with all gossip dropped, an echo brings it in a moment', async () => {
   const [alice, bob] = [run(hub, machine(), { clock, wrap: deaf }), run(hub, machine(), { clock, wrap: deaf })]
   const [here, there] = [await alice.documents.open('notes'), await bob.documents.open('notes')]
   await connect(alice, bob)
-  await clock.advance(100)
+  await clock.advance(2 * YOUNG_MS_MAX) // not young any more
   here.ydoc.getMap('m').set('k', 'v')
   await within(5_000, 'flushed', here.flushed())
   await clock.advance(ECHO_MS - 10)
@@ -70,22 +70,28 @@ test('with all gossip dropped, an echo brings it in a moment', async () => {
   await Promise.all([alice.close(), bob.close()])
 })
 
-test('with all gossip dropped, a change that came from another goes on with the next round', async () => {
-  const clock = new VirtualClock()
-  const hub = new MemoryHub()
-  const [alice, bob, carol] = [1, 2, 3].map(seed => run(hub, machine(), { clock, wrap: deaf, seed })) as [Peer, Peer, Peer]
-  const [here, between, there] = await Promise.all([alice, bob, carol].map(async ({ documents }) => await documents.open('notes'))) as [Document, Document, Document]
-  await Promise.all([connect(alice, bob), connect(bob, carol)])
-  await clock.advance(100)
-  there.ydoc.getMap('m').set('k', 'v')
-  await within(5_000, 'flushed', there.flushed())
-  await clock.advance(ECHO_MS + 100)
-  assert.is(between.ydoc.getMap('m').get('k'), 'v')
-  assert.is(here.ydoc.getMap('m').get('k'), undefined)
-  for (let round = 0; round < 3; round++) await clock.advance(ROUND_MS_MAX)
-  await untilEqual(here, between, there)
-  await Promise.all([alice, bob, carol].map(async peer => { await peer.close() }))
-})
+/** How long after the documents were opened; and what is waited then. */
+for (const [when, openMs, waits] of [
+  ['of documents that were just opened goes on within seconds', 0, [2 * YOUNG_MS]],
+  ['goes on with the next round', 2 * YOUNG_MS_MAX, [ROUND_MS_MAX, ROUND_MS_MAX, ROUND_MS_MAX]]
+] as const) {
+  test(`with all gossip dropped, a change that came from another ${when}`, async () => {
+    const clock = new VirtualClock()
+    const hub = new MemoryHub()
+    const [alice, bob, carol] = [1, 2, 3].map(seed => run(hub, machine(), { clock, wrap: deaf, seed })) as [Peer, Peer, Peer]
+    const [here, between, there] = await Promise.all([alice, bob, carol].map(async ({ documents }) => await documents.open('notes'))) as [Document, Document, Document]
+    await Promise.all([connect(alice, bob), connect(bob, carol)])
+    await clock.advance(100 + openMs)
+    there.ydoc.getMap('m').set('k', 'v')
+    await within(5_000, 'flushed', there.flushed())
+    await clock.advance(ECHO_MS + 100)
+    assert.is(between.ydoc.getMap('m').get('k'), 'v')
+    assert.is(here.ydoc.getMap('m').get('k'), undefined)
+    for (const waitMs of waits) await clock.advance(waitMs)
+    await untilEqual(here, between, there)
+    await Promise.all([alice, bob, carol].map(async peer => { await peer.close() }))
+  })
+}
 
 test('a document opened later is there at once, and a change before anybody else had it is not lost', async () => {
   const hub = new MemoryHub()
