@@ -4,6 +4,7 @@
  */
 import * as Y from 'yjs'
 import { SwarmError } from '../lib/base/error.ts'
+import { applyUpdates } from './apply.ts'
 import { applyUpdate, encodeUpdate } from './codec.ts'
 import { cutState, putTogether } from './cut.ts'
 import { Digester, type Digest } from './digest.ts'
@@ -81,8 +82,13 @@ export function putOn (merged: Merged, edits: readonly Uint8Array[], makeDoc: ()
     } catch (error) {
       if (!(error instanceof SwarmError)) throw error // that nobody else takes it was told when it was edited
     }
-    const found = content === undefined ? [] : findForks(doc, update, content)
-    if (content === undefined || (found.length === 0 && !isTwisted(doc, [{ update, content }]) && !isCrossed(doc, { update, content }))) applyUpdate(doc, update)
+    if (content === undefined) {
+      applyUpdate(doc, update)
+      continue
+    }
+    const checked = { update, content }
+    const found = findForks(doc, update, content)
+    if (found.length === 0 && !isTwisted(doc, [checked]) && !isCrossed(doc, checked)) applyUpdates(doc, [checked], 'meanwhile')
     else {
       // Somebody else writes under our name, as after the copying of a folder; or we wrote beside a lie that has lost.
       const before = doc

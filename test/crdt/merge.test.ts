@@ -6,7 +6,7 @@ import { mergeAside } from '#aside'
 import { mergeAside as mergeInPage } from '../../crdt/aside.browser.ts'
 import { clientOf } from '../../crdt/author.ts'
 import { REBUILD_MS_MIN, REBUILD_MS_PER_MIB } from '../../crdt/pace.ts'
-import { fromHex } from '../../crdt/cursor.ts'
+import { Writer, fromHex } from '../../crdt/cursor.ts'
 import { Digester, equalDigests } from '../../crdt/digest.ts'
 import { signEnvelope } from '../../crdt/envelope.ts'
 import { MERGE_HERE_BYTES, mergeWhole, putOn, type Merging } from '../../crdt/merge.ts'
@@ -180,6 +180,22 @@ test('what was edited between two neighbours that a merge has parted leaves a do
   assert.equal(forks, [])
   assert.equal(doc.getArray('m2').toJSON(), ['elsewhere'])
   assert.equal(new Digester(doc).digest, new Digester(documentOf(emptyDocument, encodeState(doc), [])).digest)
+})
+
+test('what was edited within what a merge has made a key’s entry of several clocks leaves the last of them alone, as every reading does', () => {
+  const won = emptyDocument()
+  // The entry `k` of the map `m`: a text of three clocks. No author writes that.
+  Y.applyUpdate(won, new Writer().count(1).count(1).count(evil).count(0).byte(0x24).count(1).text('m').text('k').text('abc').count(0).bytes())
+  const ours = emptyDocument()
+  ours.clientID = evil
+  ours.getText('t').insert(0, 'abc')
+  ours.clientID = 7
+  const edits: Uint8Array[] = []
+  ours.on('update', (update: Uint8Array) => { edits.push(update) })
+  ours.getText('t').insert(1, 'between')
+  const { doc, forks } = putOn(mergeWhole({ ours: encodeState(won), theirs: [encodeState(won)] }), edits, emptyDocument)
+  assert.equal(forks, [])
+  assert.equal(encodeState(doc), encodeState(documentOf(emptyDocument, encodeState(doc), [])))
 })
 
 for (const isGone of [true, false]) {
