@@ -167,7 +167,7 @@ function withoutDeletes (update: Uint8Array): Uint8Array {
 export const PLANTED: readonly Planted[] = [
   { name: 'publish before durable', bug: { showsEarly: true } },
   { name: 'acknowledge before durable', bug: { acknowledgesEarly: true } },
-  { name: 'confirm to others before durable', bug: { actions: actions => actions.map(action => action.kind === 'send' ? { ...action, after: 0 } : action) }, from: 10 },
+  { name: 'confirm to others before durable', bug: { actions: actions => actions.map(action => action.kind === 'send' ? { ...action, after: 0 } : action) }, from: 90 },
   {
     name: 'hand out what was written here before it is on disk',
     bug: { actions: actions => actions.map(action => action.kind === 'send' && handsOut(action.bytes) ? { ...action, after: 0 } : action) },
