@@ -2,6 +2,7 @@
  * Which of its addresses a peer tells, where there is not room for all: a machine with some virtual networks has thirty, a record
  * holds sixteen and a ticket eight. Pure.
  */
+import { inTurn } from '../base/turns.ts'
 
 /**
  * The addresses that others can reach come first and this machine's own last; of each way to be dialled the first, then of each the second,
@@ -11,17 +12,16 @@
  */
 export function toldFirst (addresses: readonly string[], limit = Infinity): string[] {
   const [far, near] = [addresses.filter(address => !isLoopback(address)), addresses.filter(isLoopback)]
-  return [...inTurn(far), ...inTurn(near)].slice(0, limit)
+  return [...inTurn(byWay(far)), ...inTurn(byWay(near))].slice(0, limit)
 }
 
-function inTurn (addresses: readonly string[]): string[] {
+function byWay (addresses: readonly string[]): string[][] {
   const ways = new Map<string, string[]>()
   for (const address of addresses) {
     const way = wayOf(address)
     ways.set(way, [...ways.get(way) ?? [], address])
   }
-  const rows = Math.max(0, ...[...ways.values()].map(({ length }) => length))
-  return Array.from({ length: rows }, (_, row) => [...ways.values()].flatMap(way => way[row] ?? [])).flat()
+  return [...ways.values()]
 }
 
 /** The names of the protocols of an address: how it is dialled. */

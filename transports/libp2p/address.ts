@@ -49,10 +49,3 @@ export function isSecureWebSocket (address: Multiaddr): boolean {
   const names = address.getComponents().map(({ name }) => name)
   return names.includes('wss') || (names.includes('tls') && names.includes('ws'))
 }
-
-/** Of several lists the first ones, then the second ones, and so on, each once: whoever lists many crowds nobody out. */
-export function inTurn (lists: readonly (readonly string[])[], limit: number): string[] {
-  const rows = Math.max(0, ...lists.map(({ length }) => length))
-  const all = Array.from({ length: rows }, (_, row) => lists.flatMap(list => list[row] ?? []))
-  return [...new Set(all.flat())].slice(0, limit)
-}

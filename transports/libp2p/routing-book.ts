@@ -4,7 +4,8 @@
  */
 import type { PeerId } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { ADDRESSES_MAX, inTurn, withoutPeer } from './address.ts'
+import { inTurn } from '../../lib/base/turns.ts'
+import { ADDRESSES_MAX, withoutPeer } from './address.ts'
 
 /** Peers whose own word is kept, the longest unheard of forgotten first. */
 export const WORDS_MAX = 2_048
